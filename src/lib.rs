@@ -1,1 +1,4 @@
-pub mod core {}
+//! Ballast: a horizontal autoscaler for Kubernetes.
+
+pub mod core;
+pub mod source;

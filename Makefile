@@ -1,0 +1,45 @@
+# The index of everything that can be done here. `make help` lists it.
+#
+# Binaries of the test cluster, and the build directory in CI, live under BALLAST_CACHE, so that only the first run pays for them.
+BALLAST_CACHE ?= $(HOME)/.cache/ballast
+export BALLAST_CACHE
+CARGO ?= cargo
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit plane e2e bench crds manifests
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+demo: ## A real cluster, a Go service, real load: Ballast scales it out and in (DEMO_KEEP=1 keeps it up)
+	examples/demo/demo.sh
+
+test: lint unit plane e2e ## Everything that CI runs
+
+lint: ## Formatting, clippy, cargo-deny, shell and Go checks
+	tests/lint.sh
+
+unit: ## Unit, property and stock-rule tests, and those with a real Prometheus
+	tests/cluster/deps.sh plane
+	$(CARGO) test --locked --lib --bins $(patsubst tests/%.rs,--test %,$(filter-out tests/plane_% tests/node_%,$(wildcard tests/*.rs)))
+
+plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
+	tests/cluster/deps.sh plane
+	tests/cluster/build.sh plane
+	$(CARGO) build --locked
+	$(CARGO) test --locked $(patsubst tests/%.rs,--test %,$(wildcard tests/plane_*.rs)) -- --nocapture
+
+e2e: ## Tests on a real node: kubelet, containerd, pods, metrics-server, Prometheus (needs root)
+	tests/cluster/deps.sh node
+	tests/cluster/build.sh
+	$(CARGO) test --locked $(patsubst tests/%.rs,--test %,$(wildcard tests/node_*.rs)) -- --nocapture
+
+bench: ## Speed of the decision
+	$(CARGO) bench --locked --bench decide
+
+crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, deploy/manifests
+	UPDATE=1 $(CARGO) test --locked --test api_generated
+	deploy/render.sh
+
+include tests/cluster/cluster.mk

@@ -1,0 +1,316 @@
+//! Flags and environment → a validated [`Config`]. Where the stock controller has a flag, its name works here too.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// `ballast run`: the controller.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Kubeconfig file; without one: the in-cluster configuration, then the usual kubectl rules.
+    #[arg(long, env = "BALLAST_KUBECONFIG", value_name = "FILE", help_heading = "Cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long, env = "BALLAST_CONTEXT", value_name = "NAME", help_heading = "Cluster")]
+    pub context: Option<String>,
+    /// Namespaces to watch, separated by commas; default: all.
+    #[arg(long, env = "BALLAST_NAMESPACES", value_name = "NS,…", value_delimiter = ',', help_heading = "Cluster")]
+    pub namespaces: Vec<String>,
+    /// Kinds whose annotations are read besides Deployment and StatefulSet: ReplicaSet, ReplicationController.
+    #[arg(long, env = "BALLAST_ANNOTATED_KINDS", value_name = "KIND,…", value_delimiter = ',', help_heading = "Cluster")]
+    pub annotated_kinds: Vec<String>,
+
+    /// How often a policy is decided that names no `intervalSeconds`; 1s to 5m.
+    #[arg(
+        long,
+        alias = "horizontal-pod-autoscaler-sync-period",
+        env = "BALLAST_SYNC_PERIOD",
+        value_name = "DURATION",
+        default_value = "15s",
+        value_parser = duration,
+        help_heading = "Defaults of policies"
+    )]
+    pub sync_period: Duration,
+    /// Band around the target, as a ratio, in which nothing is done.
+    #[arg(
+        long,
+        alias = "horizontal-pod-autoscaler-tolerance",
+        env = "BALLAST_TOLERANCE",
+        value_name = "RATIO",
+        default_value_t = 0.1,
+        help_heading = "Defaults of policies"
+    )]
+    pub tolerance: f64,
+    /// Look-back for scale-in: the highest proposal of this time counts.
+    #[arg(
+        long,
+        alias = "horizontal-pod-autoscaler-downscale-stabilization",
+        env = "BALLAST_DOWNSCALE_STABILIZATION",
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration,
+        help_heading = "Defaults of policies"
+    )]
+    pub downscale_stabilization: Duration,
+    /// Age below which a pod's CPU sample counts only after a full sample window of readiness.
+    #[arg(
+        long,
+        alias = "horizontal-pod-autoscaler-cpu-initialization-period",
+        env = "BALLAST_CPU_INITIALIZATION_PERIOD",
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration,
+        help_heading = "Defaults of policies"
+    )]
+    pub cpu_initialization_period: Duration,
+    /// An unready pod counts as never ready if it became unready within this time of its start.
+    #[arg(
+        long,
+        alias = "horizontal-pod-autoscaler-initial-readiness-delay",
+        env = "BALLAST_INITIAL_READINESS_DELAY",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = duration,
+        help_heading = "Defaults of policies"
+    )]
+    pub initial_readiness_delay: Duration,
+    /// Smoothing of policies that name none; `none` is the stock rule.
+    #[arg(long, env = "BALLAST_SMOOTHING", value_enum, default_value_t = DefaultSmoothing::Smooth, help_heading = "Defaults of policies")]
+    pub smoothing: DefaultSmoothing,
+    /// Whether `minReplicas: 0` is allowed (on Object, External and Prometheus metrics).
+    #[arg(long, env = "BALLAST_SCALE_TO_ZERO", default_value_t = true, action = ArgAction::Set, help_heading = "Defaults of policies")]
+    pub scale_to_zero: bool,
+
+    /// Prometheus server behind the source named `default`.
+    #[arg(long, env = "BALLAST_PROMETHEUS_URL", value_name = "URL", help_heading = "Metrics")]
+    pub prometheus_url: Option<String>,
+    /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
+    #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
+    pub config: Option<PathBuf>,
+
+    /// Writes of replica counts per second, at most.
+    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
+    pub write_qps: f64,
+    /// Writes under way at once, at most.
+    #[arg(long, env = "BALLAST_WRITE_CONCURRENCY", value_name = "N", default_value_t = 8, help_heading = "Writing")]
+    pub write_concurrency: usize,
+
+    /// Address of the admin port: /livez, /readyz, /metrics.
+    #[arg(long, env = "BALLAST_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Operation")]
+    pub admin_address: SocketAddr,
+    /// Run only while holding the lease, so that replicas of the controller stand by for each other.
+    #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
+    pub leader_elect: bool,
+    /// Name of the lease.
+    #[arg(long, env = "BALLAST_LEASE_NAME", value_name = "NAME", default_value = "ballast", help_heading = "Operation")]
+    pub lease_name: String,
+    /// Namespace of the lease; default: the pod's own, else `ballast-system`.
+    #[arg(long, env = "BALLAST_LEASE_NAMESPACE", value_name = "NAMESPACE", help_heading = "Operation")]
+    pub lease_namespace: Option<String>,
+    /// How long a lease holds without renewal.
+    #[arg(long, env = "BALLAST_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Operation")]
+    pub lease_duration: Duration,
+    /// Time without a renewal after which a leader stops leading; below the lease duration.
+    #[arg(long, env = "BALLAST_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Operation")]
+    pub renew_deadline: Duration,
+    /// Time between two tries to take or renew the lease.
+    #[arg(long, env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
+    pub retry_period: Duration,
+    /// Form of the log lines.
+    #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]
+    pub log_format: LogFormat,
+    /// Least severe level that is logged, or a list such as `info,ballast::source=debug`.
+    #[arg(long, env = "BALLAST_LOG_LEVEL", value_name = "LEVEL", default_value = "info", help_heading = "Operation")]
+    pub log_level: String,
+}
+
+/// Smoothing of policies that name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DefaultSmoothing {
+    /// The level filter of `spec.smoothing`.
+    Smooth,
+    /// The plain HPA rule.
+    None,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The `--config` file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct File {
+    /// Sources that every namespace may name, by name.
+    #[serde(default)]
+    pub sources: BTreeMap<String, crate::source::OperatorSource>,
+    /// Defaults for the policies of a namespace, by namespace.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, NamespaceDefaults>,
+}
+
+/// Defaults for the policies of one namespace; what is left out keeps the flag's value.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NamespaceDefaults {
+    /// Seconds between two decisions, 1 to 300.
+    pub interval_seconds: Option<u32>,
+    /// Tolerance as a ratio.
+    pub tolerance: Option<f64>,
+    /// Look-back for scale-in, 0 to 3600 s.
+    pub downscale_stabilization_seconds: Option<u32>,
+    /// `Smooth` or `None`.
+    pub smoothing: Option<SmoothingName>,
+}
+
+/// Names of the smoothings, as in a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum SmoothingName {
+    /// The level filter.
+    Smooth,
+    /// The plain HPA rule.
+    None,
+}
+
+/// A flag or file that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A value outside its range.
+    #[error("{field}: {value}: must be {allowed}")]
+    OutOfRange {
+        /// Flag, or path in the file.
+        field: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The file cannot be read.
+    #[error("--config: cannot read {path}: {source}")]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("--config: {path}: {message}")]
+    Parse {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+}
+
+// === impl RunArgs ===
+
+impl RunArgs {
+    /// Refuses what no policy could work with, naming the flag, the value and the allowed range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let seconds = |d: Duration| format!("{}s", d.as_secs_f64());
+        let check = |ok: bool, field: &str, value: String, allowed| {
+            if ok { Ok(()) } else { Err(ConfigError::OutOfRange { field: field.to_owned(), value, allowed }) }
+        };
+        let s = Duration::from_secs;
+        check((s(1)..=s(300)).contains(&self.sync_period), "--sync-period", seconds(self.sync_period), "1s to 5m")?;
+        check(tolerable(self.tolerance), "--tolerance", self.tolerance.to_string(), "a finite number of at least 0")?;
+        let window = self.downscale_stabilization;
+        check(window <= s(3600), "--downscale-stabilization", seconds(window), "0s to 1h")?;
+        check(self.write_qps > 0.0 && self.write_qps.is_finite(), "--write-qps", self.write_qps.to_string(), "above 0")?;
+        check((1..=256).contains(&self.write_concurrency), "--write-concurrency", self.write_concurrency.to_string(), "1 to 256")?;
+        check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
+        check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
+        for kind in &self.annotated_kinds {
+            let known = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"].contains(&kind.as_str());
+            check(known, "--annotated-kinds", kind.clone(), "Deployment, StatefulSet, ReplicaSet or ReplicationController")?;
+        }
+        Ok(())
+    }
+}
+
+// === impl File ===
+
+impl File {
+    /// Reads and checks the file.
+    pub fn read(path: &std::path::Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|error| match error {
+            ConfigError::Parse { message, .. } => ConfigError::Parse { path: path.to_owned(), message },
+            other => other,
+        })
+    }
+
+    /// Checks the text of a file.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let file: Self = serde_saphyr::from_str(text)
+            .map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
+        for (namespace, defaults) in &file.defaults {
+            let refuse = |field: &str, value: String, allowed| {
+                Err(ConfigError::OutOfRange { field: format!("defaults.{namespace}.{field}"), value, allowed })
+            };
+            match defaults {
+                NamespaceDefaults { interval_seconds: Some(s), .. } if !(1..=300).contains(s) => {
+                    return refuse("intervalSeconds", s.to_string(), "1 to 300");
+                }
+                NamespaceDefaults { tolerance: Some(t), .. } if !tolerable(*t) => {
+                    return refuse("tolerance", t.to_string(), "a finite number of at least 0");
+                }
+                NamespaceDefaults { downscale_stabilization_seconds: Some(s), .. } if *s > 3600 => {
+                    return refuse("downscaleStabilizationSeconds", s.to_string(), "0 to 3600");
+                }
+                _ => {}
+            }
+        }
+        Ok(file)
+    }
+}
+
+fn tolerable(tolerance: f64) -> bool {
+    tolerance.is_finite() && tolerance >= 0.0
+}
+
+/// A duration as Go programs write it: `15s`, `5m`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .map_err(|error| error.to_string())
+        .and_then(|d| Duration::try_from(d).map_err(|_| "must not be negative".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_in_go_flags() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5m0s"), Ok(Duration::from_secs(300)));
+        assert!(duration("-5s").is_err());
+        assert!(duration("15").is_err());
+    }
+
+    #[test]
+    fn a_bad_namespace_default_is_named_with_its_path_and_range() {
+        let error = File::parse("defaults: {shop: {intervalSeconds: 0}}").unwrap_err();
+        assert_eq!(error.to_string(), "defaults.shop.intervalSeconds: 0: must be 1 to 300");
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_refused() {
+        assert!(File::parse("source: {}").unwrap_err().to_string().contains("source"));
+    }
+}

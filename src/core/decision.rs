@@ -1,0 +1,106 @@
+//! The outcome of one look at a workload: a size, why, and what to tell people.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reason, Time};
+
+/// What was decided, and everything worth saying about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When it was decided.
+    pub time: Time,
+    /// `spec.replicas` at the time.
+    pub from: u32,
+    /// The size the workload should have; equal to `from` when nothing is to be written.
+    pub to: u32,
+    /// One word for it.
+    pub verdict: Verdict,
+    /// Why, in the order of the pipeline; the first one is the headline. Never empty.
+    pub reasons: Vec<Reason>,
+    /// One report per signal, in the order of the policy.
+    pub signals: Vec<SignalReport>,
+    /// Conditions to set now; those not named stay as they are.
+    pub conditions: Vec<Condition>,
+    /// Warnings to record as Events (metric failures, bad selectors); a rescale's own Event is made when it was written.
+    pub warnings: Vec<Warning>,
+    /// When something known will change by itself (a window or pause ends), if that is sooner than the next interval.
+    pub next_look: Option<Time>,
+}
+
+/// One word for a decision; also a metric label, so the set is fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// More replicas.
+    ScaleUp,
+    /// Fewer replicas.
+    ScaleDown,
+    /// The size is right, or within tolerance.
+    Steady,
+    /// A different size is wanted, but something holds it back (window, rate, bound, pause).
+    Held,
+    /// No decision: signals failed.
+    Unknown,
+    /// The target is switched off (size 0).
+    Disabled,
+}
+
+/// What one signal contributed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalReport {
+    /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
+    pub name: String,
+    /// Current value in the target's terms, if known: percent, or thousandths of the unit.
+    pub current: Option<Current>,
+    /// Replicas it asks for, if known.
+    pub proposal: Option<u32>,
+    /// Age of the newest sample at the time of the decision, in milliseconds.
+    pub age_millis: Option<u64>,
+    /// Why there is no proposal.
+    pub failure: Option<String>,
+}
+
+/// A signal's value as the HPA's status shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Current {
+    /// Percent of the requests.
+    pub utilization: Option<u32>,
+    /// Mean per pod, in thousandths of the unit.
+    pub average: Option<f64>,
+    /// Whole value, in thousandths of the unit.
+    pub value: Option<f64>,
+}
+
+/// A condition of the policy's status. `kind` and `reason` are the HPA's own words where it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Its type.
+    pub kind: ConditionKind,
+    /// Its status.
+    pub status: bool,
+    /// CamelCase reason.
+    pub reason: String,
+    /// Text for people.
+    pub message: String,
+}
+
+/// Condition types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ConditionKind {
+    /// The scale can be read and written.
+    AbleToScale,
+    /// A size can be computed.
+    ScalingActive,
+    /// The wanted size was cut by a bound or a rate.
+    ScalingLimited,
+    /// An autoscaler put the target to zero.
+    ScaledToZero,
+}
+
+/// A warning to record as an Event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// CamelCase Event reason.
+    pub reason: String,
+    /// Event text.
+    pub message: String,
+}

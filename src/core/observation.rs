@@ -1,0 +1,123 @@
+//! What was seen at one tick: sizes, pods, and a reading per signal. "Unknown" is a value here, never 0.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// The input of one decision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// `spec.replicas` of the scale subresource: what was last asked for.
+    pub spec_replicas: u32,
+    /// `status.replicas` of the scale subresource: pods that exist, surge included.
+    pub status_replicas: u32,
+    /// Pods of the target, by ownership.
+    pub pods: Vec<Pod>,
+    /// One reading per signal of the policy, in the same order.
+    pub readings: Vec<Reading>,
+    /// The target is at 0 because an autoscaler put it there (condition `ScaledToZero` of the policy's status).
+    pub scaled_to_zero: bool,
+}
+
+/// One pod of the target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Name, unique in the target's namespace.
+    pub name: Arc<str>,
+    /// `status.phase`.
+    pub phase: Phase,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `status.startTime`.
+    pub start_time: Option<Time>,
+    /// The `Ready` condition, if there is one.
+    pub ready: Option<Ready>,
+}
+
+/// A pod's `Ready` condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The condition's status is `True`.
+    pub status: bool,
+    /// Its `lastTransitionTime`.
+    pub since: Time,
+}
+
+/// `status.phase` of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// Not running yet.
+    Pending,
+    /// At least one container runs.
+    #[default]
+    Running,
+    /// All containers ended well.
+    Succeeded,
+    /// All containers ended, one of them badly.
+    Failed,
+    /// The node cannot be asked.
+    Unknown,
+}
+
+/// What a source said about one signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reading {
+    /// One value per pod.
+    PerPod {
+        /// One slot per pod of [`Observation::pods`], in the same order; `None`: no usable sample.
+        samples: Vec<Option<Sample>>,
+        /// The pods' requests in the same order; empty unless the target is a utilization.
+        requests: Vec<Request>,
+    },
+    /// One value for the whole.
+    Total(Sample),
+    /// Nothing usable.
+    Failed(Failure),
+}
+
+/// A measured value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// In thousandths of the metric's unit; whole for Kubernetes quantities. Sources drop NaN and infinities before this.
+    pub value: f64,
+    /// End of the time it covers.
+    pub time: Time,
+    /// Length of the time it covers; 60 s where the source does not say.
+    pub window: Duration,
+}
+
+/// What a pod requests of the signal's resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Thousandths of the unit.
+    Milli(f64),
+    /// This container requests nothing, so no percentage can be formed.
+    Unset { container: String },
+    /// The container named by the signal is not in the pod's spec.
+    NoContainer { container: String },
+}
+
+/// Why a signal has no reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong, as a fixed word for metrics and tests.
+    pub kind: FailureKind,
+    /// The whole story for people: which source or query, what it said.
+    pub message: String,
+}
+
+/// Kinds of failure of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// No answer: connection, timeout, 5xx.
+    Unreachable,
+    /// Answered that it will not: 401, 403, 4xx, an unknown source, a query the server rejects.
+    Refused,
+    /// Answered with nothing: no series, empty list.
+    Empty,
+    /// Answered with something that is not a usable number: NaN, infinity, several series where one is needed, garbage.
+    Invalid,
+}

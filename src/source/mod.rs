@@ -1,0 +1,58 @@
+//! Numbers in: from the Kubernetes metrics APIs and from Prometheus.
+//!
+//! A tick hands all its questions over at once, so that sources can answer many policies with one request.
+
+use std::sync::Arc;
+
+/// One question: the current value of one signal for one target.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Namespace of the policy and its target.
+    pub namespace: Arc<str>,
+    /// Name of the target.
+    pub target: Arc<str>,
+    /// The target's pod selector as text (`app=web,tier!=db`).
+    pub selector: Arc<str>,
+    /// Names of the target's pods; per-pod answers have one slot for each, in this order.
+    pub pods: Arc<[Arc<str>]>,
+    /// What to ask for.
+    pub query: Query,
+}
+
+/// Where a signal's numbers come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// metrics.k8s.io: usage per pod, of one container if named.
+    Resource { resource: String, container: Option<String> },
+    /// custom.metrics.k8s.io: a metric of each pod; `selector` is the metric's own label selector as text.
+    Pods { metric: String, selector: String },
+    /// custom.metrics.k8s.io: a metric of one object.
+    Object { metric: String, selector: String, api_version: String, kind: String, name: String },
+    /// external.metrics.k8s.io: the sum of the series that match.
+    External { metric: String, selector: String },
+    /// A Prometheus instant query.
+    Prometheus(PrometheusQuery),
+}
+
+/// A Prometheus instant query as written in a policy; `${namespace}`, `${name}` and `${pods}` are substituted when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PrometheusQuery {
+    /// Name of the metric in the policy, for messages.
+    pub name: String,
+    /// Name of a `MetricSource` of the policy's namespace, or of a source in the controller's configuration.
+    pub source: String,
+    /// PromQL.
+    pub query: String,
+    /// What an empty answer means.
+    pub when_empty: WhenEmpty,
+}
+
+/// Meaning of an empty answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WhenEmpty {
+    /// The value is unknown: missing is not zero.
+    #[default]
+    Absent,
+    /// The owner says that no series means no load.
+    Zero,
+}

@@ -1,0 +1,113 @@
+//! The controller's own metrics in Prometheus form.
+//!
+//! Labels come from fixed sets (verdicts, outcomes, kinds of failure); the only label sets that grow are per policy, and those
+//! are removed with the policy.
+
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::core::Verdict;
+
+/// Names one policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PolicyLabels {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Verdict of a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
+/// Outcome of a write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// All families; cheap to clone, every clone writes to the same numbers.
+#[derive(Clone)]
+pub struct Metrics {
+    decisions: Family<VerdictLabel, Counter>,
+    writes: Family<OutcomeLabel, Counter>,
+    /// Policies known.
+    pub policies: Gauge,
+    /// 1 while this process leads.
+    pub leader: Gauge,
+    /// Seconds between the time a decision was due and the time it was made.
+    pub lateness: Histogram,
+    /// Seconds from the start of a sweep to its decisions.
+    pub collect: Histogram,
+    current: Family<PolicyLabels, Gauge>,
+    desired: Family<PolicyLabels, Gauge>,
+    registry: std::sync::Arc<Registry>,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut metrics = Self {
+            decisions: Family::default(),
+            writes: Family::default(),
+            policies: Gauge::default(),
+            leader: Gauge::default(),
+            lateness: seconds(),
+            collect: seconds(),
+            current: Family::default(),
+            desired: Family::default(),
+            registry: std::sync::Arc::default(),
+        };
+        let mut registry = Registry::with_prefix("ballast");
+        registry.register("decisions", "Decisions by verdict", metrics.decisions.clone());
+        registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
+        registry.register("policies", "Policies known", metrics.policies.clone());
+        registry.register("leader", "1 while this process leads", metrics.leader.clone());
+        registry.register("decision_lateness_seconds", "Time from when a decision was due to when it was made", metrics.lateness.clone());
+        registry.register("collect_seconds", "Time from the start of a sweep to its decisions", metrics.collect.clone());
+        registry.register("policy_current_replicas", "spec.replicas of the policy's target", metrics.current.clone());
+        registry.register("policy_desired_replicas", "Replicas the policy asks for", metrics.desired.clone());
+        metrics.registry = std::sync::Arc::new(registry);
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts a decision and shows its sizes.
+    pub fn decided(&self, policy: &PolicyLabels, verdict: Verdict, from: u32, to: u32) {
+        self.decisions.get_or_create(&VerdictLabel { verdict: verdict.word() }).inc();
+        self.current.get_or_create(policy).set(i64::from(from));
+        self.desired.get_or_create(policy).set(i64::from(to));
+    }
+
+    /// Counts a finished write.
+    pub fn wrote(&self, outcome: &'static str) {
+        self.writes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Drops the series of a policy that is gone.
+    pub fn forget(&self, policy: &PolicyLabels) {
+        self.current.remove(policy);
+        self.desired.remove(policy);
+    }
+
+    /// The exposition text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            let _ = write!(text, "# {error}");
+        }
+        text
+    }
+}

@@ -1,0 +1,21 @@
+//! Logs and the controller's own metrics.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+mod metrics;
+
+pub use metrics::{Metrics, PolicyLabels};
+
+/// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be
+/// read is an error that names what is wrong with it.
+pub fn start_logging(format: LogFormat, level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| format!("--log-level: {level}: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}
