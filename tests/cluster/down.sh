@@ -11,7 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/common.sh"
-. "$here/lib/node.sh"
+. "$here/lib/node-down.sh"
 
 dir='' only='' keep_logs=
 while (($#)); do

@@ -85,6 +85,8 @@ use_dir "${dir:-$cache/run/$form}"
 if [[ -f $DIR/env && -n $(our_processes) ]]; then
   die "a cluster already runs in $DIR (stop it with: down.sh --dir $DIR)"
 fi
+# What a crashed run left there would be in the way.
+[[ ! -d $DIR ]] || "$here/down.sh" --dir "$DIR" >&2
 [[ $form == node ]] && check_node
 for part in "${with[@]}"; do
   [[ $part != metrics-server || $form == node ]] || die "--with-metrics-server needs the node form: a plane has no kubelet to ask"
@@ -95,7 +97,6 @@ command -v openssl >/dev/null && command -v curl >/dev/null || die "openssl and 
 BIN=$("$here/build.sh" "$form" $([[ " ${with[*]} " != *" kwok "* ]] || echo kwok))
 
 SECONDS=0
-[[ ! -d $DIR ]] || "$here/down.sh" --dir "$DIR" >&2
 mkdir -p "$DIR/logs" "$DIR/pids"
 base=$(reserve_ports)
 write_env() {
