@@ -10,11 +10,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
+use kube::core::{Selector, SelectorExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+
+use super::wait::eventually;
 
 /// Status of a pod as the kubelet would report it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +70,8 @@ pub struct FleetPod {
     pub containers: Vec<String>,
     /// Not being deleted, and neither failed nor succeeded.
     pub alive: bool,
+    /// Its status has been written.
+    pub reported: bool,
 }
 
 impl FleetPod {
@@ -110,10 +115,22 @@ impl Fleet {
         }
     }
 
-    /// Pods of a namespace (all if `None`), by namespace and name.
-    pub fn pods(&self, namespace: Option<&str>) -> Vec<((String, String), FleetPod)> {
+    /// Pods of a namespace (all if `None`) whose labels match, by namespace and name.
+    pub fn pods(&self, namespace: Option<&str>, wanted: &Selector) -> Vec<((String, String), FleetPod)> {
         let state = self.state.lock();
-        state.pods.iter().filter(|((ns, _), _)| namespace.is_none_or(|n| n == ns)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        let chosen = state.pods.iter().filter(|((ns, _), pod)| namespace.is_none_or(|n| n == ns) && wanted.matches(&pod.labels));
+        chosen.map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// Waits until `app` has exactly `alive` live pods in `namespace` and all its pods have the status they should have.
+    pub async fn ready(&self, namespace: &str, app: &str, alive: usize) {
+        eventually(&format!("{alive} pods of {namespace}/{app}"), Duration::from_secs(60), async || {
+            let state = self.state.lock();
+            let pods: Vec<_> = state.pods.iter().filter(|((ns, _), pod)| ns == namespace && pod.app() == app).map(|(_, pod)| pod).collect();
+            let done = pods.iter().filter(|p| p.alive).count() == alive && pods.iter().all(|p| p.reported);
+            if done { Ok(()) } else { Err(format!("{pods:?}")) }
+        })
+        .await;
     }
 
     /// Live pods of `app` in `namespace`.
@@ -147,7 +164,7 @@ impl Fleet {
         let taken: Vec<usize> = state.pods.iter().filter(|((ns, _), p)| *ns == key.0 && p.app() == app).map(|(_, p)| p.ordinal).collect();
         let ordinal = (0..).find(|i| !taken.contains(i)).unwrap_or_default();
         let containers = pod.spec.iter().flat_map(|s| &s.containers).map(|c| c.name.clone()).collect();
-        state.pods.insert(key.clone(), FleetPod { ordinal, labels: pod.labels().clone(), containers, alive });
+        state.pods.insert(key.clone(), FleetPod { ordinal, labels: pod.labels().clone(), containers, alive, reported: false });
         let fleet = self.clone();
         tokio::spawn(async move { fleet.report(&key.0, &key.1, &app, ordinal).await });
     }
@@ -162,7 +179,11 @@ impl Fleet {
         // A pod may go while its status is written; anything else shows as a pod that never gets ready.
         for _ in 0..3 {
             match pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Ok(_) => return,
+                Ok(_) => {
+                    let key = (namespace.to_owned(), name.to_owned());
+                    self.state.lock().pods.entry(key).and_modify(|pod| pod.reported = true);
+                    return;
+                }
                 Err(kube::Error::Api(status)) if status.is_not_found() => return,
                 Err(error) => eprintln!("fleet: status of {namespace}/{name}: {error}"),
             }

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::fleet::{Fleet, FleetPod};
 
+/// Labels of a series.
+pub type Labels = &'static [(&'static str, &'static str)];
+
 /// Where a number appears. `app` is the value of the pods' label `app`; the same numbers hold in every namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -15,8 +18,8 @@ pub enum Source {
     Pods { metric: &'static str },
     /// custom.metrics.k8s.io, thousandths, of the object that is called like the app.
     Object { metric: &'static str },
-    /// external.metrics.k8s.io, thousandths, one series with these labels.
-    External { metric: &'static str, labels: &'static [(&'static str, &'static str)] },
+    /// external.metrics.k8s.io, thousandths, one series with these labels. The metric's name in a policy is `<metric>.<app>`.
+    External { metric: &'static str, labels: Labels },
 }
 
 /// How large it is.
@@ -96,24 +99,13 @@ impl Table {
         load.value(fleet.alive(namespace, object), 0)
     }
 
-    /// All series of an external metric: app, labels, value.
-    pub fn series(&self, fleet: &Fleet, namespace: &str, metric: &str) -> Vec<(String, &'static [(&'static str, &'static str)], i64)> {
-        let mut found = Vec::new();
-        for (app, loads) in &self.loads {
-            for (source, load) in loads {
-                if let Source::External { metric: m, labels } = source
-                    && *m == metric
-                {
-                    found.extend(load.value(fleet.alive(namespace, app), 0).map(|value| (app.clone(), *labels, value)));
-                }
-            }
-        }
-        found
-    }
-
-    /// The app that an external metric belongs to.
-    pub fn app_of_external(&self, metric: &str) -> Option<&str> {
-        let owns = |loads: &Vec<(Source, Load)>| loads.iter().any(|(s, _)| matches!(s, Source::External { metric: m, .. } if *m == metric));
-        self.loads.iter().find(|(_, loads)| owns(loads)).map(|(app, _)| app.as_str())
+    /// Labels and value of each series of an app's external metric.
+    pub fn series(&self, fleet: &Fleet, namespace: &str, app: &str, metric: &str) -> Vec<(Labels, i64)> {
+        let alive = fleet.alive(namespace, app);
+        let series = self.loads.get(app).into_iter().flatten().filter_map(|(source, load)| match source {
+            Source::External { metric: m, labels } if *m == metric => Some((*labels, load.value(alive, 0)?)),
+            _ => None,
+        });
+        series.collect()
     }
 }

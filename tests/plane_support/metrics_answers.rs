@@ -70,10 +70,7 @@ fn usage(State(s): State<Answers>, namespace: Option<String>, parameters: Parame
     let wanted = selector(&parameters, "labelSelector");
     let table = s.table.lock();
     let mut items = Vec::new();
-    for ((ns, name), pod) in s.fleet.pods(namespace.as_deref()) {
-        if !wanted.matches(&pod.labels) {
-            continue;
-        }
+    for ((ns, name), pod) in s.fleet.pods(namespace.as_deref(), &wanted) {
         match table.faulty(pod.app(), "resource") {
             Some(Fault::Empty) => continue,
             Some(fault) => return fail(fault).unwrap_or_default(),
@@ -112,10 +109,7 @@ async fn custom(
     };
     if name == "*" {
         let wanted = selector(&parameters, "labelSelector");
-        for ((ns, pod_name), pod) in s.fleet.pods(Some(&namespace)) {
-            if !wanted.matches(&pod.labels) {
-                continue;
-            }
+        for ((ns, pod_name), pod) in s.fleet.pods(Some(&namespace), &wanted) {
             match table.faulty(pod.app(), &metric) {
                 Some(Fault::Empty) => continue,
                 Some(fault) => return fail(fault).unwrap_or_default(),
@@ -137,18 +131,19 @@ async fn custom(
     Json(json!({"kind": "MetricValueList", "apiVersion": "custom.metrics.k8s.io/v1beta2", "metadata": {}, "items": items})).into_response()
 }
 
-async fn external(State(s): State<Answers>, Path((namespace, metric)): Path<(String, String)>, parameters: Parameters) -> Response {
+async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(String, String)>, parameters: Parameters) -> Response {
     let table = s.table.lock();
-    let fault = table.app_of_external(&metric).and_then(|app| table.faulty(app, &metric));
+    let (metric, app) = name.split_once('.').unwrap_or((&name, ""));
+    let fault = table.faulty(app, metric);
     if let Some(response) = fault.and_then(fail) {
         return response;
     }
     let wanted = selector(&parameters, "labelSelector");
     let mut items = Vec::new();
-    for (_, labels, value) in table.series(&s.fleet, &namespace, &metric) {
+    for (labels, value) in table.series(&s.fleet, &namespace, app, metric) {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         if fault.is_none() && wanted.matches(&labels) {
-            items.push(json!({"metricName": metric, "metricLabels": labels, "timestamp": now(), "window": "10s", "value": format!("{value}m")}));
+            items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": "10s", "value": format!("{value}m")}));
         }
     }
     Json(json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": items})).into_response()

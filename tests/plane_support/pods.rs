@@ -86,6 +86,8 @@ impl Workload {
         });
         if self.kind == "StatefulSet" {
             spec["podManagementPolicy"] = json!("Parallel");
+        } else {
+            spec["progressDeadlineSeconds"] = json!(self.min_ready_seconds + 600);
         }
         json!({"apiVersion": "apps/v1", "kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}, "spec": spec})
     }
