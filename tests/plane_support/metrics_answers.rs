@@ -76,18 +76,17 @@ fn usage(State(s): State<Answers>, namespace: Option<String>, parameters: Parame
             Some(fault) => return fail(fault).unwrap_or_default(),
             None => {}
         }
-        let mut containers = Vec::new();
+        let (mut containers, mut known) = (Vec::new(), false);
         for container in &pod.containers {
             let cpu = table.of_pod(&s.fleet, &ns, &pod, |source| matches!(source, Source::Cpu { container: c } if c == container));
             let memory = table.of_pod(&s.fleet, &ns, &pod, |source| matches!(source, Source::Memory { container: c } if c == container));
             let mut usage = serde_json::Map::new();
             cpu.inspect(|v| drop(usage.insert("cpu".into(), json!(format!("{v}m")))));
             memory.inspect(|v| drop(usage.insert("memory".into(), json!(format!("{v}Mi")))));
-            if !usage.is_empty() {
-                containers.push(json!({"name": container, "usage": usage}));
-            }
+            known |= !usage.is_empty();
+            containers.push(json!({"name": container, "usage": usage}));
         }
-        if !containers.is_empty() {
+        if known {
             let metadata = json!({"name": name, "namespace": ns, "labels": pod.labels});
             items.push(json!({"metadata": metadata, "timestamp": now(), "window": "10s", "containers": containers}));
         }
@@ -143,7 +142,7 @@ async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(Strin
     for (labels, value) in table.series(&s.fleet, &namespace, app, metric) {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         if fault.is_none() && wanted.matches(&labels) {
-            items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": "10s", "value": format!("{value}m")}));
+            items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": 10, "value": format!("{value}m")}));
         }
     }
     Json(json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": items})).into_response()

@@ -20,7 +20,7 @@ pub fn all() -> Vec<Scenario> {
     let down = |select, policies| rates("scaleDown", select, 0, policies);
     vec![
         run("up-pods", 2, 400, up("Max", &[("Pods", 2, 6)])).sizes(&[4, 6, 8]),
-        run("up-percent", 4, 500, up("Max", &[("Percent", 50, 6)])).sizes(&[6, 9, 10]),
+        run("up-percent", 4, 600, up("Max", &[("Percent", 50, 6)])).sizes(&[6, 9, 12]),
         run("up-select-min", 2, 250, up("Min", &[("Pods", 1, 6), ("Percent", 100, 6)])).sizes(&[3, 4, 5]),
         run("up-select-max", 2, 450, up("Max", &[("Pods", 1, 6), ("Percent", 100, 6)])).sizes(&[4, 8, 9]),
         run("up-budget-is-used-up", 2, 400, up("Max", &[("Pods", 2, 600)]))

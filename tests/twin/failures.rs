@@ -83,10 +83,15 @@ fn targets() -> Vec<Scenario> {
         missing("target-kind-unknown", json!({"apiVersion": "shop.test/v1", "kind": "Gadget", "name": "nobody"})),
         missing("target-without-scale", json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "nobody"})),
         selector("selector-empty", "", "InvalidSelector", "SelectorRequired"),
-        selector("selector-unparsable", "app in (", "InvalidSelector", "InvalidSelector"),
+        // The API server itself refuses to make a Scale of it, so no autoscaler ever sees such a selector.
+        selector("selector-unparsable", "app in (", "InvalidSelector", "InvalidSelector")
+            .conditions("FailedGetScale - -")
+            .warnings(&["FailedGetScale"]),
         Scenario::first("selector-ambiguous", 4, spec(1, 20, &[cpu(50)]))
-            .load(CPU, Load::Each(80))
+            .load(CPU, Load::Each(50))
             .setup(Act::SecondPolicy)
+            .conditions("SucceededGetScale AmbiguousSelector -")
+            .then(Act::Load(CPU, Load::Each(80)))
             .conditions("SucceededGetScale AmbiguousSelector -")
             .warnings(&["AmbiguousSelector", COMPUTE]),
         Scenario::new("target-comes-back", 4, spec(1, 20, &[cpu(50)]))
