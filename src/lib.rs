@@ -1,4 +1,5 @@
 //! Ballast: a horizontal autoscaler for Kubernetes.
 
+pub mod api;
 pub mod core;
 pub mod source;

@@ -34,6 +34,9 @@ pub enum Query {
     Prometheus(PrometheusQuery),
 }
 
+/// What is filled into a query when it is asked.
+pub const PLACEHOLDERS: [&str; 3] = ["${namespace}", "${name}", "${pods}"];
+
 /// A Prometheus instant query as written in a policy; `${namespace}`, `${name}` and `${pods}` are substituted when it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PrometheusQuery {
