@@ -2,6 +2,8 @@
 //!
 //! A tick hands all its questions over at once, so that sources can answer many policies with one request.
 
+pub mod preset;
+
 use std::sync::Arc;
 
 /// One question: the current value of one signal for one target.

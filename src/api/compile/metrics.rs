@@ -204,7 +204,7 @@ fn prometheus_target(path: &str, target: &PrometheusTarget, out: &mut Problems) 
 }
 
 /// The server is the judge of PromQL, so what this parser does not know is only a warning.
-fn check_query(path: &str, query: &str, out: &mut Problems) {
+pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) {
     if query.trim().is_empty() {
         out.add(path, query, "must not be empty");
         return;

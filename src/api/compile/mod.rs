@@ -5,6 +5,8 @@
 mod behavior;
 mod metrics;
 
+pub(crate) use metrics::check_query;
+
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
