@@ -1,5 +1,8 @@
 //! `spec.behavior`: how fast a size may change.
 
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

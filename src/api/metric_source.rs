@@ -1,5 +1,10 @@
 //! `MetricSource`: a Prometheus-compatible server that policies of its namespace may ask.
 
+// The lint takes one column's type for a repetition of another's.
+#![allow(clippy::duplicated_attributes)]
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -18,9 +23,20 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "A MetricSource is a Prometheus-compatible server that the ScalePolicies of its namespace may ask by its name. Secrets are read from the same namespace only.",
     printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "Base address of the server"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the server answers"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the server answers"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What it said last", priority = 1)
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What it said last",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSourceSpec {

@@ -1,5 +1,8 @@
 //! `spec.metrics`: what a size follows.
 
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -98,8 +98,7 @@ impl JsonSchema for Quantity {
 const PATTERN: &str = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// Texts that are quantities above zero: some digit in front of the suffix is not 0.
-const POSITIVE_PATTERN: &str =
-    r"^\+?([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+const POSITIVE_PATTERN: &str = r"^\+?([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// Schema of a quantity that must be above zero; for `#[schemars(schema_with)]`.
 pub(crate) fn positive(_: &mut SchemaGenerator) -> Schema {
@@ -138,7 +137,7 @@ impl Decimal {
     /// The value times 10^`scale`, rounded away from zero, saturating.
     fn scaled(&self, scale: i32) -> i64 {
         let down = self.places.saturating_sub(scale);
-        let magnitude = self.digits.checked_mul(1u128 << self.shift).unwrap_or(u128::MAX);
+        let magnitude = self.digits.saturating_mul(1u128 << self.shift);
         let magnitude = match (magnitude, 10u128.checked_pow(down.unsigned_abs())) {
             (0, _) => 0,
             (some, Some(factor)) if down <= 0 => some.saturating_mul(factor),

@@ -1,5 +1,10 @@
 //! `ScalePolicy`: the size rules of one workload.
 
+// The lint takes one column's type for a repetition of another's.
+#![allow(clippy::duplicated_attributes)]
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -25,7 +30,12 @@ use super::status::ScalePolicyStatus;
     derive = "PartialEq",
     doc = "A ScalePolicy keeps the replicas of one workload at the size its load asks for. Its spec is that of an autoscaling/v2 HorizontalPodAutoscaler, plus Prometheus metrics, smoothing, pause and mode.",
     printcolumn(name = "Target", type_ = "string", json_path = ".status.target", description = "Kind and name of the workload"),
-    printcolumn(name = "Metrics", type_ = "string", json_path = ".status.metricsText", description = "Current value and target of each metric"),
+    printcolumn(
+        name = "Metrics",
+        type_ = "string",
+        json_path = ".status.metricsText",
+        description = "Current value and target of each metric"
+    ),
     printcolumn(name = "Min", type_ = "integer", json_path = ".spec.minReplicas", description = "Lowest size"),
     printcolumn(name = "Max", type_ = "integer", json_path = ".spec.maxReplicas", description = "Highest size"),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.currentReplicas", description = "Size at the last decision"),
@@ -33,12 +43,18 @@ use super::status::ScalePolicyStatus;
     printcolumn(name = "Verdict", type_ = "string", json_path = ".status.decision.verdict", description = "The last decision in one word"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Whether decisions are written", priority = 1),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.decision.message", description = "Why the size is what it is", priority = 1)
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.decision.message",
+        description = "Why the size is what it is",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
-        .message(kube::core::Message::Expression("'must be at least spec.minReplicas (' + string(self.minReplicas) + ')'".into()))
+        .message("must be at least spec.minReplicas")
         .field_path(".maxReplicas"),
     validation = Rule::new("!has(self.minReplicas) || self.minReplicas > 0 || (has(self.metrics) && \
         self.metrics.exists(m, m.type in ['Object', 'External', 'Prometheus']))")

@@ -1,5 +1,8 @@
 //! Label selectors of custom and external metrics.
 
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
@@ -95,8 +98,7 @@ impl LabelSelectorRequirement {
 fn check_key(path: &str, key: &str, problems: &mut Problems) {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let prefix_ok = prefix.is_none_or(|prefix| {
-        prefix.len() <= 253
-            && prefix.split('.').all(|part| is_name(part, 63, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+        prefix.len() <= 253 && prefix.split('.').all(|part| is_name(part, 63, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
     });
     if !prefix_ok || !is_name(name, 63, is_label_char) {
         problems.add(path, key, "must be a label name such as app or example.com/app");

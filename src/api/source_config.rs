@@ -128,7 +128,9 @@ fn common<'a>(
     out: &mut Problems,
 ) {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(['@', '?', '#']) || url.parse::<http::Uri>().is_err()) {
+    if rest
+        .is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(['@', '?', '#']) || url.parse::<http::Uri>().is_err())
+    {
         // A password may stand in it, so it is not repeated.
         out.add(
             format!("{path}.url"),

@@ -1,5 +1,8 @@
 //! `status` of a `ScalePolicy`: what was seen and decided last.
 
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};

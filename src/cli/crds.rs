@@ -17,5 +17,6 @@ pub fn files() -> anyhow::Result<Vec<(String, String)>> {
 
 /// All definitions in one stream for `kubectl apply -f -`.
 pub fn yaml() -> anyhow::Result<String> {
-    Ok(files()?.into_iter().map(|(_, text)| format!("---\n{}\n", text.trim_end())).collect())
+    let texts = files()?.into_iter().map(|(_, text)| ["---\n", text.trim_end(), "\n"].concat());
+    Ok(texts.collect())
 }

@@ -46,7 +46,7 @@ pub struct PrometheusQuery {
     pub name: String,
     /// Name of a `MetricSource` of the policy's namespace, or of a source in the controller's configuration.
     pub source: String,
-    /// PromQL.
+    /// `PromQL`.
     pub query: String,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,

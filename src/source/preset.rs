@@ -5,7 +5,7 @@
 pub struct Preset {
     /// Name as written in an annotation.
     pub name: &'static str,
-    /// PromQL with placeholders.
+    /// `PromQL` with placeholders.
     pub query: &'static str,
     /// Mean per replica to aim at, as a quantity; `None` where no number fits most services, so that one must be given.
     pub default_target: Option<&'static str>,

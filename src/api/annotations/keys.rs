@@ -22,8 +22,18 @@ const COUNT: &str = "a whole number from 1 to 2147483647";
 
 /// Every key, in the order of the reference.
 pub const KEYS: &[Key] = &[
-    key("max-replicas", COUNT, "10", "Highest number of replicas. Switches Ballast on for the workload; the other keys do nothing without it."),
-    key("min-replicas", "a whole number from 0 to 2147483647", "2", "Lowest number of replicas. Default 1. 0 needs a request rate, query or preset."),
+    key(
+        "max-replicas",
+        COUNT,
+        "10",
+        "Highest number of replicas. Switches Ballast on for the workload; the other keys do nothing without it.",
+    ),
+    key(
+        "min-replicas",
+        "a whole number from 0 to 2147483647",
+        "2",
+        "Lowest number of replicas. Default 1. 0 needs a request rate, query or preset.",
+    ),
     key(
         "target-cpu",
         "a percentage such as 70%, or cores with a unit such as 350m",
@@ -50,7 +60,12 @@ pub const KEYS: &[Key] = &[
         "A query of your own; needs query-target or query-capacity.",
     ),
     key("query-target", QUANTITY, "30", "Value of the query that one replica should have on average."),
-    key("query-capacity", QUANTITY, "50", "Value of the query that one replica bears at 100 %; Ballast chooses the headroom. Instead of query-target."),
+    key(
+        "query-capacity",
+        QUANTITY,
+        "50",
+        "Value of the query that one replica bears at 100 %; Ballast chooses the headroom. Instead of query-target.",
+    ),
     key("preset", "the name of a preset", "go-cpu", "A ready query, see the table of presets."),
     key("preset-target", QUANTITY, "0.6", "Value of the preset that one replica should have on average. Default: that of the preset."),
     key(
@@ -59,7 +74,12 @@ pub const KEYS: &[Key] = &[
         "default",
         "Which server is asked: a MetricSource of the same namespace, or a source of the controller's configuration. Default: default.",
     ),
-    key("interval", "1s to 300s, such as 15s, 15 or 1m", "15s", "How often the size is decided. Default: the controller's sync period (15 s)."),
+    key(
+        "interval",
+        "1s to 300s, such as 15s, 15 or 1m",
+        "15s",
+        "How often the size is decided. Default: the controller's sync period (15 s).",
+    ),
     key("mode", "Enforce or Recommend", "Recommend", "Recommend decides and reports without writing. Default Enforce."),
     key(
         "pause",

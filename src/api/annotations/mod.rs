@@ -11,7 +11,9 @@ pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name}
 
 use super::compile::{TargetRef, check_query};
 use super::error::{FieldError, Problems};
-use super::metrics::{MetricSpec, MetricTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty, default_metrics};
+use super::metrics::{
+    MetricSpec, MetricTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty, default_metrics,
+};
 use super::quantity::Quantity;
 use super::scale_policy::{CrossVersionObjectReference, Mode, ScalePolicySpec};
 use crate::source::preset::{self, PLANNED};
@@ -71,7 +73,11 @@ impl<'a> Reader<'a> {
         }
         let metrics = self.metrics();
         if min_replicas == 0 && !metrics.iter().any(|metric| metric.prometheus.is_some()) {
-            self.out.add(path("min-replicas"), 0, "0 needs target-rps, capacity-rps, query or preset: CPU and memory cannot be measured without pods");
+            self.out.add(
+                path("min-replicas"),
+                0,
+                "0 needs target-rps, capacity-rps, query or preset: CPU and memory cannot be measured without pods",
+            );
         }
         if let Some(value) = self.values.get("schedule") {
             self.out.add(path("schedule"), value, "is not available in this version; no value is allowed");

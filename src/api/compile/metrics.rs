@@ -203,7 +203,7 @@ fn prometheus_target(path: &str, target: &PrometheusTarget, out: &mut Problems) 
     })
 }
 
-/// The server is the judge of PromQL, so what this parser does not know is only a warning.
+/// The server is the judge of `PromQL`, so what this parser does not know is only a warning.
 pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) {
     if query.trim().is_empty() {
         out.add(path, query, "must not be empty");

@@ -38,7 +38,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             tolerance: 0.1,
-            downscale_stabilization: Duration::from_secs(300),
+            downscale_stabilization: Duration::from_mins(5),
             interval: Duration::from_secs(15),
             warm_up: core::WarmUp::default(),
             smoothing: core::Smoothing::Smooth(core::SmoothParameters::default()),
@@ -56,7 +56,7 @@ pub struct Compiled {
     pub target: TargetRef,
     /// Where the signals come from, one per signal of the policy, in the same order.
     pub queries: Vec<Query>,
-    /// What looks wrong but is not refused, e.g. PromQL that this version cannot parse.
+    /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
     pub warnings: Vec<FieldError>,
 }
 
@@ -159,13 +159,7 @@ fn path_segment(path: &str, name: &str, out: &mut Problems) {
     }
 }
 
-fn seconds(
-    path: &str,
-    value: Option<i32>,
-    allowed: std::ops::RangeInclusive<i32>,
-    default: Duration,
-    out: &mut Problems,
-) -> Duration {
+fn seconds(path: &str, value: Option<i32>, allowed: std::ops::RangeInclusive<i32>, default: Duration, out: &mut Problems) -> Duration {
     let Some(value) = value else { return default };
     if !allowed.contains(&value) {
         out.add(path, value, format!("must be {} to {} seconds", allowed.start(), allowed.end()));
