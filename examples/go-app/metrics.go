@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -51,9 +52,12 @@ func goCollector(runtimeMetrics string) prometheus.Collector {
 	}
 }
 
-// instrument wraps one handler. The name is part of the program, never of the request, so no client can make new series.
-func (m *metrics) instrument(name string, next http.Handler) http.Handler {
+// instrument wraps one handler. The name is part of the program, never of the request, so no client can make new series. The
+// counter for the usual status code exists from the start: the rate of an idle service is then 0 instead of an empty result, and
+// rate() sees the first request.
+func (m *metrics) instrument(name string, usual int, next http.Handler) http.Handler {
 	labels := prometheus.Labels{"handler": name}
+	m.requests.WithLabelValues(strconv.Itoa(usual), "get", name)
 	return promhttp.InstrumentHandlerInFlight(m.inFlight,
 		promhttp.InstrumentHandlerDuration(m.duration.MustCurryWith(labels),
 			promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(labels), next)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -64,17 +65,24 @@ func TestRequestsAreCountedByCodeMethodAndHandler(t *testing.T) {
 		timed[key{l["code"], l["method"], l["handler"]}] = float64(metric.GetHistogram().GetSampleCount())
 	}
 	for _, got := range []map[key]float64{counted, timed} {
-		if len(got) != len(want) {
+		if !maps.Equal(got, want) {
 			t.Errorf("got %v; want %v", got, want)
-		}
-		for k, v := range want {
-			if got[k] != v {
-				t.Errorf("%v: got %v; want %v", k, got[k], v)
-			}
 		}
 	}
 	if idle := families["http_requests_in_flight"].GetMetric()[0].GetGauge().GetValue(); idle != 0 {
 		t.Errorf("in flight when idle: %v", idle)
+	}
+}
+
+func TestAnIdleServiceHasARequestRateOfZero(t *testing.T) {
+	service := httptest.NewServer(newServer(config{}).handler)
+	defer service.Close()
+	got := map[string]float64{}
+	for _, metric := range scrape(t, service.URL)["http_requests_total"].GetMetric() {
+		got[labels(metric)["handler"]+" "+labels(metric)["code"]] = metric.GetCounter().GetValue()
+	}
+	if want := map[string]float64{"/ 200": 0, "/work 200": 0, "other 404": 0}; !maps.Equal(got, want) {
+		t.Errorf("got %v; want %v", got, want)
 	}
 }
 

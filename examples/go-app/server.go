@@ -27,9 +27,9 @@ func newServer(cfg config) *server {
 // service is zero, and a fixed set of handler names keeps the number of series bounded.
 func (s *server) routes(m *metrics) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", m.instrument("/", http.HandlerFunc(index)))
-	mux.Handle("GET /work", m.instrument("/work", http.HandlerFunc(work)))
-	mux.Handle("/", m.instrument("other", http.NotFoundHandler()))
+	mux.Handle("GET /{$}", m.instrument("/", http.StatusOK, http.HandlerFunc(index)))
+	mux.Handle("GET /work", m.instrument("/work", http.StatusOK, http.HandlerFunc(work)))
+	mux.Handle("/", m.instrument("other", http.StatusNotFound, http.NotFoundHandler()))
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", m.exposition())
