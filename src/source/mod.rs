@@ -2,6 +2,8 @@
 //!
 //! A tick hands all its questions over at once, so that sources can answer many policies with one request.
 
+pub mod preset;
+
 use std::sync::Arc;
 
 /// One question: the current value of one signal for one target.
@@ -34,6 +36,9 @@ pub enum Query {
     Prometheus(PrometheusQuery),
 }
 
+/// What is filled into a query when it is asked.
+pub const PLACEHOLDERS: [&str; 3] = ["${namespace}", "${name}", "${pods}"];
+
 /// A Prometheus instant query as written in a policy; `${namespace}`, `${name}` and `${pods}` are substituted when it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PrometheusQuery {
@@ -41,7 +46,7 @@ pub struct PrometheusQuery {
     pub name: String,
     /// Name of a `MetricSource` of the policy's namespace, or of a source in the controller's configuration.
     pub source: String,
-    /// PromQL.
+    /// `PromQL`.
     pub query: String,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,

@@ -3,8 +3,8 @@
 #
 #   build.sh [all|plane|node|NAME...]
 #
-# plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl.  node: plane and what a real node, its images
-# and its load need.  all: node and kwok, helm (the default).
+# plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, prometheus.  node: plane and what a real node, its
+# images and its load need.  all: node and kwok, helm, promtool (the default).
 #
 # The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/;
 # what changes little links fast from Go's own build cache. Concurrent callers wait for one another. Progress goes to stderr;
@@ -29,15 +29,20 @@ coredns                  ./coredns                                         10
 metrics-server           sigs.k8s.io/metrics-server/cmd/metrics-server     10
 mkimage                  ./mkimage                                         5
 pause                    ./pause                                           1
+probe                    ./probe                                           2
 hey                      github.com/rakyll/hey                             3
+prometheus               github.com/prometheus/prometheus/cmd/prometheus   40
+promtool                 github.com/prometheus/prometheus/cmd/promtool     10
 kwok                     sigs.k8s.io/kwok/cmd/kwok                         20
 helm                     helm.sh/helm/v4/cmd/helm                          30
 "
-plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler"
-node="$plane kubelet kube-proxy coredns metrics-server mkimage pause hey"
+plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler prometheus"
+node="$plane kubelet kube-proxy coredns metrics-server mkimage pause probe hey"
 all=$(awk 'NF {print $1}' <<<"$steps")
 
 wanted=()
+# The lists are words.
+# shellcheck disable=SC2206
 for arg in "${@:-all}"; do
   case $arg in
     plane) wanted+=($plane) ;;
@@ -68,7 +73,8 @@ fi
 
 cd "$here/tools"
 # One setting of cgo and paths for all: else Go compiles the shared packages twice.
-export CGO_ENABLED=0 GOWORK=off GOFLAGS="-buildvcs=false -trimpath -mod=readonly"
+# The tags leave out Prometheus' service discoveries but that of Kubernetes: the others link every cloud's client.
+export CGO_ENABLED=0 GOWORK=off GOFLAGS="-buildvcs=false -trimpath -mod=readonly -tags=remove_all_sd,enable_kubernetes_sd"
 version_of() { go list -m -f '{{.Version}}' "$1"; }
 
 # The version is set at link time: from source alone, servers and clients call themselves v0.0.0-master.
@@ -79,6 +85,12 @@ link_flags() {
       version=$(version_of k8s.io/kubernetes)
       echo "-X $package.gitVersion=$version -X $package.gitMajor=$(cut -d. -f1 <<<"${version#v}")" \
         "-X $package.gitMinor=$(cut -d. -f2 <<<"$version") -X $package.gitTreeState=clean"
+      ;;
+    # Release 3.15.0 is version v0.315.0 of the module.
+    */prometheus/cmd/*)
+      version=$(version_of github.com/prometheus/prometheus)
+      [[ $version =~ ^v0\.([0-9]+)([0-9]{2})\.([0-9]+) ]] &&
+        echo "-X github.com/prometheus/common/version.Version=${BASH_REMATCH[1]}.$((10#${BASH_REMATCH[2]})).${BASH_REMATCH[3]}"
       ;;
     helm.sh/*) echo "-X ${1%/cmd/helm}/internal/version.version=$(version_of "${1%/cmd/helm}")" ;;
   esac

@@ -2,6 +2,7 @@
 # Stops a cluster that up.sh started and removes all it made.
 #
 #   down.sh [--dir DIR] [--keep-logs]     DIR's cluster (default: every cluster under ${BALLAST_CACHE:-~/.cache/ballast}/run)
+#   down.sh --all                         every cluster that this user started, wherever its DIR is; what crashed tests left, too
 #   down.sh --dir DIR --only NAME         one process, such as hpa; the cluster stays
 #
 # Order: pods, kubelet, containers left, containerd, the other processes, mounts, network links, iptables rules, files. Processes are
@@ -13,12 +14,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/common.sh"
 . "$here/lib/node-down.sh"
 
-dir='' only='' keep_logs=
+dir='' only='' keep_logs='' all=
 while (($#)); do
   case $1 in
     --dir) dir=$2 && shift ;;
     --only) only=$2 && shift ;;
     --keep-logs) keep_logs=1 ;;
+    --all) all=1 ;;
     -h | --help) usage "$0" ;;
     *) die "unknown option: $1 (see down.sh --help)" ;;
   esac
@@ -28,9 +30,13 @@ done
 if [[ -z $dir ]]; then
   [[ -z $only ]] || die "--only needs --dir"
   status=0
-  for found in "$cache"/run/*/; do
-    [[ -d $found ]] || continue
-    "${BASH_SOURCE[0]}" --dir "$found" ${keep_logs:+--keep-logs} || status=1
+  # Port reservations name the directories outside of the cache.
+  mapfile -t found < <({
+    printf '%s\n' "$cache"/run/*/
+    [[ -z $all ]] || cat "$cache"/ports/[0-9]* 2>/dev/null
+  } | xargs -r realpath -m | sort -u)
+  for dir in "${found[@]}"; do
+    [[ ! -d $dir ]] || "${BASH_SOURCE[0]}" --dir "$dir" ${keep_logs:+--keep-logs} || status=1
   done
   exit $status
 fi
@@ -50,9 +56,11 @@ fi
 [[ ! -f $DIR/env ]] || load_env
 [[ ${CLUSTER_FORM:-} != node ]] || stop_node
 # What asks the API server goes before it, and etcd goes last.
-for name in $(ls "$DIR/pids" 2>/dev/null | grep -vxE 'kube-apiserver|etcd'; echo kube-apiserver etcd); do
-  stop "$name" 10
+for name in $(process_names); do
+  [[ $name == kube-apiserver || $name == etcd ]] || stop "$name"
 done
+stop kube-apiserver
+stop etcd
 # Children that outlived their parents, such as containerd's shims.
 for pid in $(our_processes); do
   kill -KILL "$pid" 2>/dev/null || true

@@ -13,7 +13,7 @@
 #   --with-hpa               the stock HorizontalPodAutoscaler controller, as a process of its own
 #   --with-kwok              plane: a fake node on which pods become Running and Ready, and the scheduler
 #   --with-metrics-server    node: the metrics API from the kubelet, every 10 s
-#   --with-prometheus        Debian's Prometheus; scrapes pods annotated prometheus.io/scrape=true
+#   --with-prometheus        Prometheus; node: scrapes pods annotated prometheus.io/scrape=true and the kubelet
 #   --scrape-interval TIME   of Prometheus (default 5s)
 #   --api-flags "FLAG..."    more flags for kube-apiserver, such as --feature-gates=HPAScaleToZero=true
 #   --controller-flags "..." more flags for kube-controller-manager
@@ -65,10 +65,17 @@ start_part() {
 
 case $form in
   plane | node) ;;
+  # One part for a running cluster.
   hpa | kwok | metrics-server | prometheus)
     use_dir "${dir:-$cache/run/plane}"
     load_env
-    BIN=$("$here/build.sh" plane $([[ $form == hpa || $form == prometheus ]] || echo "$form"))
+    case $form in
+      hpa) BIN=$("$here/build.sh" kube-controller-manager) ;;
+      kwok) BIN=$("$here/build.sh" kwok kube-scheduler kubectl) ;;
+      *) BIN=$("$here/build.sh" "$form" kubectl) ;;
+    esac
+    trap '[[ $? == 0 ]] || stop "$form"' EXIT
+    SECONDS=0
     set_controller_common
     start_part "$form"
     exit 0
@@ -91,10 +98,11 @@ fi
 for part in "${with[@]}"; do
   [[ $part != metrics-server || $form == node ]] || die "--with-metrics-server needs the node form: a plane has no kubelet to ask"
   [[ $part != kwok || $form == plane ]] || die "--with-kwok needs the plane form: the node form runs real pods"
-  [[ $part != prometheus ]] || "$here/deps.sh" plane
 done
-command -v openssl >/dev/null && command -v curl >/dev/null || die "openssl and curl are needed"
-BIN=$("$here/build.sh" "$form" $([[ " ${with[*]} " != *" kwok "* ]] || echo kwok))
+"$here/deps.sh" plane
+programs=("$form")
+[[ " ${with[*]} " != *" kwok "* ]] || programs+=(kwok)
+BIN=$("$here/build.sh" "${programs[@]}")
 
 SECONDS=0
 mkdir -p "$DIR/logs" "$DIR/pids"

@@ -14,7 +14,7 @@ host_service() {
     ports+="{name: $part, protocol: $protocol, port: $port},"
     endpoints+="{name: $part, protocol: $protocol, port: $target},"
   done
-  kubectl apply -f - >/dev/null <<YAML
+  kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Namespace
 metadata: {name: $namespace}
@@ -42,10 +42,10 @@ start_metrics_server() {
   # 10 s is the shortest that metrics-server accepts, and about as often as kubelet measures.
   start metrics-server "$BIN/metrics-server" --kubeconfig="$config" --authentication-kubeconfig="$config" \
     --authorization-kubeconfig="$config" --bind-address=127.0.0.1 --secure-port="$PORT_METRICS_SERVER" \
-    --cert-dir="$DIR/metrics-server" --metric-resolution=10s --kubelet-use-node-status-port \
+    --cert-dir="$DIR/metrics-server" --metric-resolution=10s --kubelet-request-timeout=5s --kubelet-use-node-status-port \
     --kubelet-preferred-address-types=InternalIP --kubelet-certificate-authority="$DIR/pki/ca.crt" "$@"
   # The API server calls a process on loopback through a Service that is only another name for localhost.
-  kubectl apply -f - >/dev/null <<YAML
+  kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Service
 metadata: {name: metrics-server, namespace: kube-system}
@@ -73,7 +73,7 @@ start_prometheus() {
   mkdir -p "$DIR/prometheus/targets"
   identity prometheus prometheus system:masters
   prometheus_config >"$DIR/prometheus/prometheus.yml"
-  start prometheus prometheus --config.file="$DIR/prometheus/prometheus.yml" --storage.tsdb.path="$DIR/prometheus/data" \
+  start prometheus "$BIN/prometheus" --config.file="$DIR/prometheus/prometheus.yml" --storage.tsdb.path="$DIR/prometheus/data" \
     --web.listen-address="$API_ADDRESS:$PORT_PROMETHEUS" --web.enable-lifecycle --web.enable-remote-write-receiver "$@"
   if [[ $CLUSTER_FORM == node ]]; then
     host_service monitoring prometheus '' "web:TCP:9090:$PORT_PROMETHEUS"
@@ -130,7 +130,7 @@ start_kwok() {
   running kube-scheduler || start_scheduler
   start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --manage-all-nodes=true \
     --server-address="127.0.0.1:$PORT_KWOK" "$@"
-  kubectl apply -f - >/dev/null <<YAML
+  kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Node
 metadata: {name: kwok-node, labels: {kubernetes.io/hostname: kwok-node, type: kwok}}

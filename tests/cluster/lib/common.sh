@@ -104,6 +104,9 @@ running() {
   pid=$(cat "$DIR/pids/$1" 2>/dev/null) && ours "$pid"
 }
 
+# Names of the processes that were started and not stopped.
+process_names() { (cd "$DIR/pids" 2>/dev/null && printf '%s\n' *) | grep -vxF '*' || true; }
+
 # Ids of every process of this cluster, children included.
 our_processes() {
   local dir
@@ -144,7 +147,7 @@ wait_for() {
   shift 2
   end=$((SECONDS + limit))
   until "$@" >/dev/null 2>&1; do
-    for name in $(ls "$DIR/pids"); do
+    for name in $(process_names); do
       if ! running "$name"; then
         tail_log "$name"
         die "$name died"

@@ -1,0 +1,98 @@
+//! The annotation keys of a workload.
+
+/// One key without its prefix, with what people need to know about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Name after `ballast.dev/`.
+    pub name: &'static str,
+    /// Allowed values.
+    pub form: &'static str,
+    /// A valid value.
+    pub example: &'static str,
+    /// What it does, with its default.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, form: &'static str, example: &'static str, meaning: &'static str) -> Key {
+    Key { name, form, example, meaning }
+}
+
+const QUANTITY: &str = "a quantity above 0 such as 100, 0.5, 350m or 2k";
+const COUNT: &str = "a whole number from 1 to 2147483647";
+
+/// Every key, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    key(
+        "max-replicas",
+        COUNT,
+        "10",
+        "Highest number of replicas. Switches Ballast on for the workload; the other keys do nothing without it.",
+    ),
+    key(
+        "min-replicas",
+        "a whole number from 0 to 2147483647",
+        "2",
+        "Lowest number of replicas. Default 1. 0 needs a request rate, query or preset.",
+    ),
+    key(
+        "target-cpu",
+        "a percentage such as 70%, or cores with a unit such as 350m",
+        "70%",
+        "CPU a pod should use on average: in percent of its requests, or in cores. Default 80% if no other metric is given.",
+    ),
+    key(
+        "target-memory",
+        "a percentage such as 70%, or bytes with a unit such as 512Mi",
+        "512Mi",
+        "Memory a pod should use on average: in percent of its requests, or in bytes.",
+    ),
+    key("target-rps", QUANTITY, "100", "HTTP requests per second a replica should serve, from the counter http_requests_total."),
+    key(
+        "capacity-rps",
+        QUANTITY,
+        "150",
+        "HTTP requests per second a replica bears at 100 %; Ballast chooses the headroom. Instead of target-rps.",
+    ),
+    key(
+        "query",
+        "PromQL of 1 to 4096 characters; ${namespace}, ${name} and ${pods} are filled in",
+        r#"sum(queue_length{namespace="${namespace}"})"#,
+        "A query of your own; needs query-target or query-capacity.",
+    ),
+    key("query-target", QUANTITY, "30", "Value of the query that one replica should have on average."),
+    key(
+        "query-capacity",
+        QUANTITY,
+        "50",
+        "Value of the query that one replica bears at 100 %; Ballast chooses the headroom. Instead of query-target.",
+    ),
+    key("preset", "the name of a preset", "go-cpu", "A ready query, see the table of presets."),
+    key("preset-target", QUANTITY, "0.6", "Value of the preset that one replica should have on average. Default: that of the preset."),
+    key(
+        "source",
+        "a name of 1 to 253 characters",
+        "default",
+        "Which server is asked: a MetricSource of the same namespace, or a source of the controller's configuration. Default: default.",
+    ),
+    key(
+        "interval",
+        "1s to 300s, such as 15s, 15 or 1m",
+        "15s",
+        "How often the size is decided. Default: the controller's sync period (15 s).",
+    ),
+    key("mode", "Enforce or Recommend", "Recommend", "Recommend decides and reports without writing. Default Enforce."),
+    key(
+        "pause",
+        "true, all, up, down or false; then, if wanted, until=<time>, by=<name> and reason=<text to the end>",
+        "down until=2030-12-24T18:00:00Z by=ana reason=sales week",
+        "Holds the size: in both directions (true, all), growth (up) or shrinking (down). false is no pause.",
+    ),
+    key("schedule", "nothing in this version", "", "Sizes by the clock; this version has no engine for it yet and refuses the key."),
+];
+
+/// The known key nearest to a misspelt one.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let near = KEYS.iter().map(|key| (strsim::damerau_levenshtein(name, key.name), key.name)).min()?;
+    // Further away than half of its letters, a suggestion only confuses.
+    (near.0 <= name.len().max(4) / 2).then_some(near.1)
+}

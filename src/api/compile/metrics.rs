@@ -1,0 +1,264 @@
+//! `spec.metrics` as signals and the queries that feed them.
+
+use super::super::error::Problems;
+use super::super::metrics::{
+    ContainerResourceMetricSource, ExternalMetricSource, MetricIdentifier, MetricSpec, MetricTarget, MetricTargetType, MetricType,
+    ObjectMetricSource, PodsMetricSource, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, ResourceMetricSource, WhenEmpty,
+};
+use super::super::quantity::Quantity;
+use super::{path_segment, reference};
+use crate::core::{Signal, SignalKind, Target};
+use crate::source::{self, PrometheusQuery, Query};
+
+/// Most characters of a query: enough for the longest in common rule sets, small enough for the URL-less POST of every server.
+const MAX_QUERY: usize = 4096;
+
+type Compiled = Option<(SignalKind, Query, Target)>;
+
+pub(super) fn compile(metrics: &[MetricSpec], out: &mut Problems) -> (Vec<Signal>, Vec<Query>) {
+    let (mut signals, mut queries) = (Vec::with_capacity(metrics.len()), Vec::with_capacity(metrics.len()));
+    for (index, metric) in metrics.iter().enumerate() {
+        if let Some((kind, query, target)) = self::metric(&format!("spec.metrics[{index}]"), metric, out) {
+            signals.push(Signal { kind, target });
+            queries.push(query);
+        }
+    }
+    for (index, name) in metrics.iter().enumerate().filter_map(|(index, metric)| Some((index, &metric.prometheus.as_ref()?.name))) {
+        if metrics[..index].iter().any(|earlier| earlier.prometheus.as_ref().is_some_and(|earlier| earlier.name == *name)) {
+            out.add(format!("spec.metrics[{index}].prometheus.name"), name, "names of Prometheus metrics must differ");
+        }
+    }
+    (signals, queries)
+}
+
+fn metric(path: &str, metric: &MetricSpec, out: &mut Problems) -> Compiled {
+    let given = [
+        (MetricType::Resource, metric.resource.is_some()),
+        (MetricType::ContainerResource, metric.container_resource.is_some()),
+        (MetricType::Pods, metric.pods.is_some()),
+        (MetricType::Object, metric.object.is_some()),
+        (MetricType::External, metric.external.is_some()),
+        (MetricType::Prometheus, metric.prometheus.is_some()),
+    ];
+    for (kind, given) in given {
+        if given != (kind == metric.kind) {
+            out.add(format!("{path}.{}", kind.field()), "", format!("must be given with type {kind:?}, and only then"));
+        }
+    }
+    let path = format!("{path}.{}", metric.kind.field());
+    match metric.kind {
+        MetricType::Resource => resource(&path, metric.resource.as_ref()?, out),
+        MetricType::ContainerResource => container(&path, metric.container_resource.as_ref()?, out),
+        MetricType::Pods => pods(&path, metric.pods.as_ref()?, out),
+        MetricType::Object => object(&path, metric.object.as_ref()?, out),
+        MetricType::External => external(&path, metric.external.as_ref()?, out),
+        MetricType::Prometheus => prometheus(&path, metric.prometheus.as_ref()?, out),
+    }
+}
+
+fn resource(path: &str, source: &ResourceMetricSource, out: &mut Problems) -> Compiled {
+    let target = resource_target(path, &source.name, &source.target, out)?;
+    let resource = source.name.clone();
+    Some((SignalKind::Resource { resource: resource.clone() }, Query::Resource { resource, container: None }, target))
+}
+
+fn container(path: &str, source: &ContainerResourceMetricSource, out: &mut Problems) -> Compiled {
+    if source.container.is_empty() {
+        out.add(format!("{path}.container"), "", "must not be empty");
+    }
+    let target = resource_target(path, &source.name, &source.target, out)?;
+    let (resource, container) = (source.name.clone(), source.container.clone());
+    Some((
+        SignalKind::ContainerResource { resource: resource.clone(), container: container.clone() },
+        Query::Resource { resource, container: Some(container) },
+        target,
+    ))
+}
+
+/// As the stock autoscaler, by the field that is given, whatever `type` says.
+fn resource_target(path: &str, name: &str, target: &MetricTarget, out: &mut Problems) -> Option<Target> {
+    if name.is_empty() {
+        out.add(format!("{path}.name"), "", "must not be empty");
+    }
+    let path = format!("{path}.target");
+    extra_value(&path, "value", target.value.as_ref(), out);
+    if let Some(percent) = target.average_utilization.filter(|percent| *percent < 1) {
+        out.add(format!("{path}.averageUtilization"), percent, "must be at least 1 percent");
+    }
+    let average = target.average_value.as_ref().and_then(|value| milli(&format!("{path}.averageValue"), value, out));
+    match (target.average_utilization, &target.average_value) {
+        (Some(percent), None) => Some(Target::Utilization(u32::try_from(percent).ok()?)),
+        (None, Some(_)) => average.map(Target::AverageValue),
+        (Some(_), Some(_)) => {
+            out.add(path, "", "may not have both averageUtilization and averageValue");
+            None
+        }
+        (None, None) => {
+            out.add(path, "", "must have averageUtilization or averageValue");
+            None
+        }
+    }
+}
+
+fn pods(path: &str, source: &PodsMetricSource, out: &mut Problems) -> Compiled {
+    let (metric, selector) = identifier(&format!("{path}.metric"), &source.metric, out);
+    let path = format!("{path}.target");
+    extra_value(&path, "value", source.target.value.as_ref(), out);
+    let Some(average) = &source.target.average_value else {
+        out.add(format!("{path}.averageValue"), "", "must be given");
+        return None;
+    };
+    let target = Target::AverageValue(milli(&format!("{path}.averageValue"), average, out)?);
+    Some((SignalKind::Pods { metric: metric.clone() }, Query::Pods { metric, selector }, target))
+}
+
+fn object(path: &str, source: &ObjectMetricSource, out: &mut Problems) -> Compiled {
+    let object = reference(&format!("{path}.describedObject"), &source.described_object, out);
+    let (metric, selector) = identifier(&format!("{path}.metric"), &source.metric, out);
+    let path = format!("{path}.target");
+    let value = source.target.value.as_ref().map(|value| milli(&format!("{path}.value"), value, out));
+    let average = source.target.average_value.as_ref().map(|value| milli(&format!("{path}.averageValue"), value, out));
+    // Both may stand there; then the type chooses, as in the stock autoscaler.
+    let target = match (source.target.kind, value, average) {
+        (MetricTargetType::Value, Some(value), _) => Target::Value(value?),
+        (MetricTargetType::AverageValue, _, Some(average)) => Target::AverageValue(average?),
+        (_, None, None) => {
+            out.add(path, "", "must have value or averageValue");
+            return None;
+        }
+        (kind, ..) => {
+            out.add(format!("{path}.type"), format!("{kind:?}"), "must be Value with value, or AverageValue with averageValue");
+            return None;
+        }
+    };
+    let super::TargetRef { api_version, kind, name } = object;
+    Some((
+        SignalKind::Object { metric: metric.clone(), kind: kind.clone(), name: name.clone() },
+        Query::Object { metric, selector, api_version, kind, name },
+        target,
+    ))
+}
+
+fn external(path: &str, source: &ExternalMetricSource, out: &mut Problems) -> Compiled {
+    let (metric, selector) = identifier(&format!("{path}.metric"), &source.metric, out);
+    let path = format!("{path}.target");
+    let value = source.target.value.as_ref().map(|value| milli(&format!("{path}.value"), value, out));
+    let average = source.target.average_value.as_ref().map(|value| milli(&format!("{path}.averageValue"), value, out));
+    let target = match (value, average) {
+        (Some(value), None) => Target::Value(value?),
+        (None, Some(average)) => Target::AverageValue(average?),
+        (None, None) => {
+            out.add(path, "", "must have value or averageValue");
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            out.add(path, "", "may not have both value and averageValue");
+            return None;
+        }
+    };
+    Some((SignalKind::External { metric: metric.clone(), selector: selector.clone() }, Query::External { metric, selector }, target))
+}
+
+fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -> Compiled {
+    let PrometheusMetricSource { name, query, source: server, target, when_empty } = source;
+    for (field, text) in [("name", name), ("source", server)] {
+        if text.is_empty() {
+            out.add(format!("{path}.{field}"), "", "must not be empty");
+        }
+    }
+    check_query(&format!("{path}.query"), query, out);
+    let target = prometheus_target(&format!("{path}.target"), target, out)?;
+    let query = PrometheusQuery {
+        name: name.clone(),
+        source: server.clone(),
+        query: query.clone(),
+        when_empty: match when_empty {
+            WhenEmpty::Absent => source::WhenEmpty::Absent,
+            WhenEmpty::Zero => source::WhenEmpty::Zero,
+        },
+    };
+    Some((SignalKind::Prometheus { name: name.clone() }, Query::Prometheus(query), target))
+}
+
+fn prometheus_target(path: &str, target: &PrometheusTarget, out: &mut Problems) -> Option<Target> {
+    let fields = [
+        (PrometheusTargetType::Value, "value", &target.value),
+        (PrometheusTargetType::AverageValue, "averageValue", &target.average_value),
+        (PrometheusTargetType::Capacity, "capacity", &target.capacity),
+    ];
+    let mut chosen = None;
+    for (kind, field, value) in fields {
+        let path = format!("{path}.{field}");
+        match value {
+            Some(value) if kind == target.kind => chosen = milli(&path, value, out),
+            Some(value) => out.add(path, value, format!("may be given with type {kind:?} only")),
+            None if kind == target.kind => out.add(path, "", format!("must be given with type {kind:?}")),
+            None => {}
+        }
+    }
+    chosen.map(|value| match target.kind {
+        PrometheusTargetType::Value => Target::Value(value),
+        PrometheusTargetType::AverageValue => Target::AverageValue(value),
+        PrometheusTargetType::Capacity => Target::Capacity(value),
+    })
+}
+
+/// The server is the judge of `PromQL`, so what this parser does not know is only a warning.
+pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) {
+    if query.trim().is_empty() {
+        out.add(path, query, "must not be empty");
+        return;
+    }
+    if query.chars().count() > MAX_QUERY {
+        out.add(path, query, format!("must have at most {MAX_QUERY} characters"));
+    }
+    let filled = source::PLACEHOLDERS.iter().fold(query.to_owned(), |text, placeholder| text.replace(placeholder, "x"));
+    if let Some(start) = filled.find("${") {
+        let unknown: String = filled[start..].chars().take_while(|c| *c != '}').chain(['}']).collect();
+        out.add(path, unknown, format!("unknown placeholder; there are {}", source::PLACEHOLDERS.join(", ")));
+    } else if let Err(error) = promql_parser::parser::parse(&filled) {
+        out.warn(path, query, format!("may not be PromQL: {error}"));
+    }
+}
+
+fn identifier(path: &str, metric: &MetricIdentifier, out: &mut Problems) -> (String, String) {
+    path_segment(&format!("{path}.name"), &metric.name, out);
+    let selector = metric.selector.as_ref().map(|selector| selector.to_text(&format!("{path}.selector"), out));
+    (metric.name.clone(), selector.unwrap_or_default())
+}
+
+/// A field the stock API takes but does not use for this type: it must still be a positive quantity.
+fn extra_value(path: &str, field: &str, value: Option<&Quantity>, out: &mut Problems) {
+    if let Some(value) = value {
+        milli(&format!("{path}.{field}"), value, out);
+    }
+}
+
+/// A quantity above 0 in thousandths.
+fn milli(path: &str, value: &Quantity, out: &mut Problems) -> Option<f64> {
+    match value.milli() {
+        Ok(milli) if milli > 0 => return Some(milli as f64),
+        Ok(_) => out.add(path, value, "must be above 0"),
+        Err(error) => out.add(path, value, error.to_string()),
+    }
+    None
+}
+
+impl MetricType {
+    /// Name of the field that belongs to the type.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::ContainerResource => "containerResource",
+            Self::Pods => "pods",
+            Self::Object => "object",
+            Self::External => "external",
+            Self::Prometheus => "prometheus",
+        }
+    }
+
+    /// Whether the metric has a value while the workload has no pods.
+    pub(super) fn works_without_pods(self) -> bool {
+        matches!(self, Self::Object | Self::External | Self::Prometheus)
+    }
+}

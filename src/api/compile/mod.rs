@@ -1,0 +1,208 @@
+//! From a written policy to the core's terms: every default filled in, every bound checked again.
+//!
+//! The API server checks the same bounds, but objects may be older than its rules.
+
+mod behavior;
+mod metrics;
+
+pub(crate) use metrics::check_query;
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::error::{FieldError, Problems};
+use super::metrics::default_metrics;
+use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
+use crate::core;
+use crate::source::Query;
+
+/// What the controller's flags set for policies that do not say it themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defaults {
+    /// Tolerance of both directions as a ratio (stock flag `horizontal-pod-autoscaler-tolerance`), default 0.1.
+    pub tolerance: f64,
+    /// Look-back of scale-in (stock flag `horizontal-pod-autoscaler-downscale-stabilization`), default 300 s.
+    pub downscale_stabilization: Duration,
+    /// Time between decisions (stock flag `horizontal-pod-autoscaler-sync-period`), default 15 s.
+    pub interval: Duration,
+    /// When CPU samples of young pods count (stock flags `…-cpu-initialization-period`, `…-initial-readiness-delay`).
+    pub warm_up: core::WarmUp,
+    /// Estimator of policies that name none, default Smooth.
+    pub smoothing: core::Smoothing,
+    /// Whether `minReplicas: 0` is allowed and honoured (stock gate `HPAScaleToZero`), default on as in Kubernetes 1.37.
+    pub scale_to_zero: core::ScaleToZero,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            tolerance: 0.1,
+            downscale_stabilization: Duration::from_mins(5),
+            interval: Duration::from_secs(15),
+            warm_up: core::WarmUp::default(),
+            smoothing: core::Smoothing::Smooth(core::SmoothParameters::default()),
+            scale_to_zero: core::ScaleToZero::On,
+        }
+    }
+}
+
+/// A policy ready to be decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compiled {
+    /// The rules.
+    pub policy: core::Policy,
+    /// Whose size they set.
+    pub target: TargetRef,
+    /// Where the signals come from, one per signal of the policy, in the same order.
+    pub queries: Vec<Query>,
+    /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
+    pub warnings: Vec<FieldError>,
+}
+
+/// The scaled object, in the policy's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TargetRef {
+    /// Group and version; `v1` for the core group.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+}
+
+impl std::fmt::Display for TargetRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// Turns a policy into the core's terms.
+///
+/// # Errors
+/// Every fault of the spec, in the order of its fields.
+pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Vec<FieldError>> {
+    let spec = &policy.spec;
+    let mut problems = Problems::default();
+    let out = &mut problems;
+    let target = reference("spec.scaleTargetRef", &spec.scale_target_ref, out);
+    let default_list = default_metrics();
+    let list = if spec.metrics.is_empty() { &default_list } else { &spec.metrics };
+    let (min_replicas, max_replicas) = bounds(policy, list, defaults, out);
+    let (signals, queries) = metrics::compile(list, out);
+    let (behavior, tolerance) = behavior::compile(spec.behavior.as_ref(), defaults, out);
+    let interval = seconds("spec.intervalSeconds", spec.interval_seconds, 1..=300, defaults.interval, out);
+    let cpu_initialization = seconds("spec.warmUpSeconds", spec.warm_up_seconds, 0..=3600, defaults.warm_up.cpu_initialization, out);
+    let smoothing = spec.smoothing.as_ref().map_or(defaults.smoothing, |smoothing| self::smoothing(smoothing, out));
+    if !problems.errors.is_empty() {
+        return Err(problems.errors);
+    }
+    let policy = core::Policy {
+        min_replicas,
+        max_replicas,
+        signals,
+        behavior,
+        tolerance,
+        downscale_stabilization: defaults.downscale_stabilization,
+        smoothing,
+        warm_up: core::WarmUp { cpu_initialization, ..defaults.warm_up },
+        interval,
+        mode: match spec.mode {
+            Mode::Enforce => core::Mode::Enforce,
+            Mode::Recommend => core::Mode::Recommend,
+        },
+        pause: spec.pause.as_ref().map(pause),
+        zero: defaults.scale_to_zero,
+    };
+    Ok(Compiled { policy, target, queries, warnings: problems.warnings })
+}
+
+fn bounds(policy: &ScalePolicy, list: &[super::metrics::MetricSpec], defaults: &Defaults, out: &mut Problems) -> (u32, u32) {
+    let (min, max) = (policy.spec.min_replicas.unwrap_or(1), policy.spec.max_replicas);
+    if min < 0 {
+        out.add("spec.minReplicas", min, "must be at least 0");
+    } else if min == 0 && defaults.scale_to_zero == core::ScaleToZero::Off {
+        out.add("spec.minReplicas", min, "must be at least 1: the controller runs with scaling to zero switched off");
+    } else if min == 0 && !list.iter().any(|metric| metric.kind.works_without_pods()) {
+        out.add("spec.minReplicas", min, "0 needs a metric of type Object, External or Prometheus: others cannot be measured without pods");
+    }
+    if max < 1 {
+        out.add("spec.maxReplicas", max, "must be at least 1");
+    } else if max < min {
+        out.add("spec.maxReplicas", max, format!("must be at least spec.minReplicas ({min})"));
+    }
+    (u32::try_from(min).unwrap_or(1), u32::try_from(max).unwrap_or(1))
+}
+
+/// Checks a reference and fills in its API version.
+fn reference(path: &str, reference: &CrossVersionObjectReference, out: &mut Problems) -> TargetRef {
+    let CrossVersionObjectReference { api_version, kind, name } = reference;
+    path_segment(&format!("{path}.kind"), kind, out);
+    path_segment(&format!("{path}.name"), name, out);
+    let api_version = match api_version.as_deref() {
+        Some(version) if !version.is_empty() => version,
+        _ if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet") => "apps/v1",
+        _ => "v1",
+    };
+    if api_version.split('/').any(str::is_empty) || api_version.split('/').count() > 2 {
+        out.add(format!("{path}.apiVersion"), api_version, "must be a version such as v1, or a group and version such as apps/v1");
+    }
+    TargetRef { api_version: api_version.to_owned(), kind: kind.clone(), name: name.clone() }
+}
+
+/// Names become parts of URLs.
+fn path_segment(path: &str, name: &str, out: &mut Problems) {
+    if name.is_empty() {
+        out.add(path, "", "must not be empty");
+    } else if matches!(name, "." | "..") || name.contains(['/', '%']) {
+        out.add(path, name, "must not be '.' or '..', nor contain '/' or '%'");
+    }
+}
+
+fn seconds(path: &str, value: Option<i32>, allowed: std::ops::RangeInclusive<i32>, default: Duration, out: &mut Problems) -> Duration {
+    let Some(value) = value else { return default };
+    if !allowed.contains(&value) {
+        out.add(path, value, format!("must be {} to {} seconds", allowed.start(), allowed.end()));
+    }
+    Duration::from_secs(u64::try_from(value).unwrap_or_default())
+}
+
+fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
+    let defaults = core::SmoothParameters::default();
+    let path = "spec.smoothing.timeConstantSeconds";
+    let time_constant = seconds(path, smoothing.time_constant_seconds, 1..=3600, defaults.time_constant, out);
+    let noise_band = smoothing.noise_band.unwrap_or(defaults.noise_band);
+    if !(0.0..=10.0).contains(&noise_band) {
+        out.add("spec.smoothing.noiseBand", noise_band, "must be 0 to 10 standard deviations");
+    }
+    match smoothing.kind {
+        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band }),
+        SmoothingType::None => {
+            if smoothing.time_constant_seconds.is_some() {
+                out.add(path, time_constant.as_secs(), "may be given with type Smooth only");
+            }
+            if smoothing.noise_band.is_some() {
+                out.add("spec.smoothing.noiseBand", noise_band, "may be given with type Smooth only");
+            }
+            core::Smoothing::None
+        }
+    }
+}
+
+fn pause(pause: &Pause) -> core::Pause {
+    core::Pause {
+        direction: match pause.direction {
+            PauseDirection::All => core::PauseDirection::All,
+            PauseDirection::Up => core::PauseDirection::Up,
+            PauseDirection::Down => core::PauseDirection::Down,
+        },
+        until: pause.until.as_ref().map(time),
+        reason: pause.reason.clone().unwrap_or_default(),
+        by: pause.by.clone().unwrap_or_default(),
+    }
+}
+
+/// A time of the API in the core's terms.
+pub fn time(time: &Time) -> core::Time {
+    core::Time::from_millis(time.0.as_millisecond())
+}

@@ -1,0 +1,285 @@
+//! `spec.metrics`: what a size follows.
+
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::quantity::{Quantity, positive};
+use super::scale_policy::CrossVersionObjectReference;
+use super::selector::LabelSelector;
+
+/// One metric with its target. Exactly the field that belongs to its type is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.type == 'Resource') == has(self.resource)")
+        .message("must be given with type Resource, and only then").field_path(".resource"),
+    validation = Rule::new("(self.type == 'ContainerResource') == has(self.containerResource)")
+        .message("must be given with type ContainerResource, and only then").field_path(".containerResource"),
+    validation = Rule::new("(self.type == 'Pods') == has(self.pods)")
+        .message("must be given with type Pods, and only then").field_path(".pods"),
+    validation = Rule::new("(self.type == 'Object') == has(self.object)")
+        .message("must be given with type Object, and only then").field_path(".object"),
+    validation = Rule::new("(self.type == 'External') == has(self.external)")
+        .message("must be given with type External, and only then").field_path(".external"),
+    validation = Rule::new("(self.type == 'Prometheus') == has(self.prometheus)")
+        .message("must be given with type Prometheus, and only then").field_path(".prometheus"),
+)]
+pub struct MetricSpec {
+    /// Where the metric comes from: Resource, ContainerResource, Pods, Object, External or Prometheus.
+    #[serde(rename = "type")]
+    pub kind: MetricType,
+    /// CPU or memory of the pods, from the metrics API (metrics.k8s.io).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceMetricSource>,
+    /// CPU or memory of one container of each pod, from the metrics API (metrics.k8s.io).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_resource: Option<ContainerResourceMetricSource>,
+    /// A metric of each pod, from the custom metrics API (custom.metrics.k8s.io).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodsMetricSource>,
+    /// A metric of one other object, from the custom metrics API (custom.metrics.k8s.io).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectMetricSource>,
+    /// A metric from outside the cluster, from the external metrics API (external.metrics.k8s.io).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalMetricSource>,
+    /// The answer to a PromQL query, asked directly at a Prometheus-compatible server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusMetricSource>,
+}
+
+/// Where a metric comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum MetricType {
+    Resource,
+    ContainerResource,
+    Pods,
+    Object,
+    External,
+    Prometheus,
+}
+
+/// Usage of a compute resource, summed over a pod's containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceMetricSource {
+    /// The resource: cpu (in cores) or memory (in bytes).
+    #[schemars(length(min = 1, max = 317))]
+    pub name: String,
+    /// What a pod should use on average: either averageUtilization or averageValue.
+    #[schemars(extend(
+        "anyOf" = [{ "required": ["averageUtilization"] }, { "required": ["averageValue"] }],
+        "not" = { "required": ["averageUtilization", "averageValue"] }
+    ))]
+    pub target: MetricTarget,
+}
+
+/// Usage of a compute resource by one container of each pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerResourceMetricSource {
+    /// The resource: cpu (in cores) or memory (in bytes).
+    #[schemars(length(min = 1, max = 317))]
+    pub name: String,
+    /// Name of the container in the pods.
+    #[schemars(length(min = 1, max = 63))]
+    pub container: String,
+    /// What the container should use on average: either averageUtilization or averageValue.
+    #[schemars(extend(
+        "anyOf" = [{ "required": ["averageUtilization"] }, { "required": ["averageValue"] }],
+        "not" = { "required": ["averageUtilization", "averageValue"] }
+    ))]
+    pub target: MetricTarget,
+}
+
+/// A metric with one value per pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodsMetricSource {
+    /// The metric.
+    pub metric: MetricIdentifier,
+    /// What a pod should have on average: averageValue.
+    #[schemars(extend("required" = ["type", "averageValue"]))]
+    pub target: MetricTarget,
+}
+
+/// A metric of one other object of the namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectMetricSource {
+    /// The object that is measured, e.g. an Ingress.
+    pub described_object: CrossVersionObjectReference,
+    /// The metric.
+    pub metric: MetricIdentifier,
+    /// What the metric should be: value for the whole, or averageValue for the share of one pod.
+    #[schemars(extend("anyOf" = [{ "required": ["value"] }, { "required": ["averageValue"] }]))]
+    pub target: MetricTarget,
+}
+
+/// A metric from outside the cluster; several series that match are summed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalMetricSource {
+    /// The metric.
+    pub metric: MetricIdentifier,
+    /// What the metric should be: either value for the whole, or averageValue for the share of one pod.
+    #[schemars(extend(
+        "anyOf" = [{ "required": ["value"] }, { "required": ["averageValue"] }],
+        "not" = { "required": ["value", "averageValue"] }
+    ))]
+    pub target: MetricTarget,
+}
+
+/// Names a metric of the custom or external metrics API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricIdentifier {
+    /// Name of the metric.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[^/%]*[^/%.][^/%]*$"))]
+    pub name: String,
+    /// Which series of the metric count. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// The setpoint of a metric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricTarget {
+    /// Utilization, Value or AverageValue, after the field that is given.
+    #[serde(rename = "type")]
+    pub kind: MetricTargetType,
+    /// Mean usage in percent of the pods' requests, at least 1. Only for Resource and ContainerResource metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub average_utilization: Option<i32>,
+    /// Mean per pod, as a quantity above 0: a number, or a text such as 350m, 2k or 1.5Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub average_value: Option<Quantity>,
+    /// The metric as a whole, as a quantity above 0: a number, or a text such as 350m, 2k or 1.5Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub value: Option<Quantity>,
+}
+
+/// Kinds of setpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum MetricTargetType {
+    Utilization,
+    Value,
+    AverageValue,
+}
+
+/// A Prometheus instant query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrometheusMetricSource {
+    /// Name of this metric in status, Events and reasons; unique within the policy.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// PromQL, at most 4096 characters. It gives either one number for the whole workload, or a vector with a label pod: then each pod has
+    /// its own value and the rules for missing and unready pods apply. The placeholders ${namespace}, ${name} (of the workload) and
+    /// ${pods} (a regular expression for the names of its pods) are filled in. Example:
+    /// sum(rate(http_requests_total{namespace="${namespace}",pod=~"${pods}"}[1m]))
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+    /// Which server is asked: a MetricSource of the same namespace, or else a source of the controller's configuration. Default: default.
+    #[serde(default = "default_source")]
+    #[schemars(length(min = 1, max = 253))]
+    pub source: String,
+    /// What the metric should be, in the unit of the query.
+    pub target: PrometheusTarget,
+    /// What an answer without any series means. Absent: the value is unknown, and the size is not reduced. Zero: there is no load.
+    /// Default Absent, because a missing metric is not zero.
+    #[serde(default)]
+    pub when_empty: WhenEmpty,
+}
+
+fn default_source() -> String {
+    "default".to_owned()
+}
+
+/// The setpoint of a Prometheus metric: the type, and the field it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("maxProperties" = 2))]
+pub struct PrometheusTarget {
+    /// Value, AverageValue or Capacity.
+    #[serde(rename = "type")]
+    pub kind: PrometheusTargetType,
+    /// The metric as a whole, as a quantity above 0; the size is changed in proportion. For ratios and latencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub value: Option<Quantity>,
+    /// Mean per replica, as a quantity above 0. For loads that replicas share, such as requests per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub average_value: Option<Quantity>,
+    /// What one replica bears at 100 %, as a quantity above 0. The headroom is chosen by square-root staffing: small services get more,
+    /// large ones less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub capacity: Option<Quantity>,
+}
+
+/// Kinds of setpoint of a Prometheus metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum PrometheusTargetType {
+    Value,
+    AverageValue,
+    Capacity,
+}
+
+/// Meaning of an answer without series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum WhenEmpty {
+    #[default]
+    Absent,
+    Zero,
+}
+
+/// CPU at 80 % of the requests: what the stock API server fills in when no metric is given.
+pub(crate) fn default_metrics() -> Vec<MetricSpec> {
+    vec![MetricSpec::resource("cpu", MetricTarget::utilization(80))]
+}
+
+impl MetricSpec {
+    /// A metric of type Resource.
+    #[must_use]
+    pub fn resource(name: &str, target: MetricTarget) -> Self {
+        Self { resource: Some(ResourceMetricSource { name: name.to_owned(), target }), ..Self::empty(MetricType::Resource) }
+    }
+
+    /// A metric of type Prometheus.
+    #[must_use]
+    pub fn prometheus(source: PrometheusMetricSource) -> Self {
+        Self { prometheus: Some(source), ..Self::empty(MetricType::Prometheus) }
+    }
+
+    fn empty(kind: MetricType) -> Self {
+        Self { kind, resource: None, container_resource: None, pods: None, object: None, external: None, prometheus: None }
+    }
+}
+
+impl MetricTarget {
+    /// Percent of the requests.
+    #[must_use]
+    pub fn utilization(percent: i32) -> Self {
+        Self { kind: MetricTargetType::Utilization, average_utilization: Some(percent), average_value: None, value: None }
+    }
+
+    /// Mean per pod.
+    #[must_use]
+    pub fn average_value(value: Quantity) -> Self {
+        Self { kind: MetricTargetType::AverageValue, average_utilization: None, average_value: Some(value), value: None }
+    }
+}

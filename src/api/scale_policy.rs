@@ -1,0 +1,197 @@
+//! `ScalePolicy`: the size rules of one workload.
+
+// The lint takes one column's type for a repetition of another's.
+#![allow(clippy::duplicated_attributes)]
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::behavior::Behavior;
+use super::metrics::{MetricSpec, default_metrics};
+use super::status::ScalePolicyStatus;
+
+/// What a workload's size follows, and within which bounds. Every autoscaling/v2 HorizontalPodAutoscaler spec is valid here and means
+/// the same.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "ballast.dev",
+    version = "v1alpha1",
+    kind = "ScalePolicy",
+    plural = "scalepolicies",
+    namespaced,
+    status = "ScalePolicyStatus",
+    shortname = "sp",
+    category = "all",
+    category = "ballast",
+    derive = "PartialEq",
+    doc = "A ScalePolicy keeps the replicas of one workload at the size its load asks for. Its spec is that of an autoscaling/v2 HorizontalPodAutoscaler, plus Prometheus metrics, smoothing, pause and mode.",
+    printcolumn(name = "Target", type_ = "string", json_path = ".status.target", description = "Kind and name of the workload"),
+    printcolumn(
+        name = "Metrics",
+        type_ = "string",
+        json_path = ".status.metricsText",
+        description = "Current value and target of each metric"
+    ),
+    printcolumn(name = "Min", type_ = "integer", json_path = ".spec.minReplicas", description = "Lowest size"),
+    printcolumn(name = "Max", type_ = "integer", json_path = ".spec.maxReplicas", description = "Highest size"),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.currentReplicas", description = "Size at the last decision"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredReplicas", description = "Size last decided"),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.decision.verdict", description = "The last decision in one word"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Whether decisions are written", priority = 1),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.decision.message",
+        description = "Why the size is what it is",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
+        .message("must be at least spec.minReplicas")
+        .field_path(".maxReplicas"),
+    validation = Rule::new("!has(self.minReplicas) || self.minReplicas > 0 || (has(self.metrics) && \
+        self.metrics.exists(m, m.type in ['Object', 'External', 'Prometheus']))")
+        .message("0 needs a metric of type Object, External or Prometheus: others cannot be measured without pods")
+        .field_path(".minReplicas"),
+    validation = Rule::new("!has(self.metrics) || self.metrics.all(a, !has(a.prometheus) || \
+        self.metrics.exists_one(b, has(b.prometheus) && b.prometheus.name == a.prometheus.name))")
+        .message("names of Prometheus metrics must differ")
+        .field_path(".metrics"),
+)]
+pub struct ScalePolicySpec {
+    /// The workload to scale: any object of the same namespace with a scale subresource.
+    pub scale_target_ref: CrossVersionObjectReference,
+    /// Lowest number of replicas. Default 1. 0 lets the workload go to zero, and needs a metric of type Object, External or Prometheus.
+    #[serde(default = "one", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub min_replicas: Option<i32>,
+    /// Highest number of replicas; at least minReplicas.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pub max_replicas: i32,
+    /// What the size follows. Each metric proposes a size and the largest proposal wins. Default: CPU at 80 % of the pods' requests.
+    #[serde(default = "default_metrics")]
+    #[schemars(length(max = 64))]
+    pub metrics: Vec<MetricSpec>,
+    /// How fast the size may change in each direction. Without it the size may double (or reach 4) per decision, and shrinks only after
+    /// the controller's downscale stabilization (300 s). An empty behavior already switches to the defaults given with its fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+    /// How often this policy is decided, in seconds, 1 to 300. Default: the controller's sync period (15 s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 300))]
+    pub interval_seconds: Option<i32>,
+    /// Enforce writes decisions. Recommend decides and reports in status and Events, and writes no size. Default Enforce.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Holds the size by hand while it lasts. An empty pause holds both directions until it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// The estimator in front of the rules. Default: what the controller is started with (Smooth).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<Smoothing>,
+    /// CPU samples of a pod younger than this count only if the pod is ready and the whole sample lies after that, in seconds, 0 to 3600.
+    /// Default: the controller's cpu-initialization-period (300 s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub warm_up_seconds: Option<i32>,
+}
+
+// The API has an optional field with a default.
+#[allow(clippy::unnecessary_wraps)]
+fn one() -> Option<i32> {
+    Some(1)
+}
+
+/// Names an object of the policy's namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CrossVersionObjectReference {
+    /// API group and version, e.g. apps/v1. Default: apps/v1 for Deployment, StatefulSet and ReplicaSet, else v1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 317), regex(pattern = "^(([^/]+/)?[^/]+)?$"))]
+    pub api_version: Option<String>,
+    /// Kind, e.g. Deployment.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[^/%]*[^/%.][^/%]*$"))]
+    pub kind: String,
+    /// Name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[^/%]*[^/%.][^/%]*$"))]
+    pub name: String,
+}
+
+/// Whether decisions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Recommend,
+}
+
+/// A hold by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    /// Which moves are held: All, Up (no growth) or Down (no shrinking). Default All.
+    #[serde(default)]
+    pub direction: PauseDirection,
+    /// End of the pause, e.g. 2026-12-24T18:00:00Z. Default: until the pause is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Why, for those who read status and Events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
+    /// Who paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub by: Option<String>,
+}
+
+/// Which moves a pause holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum PauseDirection {
+    #[default]
+    All,
+    Up,
+    Down,
+}
+
+/// The estimator in front of the rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type == 'Smooth' || !has(self.timeConstantSeconds)")
+        .message("may be given with type Smooth only").field_path(".timeConstantSeconds"),
+    validation = Rule::new("self.type == 'Smooth' || !has(self.noiseBand)")
+        .message("may be given with type Smooth only").field_path(".noiseBand"),
+)]
+pub struct Smoothing {
+    /// Smooth follows demand through a filter that rises fast and falls slowly. None is the plain HorizontalPodAutoscaler rule.
+    #[serde(rename = "type")]
+    pub kind: SmoothingType,
+    /// Time constant of the filter in seconds, 1 to 3600: after this long without news it has closed 63 % of a gap. Default 30: two sync
+    /// periods, so that one outlier weighs less than half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub time_constant_seconds: Option<i32>,
+    /// How many standard deviations of noise a rise must exceed to be followed at once, 0 to 10. Default 1.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub noise_band: Option<f64>,
+}
+
+/// Kinds of estimator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum SmoothingType {
+    Smooth,
+    None,
+}

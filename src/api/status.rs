@@ -1,0 +1,197 @@
+//! `status` of a `ScalePolicy`: what was seen and decided last.
+
+// kubectl explain shows these texts without markup.
+#![allow(clippy::doc_markdown)]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::metrics::{MetricIdentifier, MetricType};
+use super::quantity::Quantity;
+use super::scale_policy::CrossVersionObjectReference;
+
+/// What was seen and decided last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalePolicyStatus {
+    /// Generation of the spec that the last decision was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The workload as kind and name, e.g. Deployment/web.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Current value and target of each metric as one text, e.g. cpu: 45%/70%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_text: Option<String>,
+    /// Replicas the workload was set to when it was looked at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_replicas: Option<i32>,
+    /// Replicas last decided; kept while no decision is possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
+    /// When the size was last changed by this policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scale_time: Option<Time>,
+    /// Last known value of each metric, in the order of the spec. An unknown one has no current values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub current_metrics: Vec<MetricStatus>,
+    /// AbleToScale: the size can be read and written. ScalingActive: a size can be computed. ScalingLimited: the wanted size was cut by a
+    /// bound or a rate. ScaledToZero: the size is 0 because an autoscaler chose it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The last decision that a reader would tell from the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionStatus>,
+    /// The last changes of the size by this policy, newest first; at most 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub scale_events: Vec<ScaleEvent>,
+}
+
+/// How many scale events status keeps.
+pub const SCALE_EVENTS: usize = 10;
+
+/// One decision and its reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionStatus {
+    /// When it was made.
+    pub time: Time,
+    /// Replicas before.
+    pub from: i32,
+    /// Replicas decided.
+    pub to: i32,
+    /// ScaleUp, ScaleDown, Steady, Held, Unknown or Disabled.
+    pub verdict: String,
+    /// Why, as one CamelCase word.
+    pub reason: String,
+    /// Why, in words and numbers.
+    pub message: String,
+    /// What held a different size back, e.g. StabilizationWindow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+    /// When the hold ends, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// One change of the size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleEvent {
+    /// When it was written.
+    pub time: Time,
+    /// Replicas before.
+    pub from: i32,
+    /// Replicas after.
+    pub to: i32,
+    /// Why, in words and numbers.
+    pub reason: String,
+}
+
+/// Last known value of one metric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricStatus {
+    /// Type of the metric as in the spec.
+    #[serde(rename = "type")]
+    pub kind: MetricType,
+    /// Usage of a resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceMetricStatus>,
+    /// Usage of a resource by one container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_resource: Option<ContainerResourceMetricStatus>,
+    /// A metric of each pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodsMetricStatus>,
+    /// A metric of another object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectMetricStatus>,
+    /// A metric from outside the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<PodsMetricStatus>,
+    /// The answer to a Prometheus query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusMetricStatus>,
+    /// Age of the newest sample when it was used, in seconds; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<i64>,
+}
+
+/// Usage of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceMetricStatus {
+    /// The resource.
+    pub name: String,
+    /// Its values.
+    pub current: MetricValueStatus,
+}
+
+/// Usage of a resource by one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerResourceMetricStatus {
+    /// The resource.
+    pub name: String,
+    /// The container.
+    pub container: String,
+    /// Its values.
+    pub current: MetricValueStatus,
+}
+
+/// A metric of the custom or external metrics API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodsMetricStatus {
+    /// The metric.
+    pub metric: MetricIdentifier,
+    /// Its values.
+    pub current: MetricValueStatus,
+}
+
+/// A metric of another object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectMetricStatus {
+    /// The object that is measured.
+    pub described_object: CrossVersionObjectReference,
+    /// The metric.
+    pub metric: MetricIdentifier,
+    /// Its values.
+    pub current: MetricValueStatus,
+}
+
+/// The answer to a Prometheus query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrometheusMetricStatus {
+    /// Name of the metric in the policy.
+    pub name: String,
+    /// Its values.
+    pub current: MetricValueStatus,
+}
+
+/// Current values of a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricValueStatus {
+    /// Mean usage in percent of the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_utilization: Option<i32>,
+    /// Mean per pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text")]
+    pub average_value: Option<Quantity>,
+    /// The metric as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text")]
+    pub value: Option<Quantity>,
+}
+
+fn text(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string" })
+}

@@ -1,0 +1,245 @@
+//! `compile`: every field arrives in the core's terms, every fault is named with its path.
+
+mod api_support;
+
+use std::time::Duration;
+
+use api_support::{cases, patched};
+use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicySpec, compile};
+use ballast::core::{
+    self, Amount, Mode, PauseDirection, RatePolicy, ScaleToZero, Select, SignalKind, SmoothParameters, Smoothing, Target, Time,
+};
+use ballast::source::{PrometheusQuery, Query, WhenEmpty};
+use serde_json::{Value, json};
+
+fn policy(spec: Value) -> ScalePolicy {
+    ScalePolicy::new("web", serde_json::from_value::<ScalePolicySpec>(spec).unwrap())
+}
+
+fn compiled(patch: Value) -> Compiled {
+    compile(&policy(patched(&patch)), &Defaults::default()).unwrap()
+}
+
+#[test]
+fn every_fault_is_named_with_its_path() {
+    for case in cases() {
+        let Some((path, said)) = case.compile else { continue };
+        let errors = compile(&policy(patched(&case.patch)), &Defaults::default()).expect_err(case.name);
+        assert!(
+            errors.iter().any(|error| error.path == path && error.message.contains(said)),
+            "{}: expected {path}: …{said}…, got {errors:#?}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn several_faults_are_all_named() {
+    let spec = patched(&json!({ "maxReplicas": 0, "intervalSeconds": 999, "metrics": [{ "type": "Pods" }] }));
+    let paths: Vec<_> = compile(&policy(spec), &Defaults::default()).unwrap_err().into_iter().map(|error| error.path).collect();
+    assert_eq!(paths, ["spec.maxReplicas", "spec.metrics[0].pods", "spec.intervalSeconds"]);
+}
+
+#[test]
+fn a_fault_reads_as_path_value_and_what_is_allowed() {
+    let errors = compile(&policy(patched(&json!({ "maxReplicas": 2 }))), &Defaults::default()).unwrap_err();
+    assert_eq!(errors[0].to_string(), "spec.maxReplicas: 2: must be at least spec.minReplicas (3)");
+}
+
+#[test]
+fn defaults_are_those_of_the_stock_api() {
+    let compiled = compiled(json!({ "minReplicas": null }));
+    assert_eq!(compiled.target.to_string(), "Deployment/web");
+    let policy = compiled.policy;
+    assert_eq!((policy.min_replicas, policy.max_replicas), (1, 10));
+    assert_eq!(policy.signals.len(), 1);
+    assert_eq!(policy.signals[0].kind, SignalKind::Resource { resource: "cpu".into() });
+    assert_eq!(policy.signals[0].target, Target::Utilization(80));
+    assert_eq!(compiled.queries, [Query::Resource { resource: "cpu".into(), container: None }]);
+    assert_eq!(policy.behavior, None);
+    assert_eq!((policy.tolerance.up, policy.tolerance.down), (0.1, 0.1));
+    assert_eq!(policy.downscale_stabilization, Duration::from_secs(300));
+    assert_eq!(policy.interval, Duration::from_secs(15));
+    assert_eq!(policy.smoothing, Smoothing::Smooth(SmoothParameters::default()));
+    assert_eq!(policy.mode, Mode::Enforce);
+    assert_eq!(policy.pause, None);
+    assert_eq!(policy.zero, ScaleToZero::On);
+}
+
+#[test]
+fn an_empty_metrics_list_means_cpu_too() {
+    assert_eq!(compiled(json!({ "metrics": [] })).policy.signals[0].target, Target::Utilization(80));
+}
+
+#[test]
+fn the_controllers_flags_fill_what_the_policy_leaves_open() {
+    let defaults = Defaults {
+        tolerance: 0.2,
+        downscale_stabilization: Duration::from_secs(60),
+        interval: Duration::from_secs(1),
+        smoothing: Smoothing::None,
+        scale_to_zero: ScaleToZero::Off,
+        ..Defaults::default()
+    };
+    let policy = compile(&policy(patched(&json!({ "behavior": {} }))), &defaults).unwrap().policy;
+    assert_eq!((policy.tolerance.up, policy.tolerance.down), (0.2, 0.2));
+    assert_eq!(policy.behavior.unwrap().down.window, Duration::from_secs(60));
+    assert_eq!(policy.interval, Duration::from_secs(1));
+    assert_eq!(policy.smoothing, Smoothing::None);
+    assert_eq!(policy.zero, ScaleToZero::Off);
+}
+
+#[test]
+fn min_0_is_refused_while_scaling_to_zero_is_off() {
+    let external = json!({ "minReplicas": 0, "metrics": [{ "type": "External", "external": {
+        "metric": { "name": "jobs" }, "target": { "type": "AverageValue", "averageValue": 1 } } }] });
+    assert_eq!(compiled(external.clone()).policy.min_replicas, 0);
+    let off = Defaults { scale_to_zero: ScaleToZero::Off, ..Defaults::default() };
+    let errors = compile(&policy(patched(&external)), &off).unwrap_err();
+    assert_eq!(errors[0].path, "spec.minReplicas");
+}
+
+#[test]
+fn an_empty_behavior_has_the_stock_defaults() {
+    let behavior = compiled(json!({ "behavior": {} })).policy.behavior.unwrap();
+    let period = Duration::from_secs(15);
+    let percent = RatePolicy { amount: Amount::Percent(100), period };
+    assert_eq!(behavior.up.window, Duration::ZERO);
+    assert_eq!(behavior.up.select, Select::Max);
+    assert_eq!(behavior.up.policies, [RatePolicy { amount: Amount::Pods(4), period }, percent]);
+    assert_eq!(behavior.down.window, Duration::from_secs(300));
+    assert_eq!(behavior.down.policies, [percent]);
+}
+
+#[test]
+fn given_policies_replace_the_defaults_and_gaps_are_filled() {
+    let rules = json!({ "behavior": {
+        "scaleUp": { "policies": [{ "type": "Percent", "value": 10, "periodSeconds": 60 }], "tolerance": 0.05 },
+        "scaleDown": { "selectPolicy": "Disabled", "stabilizationWindowSeconds": 0, "tolerance": "50m" },
+    } });
+    let policy = compiled(rules).policy;
+    let behavior = policy.behavior.unwrap();
+    assert_eq!(behavior.up.policies, [RatePolicy { amount: Amount::Percent(10), period: Duration::from_secs(60) }]);
+    assert_eq!(behavior.down.select, Select::Disabled);
+    assert_eq!(behavior.down.window, Duration::ZERO);
+    assert_eq!(behavior.down.policies.len(), 1);
+    assert_eq!((policy.tolerance.up, policy.tolerance.down), (0.05, 0.05));
+}
+
+#[test]
+fn every_metric_type_arrives() {
+    let selector = json!({ "matchLabels": { "verb": "GET" }, "matchExpressions": [
+        { "key": "zone", "operator": "NotIn", "values": ["b", "a"] }, { "key": "app", "operator": "Exists" },
+        { "key": "old", "operator": "DoesNotExist" }, { "key": "tier", "operator": "In", "values": ["web"] } ] });
+    let compiled = compiled(json!({ "metrics": [
+        { "type": "Resource", "resource": { "name": "memory", "target": { "type": "AverageValue", "averageValue": "1.5Gi" } } },
+        { "type": "ContainerResource", "containerResource": { "name": "cpu", "container": "app", "target": { "type": "Utilization", "averageUtilization": 60 } } },
+        { "type": "Pods", "pods": { "metric": { "name": "packets", "selector": selector }, "target": { "type": "AverageValue", "averageValue": "1k" } } },
+        { "type": "Object", "object": { "metric": { "name": "requests" }, "describedObject": { "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "main" },
+            "target": { "type": "Value", "value": "10k" } } },
+        { "type": "External", "external": { "metric": { "name": "messages", "selector": { "matchLabels": { "queue": "worker" } } },
+            "target": { "type": "AverageValue", "averageValue": 30 } } },
+        { "type": "Prometheus", "prometheus": { "name": "rps", "query": "sum(rate(x{pod=~\"${pods}\"}[1m]))", "source": "tenant", "whenEmpty": "Zero",
+            "target": { "type": "Capacity", "capacity": 0.5 } } },
+        { "type": "Prometheus", "prometheus": { "name": "latency", "query": "up", "target": { "type": "Value", "value": "250m" } } },
+    ] }));
+    let signals: Vec<_> = compiled.policy.signals.iter().map(|signal| (signal.kind.clone(), signal.target)).collect();
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        signals,
+        [
+            (SignalKind::Resource { resource: text("memory") }, Target::AverageValue(1.5 * 1024.0 * 1024.0 * 1024.0 * 1000.0)),
+            (SignalKind::ContainerResource { resource: text("cpu"), container: text("app") }, Target::Utilization(60)),
+            (SignalKind::Pods { metric: text("packets") }, Target::AverageValue(1e6)),
+            (SignalKind::Object { metric: text("requests"), kind: text("Ingress"), name: text("main") }, Target::Value(1e7)),
+            (SignalKind::External { metric: text("messages"), selector: text("queue=worker") }, Target::AverageValue(30_000.0)),
+            (SignalKind::Prometheus { name: text("rps") }, Target::Capacity(500.0)),
+            (SignalKind::Prometheus { name: text("latency") }, Target::Value(250.0)),
+        ]
+    );
+    assert_eq!(
+        compiled.queries,
+        [
+            Query::Resource { resource: text("memory"), container: None },
+            Query::Resource { resource: text("cpu"), container: Some(text("app")) },
+            Query::Pods { metric: text("packets"), selector: text("app,!old,tier in (web),verb=GET,zone notin (a,b)") },
+            Query::Object {
+                metric: text("requests"),
+                selector: text(""),
+                api_version: text("networking.k8s.io/v1"),
+                kind: text("Ingress"),
+                name: text("main"),
+            },
+            Query::External { metric: text("messages"), selector: text("queue=worker") },
+            Query::Prometheus(PrometheusQuery {
+                name: text("rps"),
+                source: text("tenant"),
+                query: text("sum(rate(x{pod=~\"${pods}\"}[1m]))"),
+                when_empty: WhenEmpty::Zero,
+            }),
+            Query::Prometheus(PrometheusQuery {
+                name: text("latency"),
+                source: text("default"),
+                query: text("up"),
+                when_empty: WhenEmpty::Absent
+            }),
+        ]
+    );
+    assert_eq!(compiled.warnings, []);
+}
+
+#[test]
+fn the_extras_arrive() {
+    let policy = compiled(json!({
+        "intervalSeconds": 5, "mode": "Recommend", "warmUpSeconds": 0,
+        "pause": { "direction": "Down", "until": "2030-01-01T00:00:00Z", "reason": "sales", "by": "ana" },
+        "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5 },
+    }))
+    .policy;
+    assert_eq!(policy.interval, Duration::from_secs(5));
+    assert_eq!(policy.mode, Mode::Recommend);
+    assert_eq!(policy.warm_up.cpu_initialization, Duration::ZERO);
+    assert_eq!(policy.warm_up.initial_readiness_delay, Duration::from_secs(30));
+    let pause = core::Pause {
+        direction: PauseDirection::Down,
+        until: Some(Time::from_secs(1_893_456_000)),
+        reason: "sales".into(),
+        by: "ana".into(),
+    };
+    assert_eq!(policy.pause, Some(pause));
+    let smooth = SmoothParameters { time_constant: Duration::from_secs(60), noise_band: 2.5 };
+    assert_eq!(policy.smoothing, Smoothing::Smooth(smooth));
+    assert_eq!(compiled(json!({ "smoothing": { "type": "None" } })).policy.smoothing, Smoothing::None);
+    let empty = compiled(json!({ "pause": {} })).policy.pause.unwrap();
+    assert_eq!((empty.direction, empty.until), (PauseDirection::All, None));
+}
+
+#[test]
+fn a_missing_api_version_is_that_of_the_common_kinds() {
+    for (kind, version) in
+        [("Deployment", "apps/v1"), ("StatefulSet", "apps/v1"), ("ReplicaSet", "apps/v1"), ("ReplicationController", "v1")]
+    {
+        let target = compiled(json!({ "scaleTargetRef": { "apiVersion": null, "kind": kind } })).target;
+        assert_eq!(target.api_version, version, "{kind}");
+    }
+}
+
+#[test]
+fn doubtful_promql_is_a_warning_and_an_unknown_placeholder_an_error() {
+    let with = |query: &str| json!({ "metrics": [{ "type": "Prometheus", "prometheus": { "name": "q", "query": query, "target": { "type": "Value", "value": 1 } } }] });
+    let compiled = compiled(with("sum(("));
+    assert_eq!(compiled.warnings.len(), 1);
+    assert_eq!(compiled.warnings[0].path, "spec.metrics[0].prometheus.query");
+    let errors = compile(&policy(patched(&with("sum(up{ns=\"${namepsace}\"})"))), &Defaults::default()).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "spec.metrics[0].prometheus.query: ${namepsace}: unknown placeholder; there are ${namespace}, ${name}, ${pods}"
+    );
+}
+
+#[test]
+fn the_stock_rule_chooses_the_target_by_field_not_by_type() {
+    // Accepted by the stock API server, which looks at the fields only.
+    let target = json!({ "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Value", "averageUtilization": 40 } } }] });
+    assert_eq!(compiled(target).policy.signals[0].target, Target::Utilization(40));
+}

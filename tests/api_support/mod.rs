@@ -1,0 +1,320 @@
+//! Specs that must be refused, by the API server at apply and by `compile` for objects older than the server's rules.
+
+use serde_json::{Value, json};
+
+/// A fault put into a good spec.
+pub struct Case {
+    pub name: &'static str,
+    /// JSON merge patch on [`good`].
+    pub patch: Value,
+    /// Path the API server names.
+    pub server: &'static str,
+    /// Path and text `compile` gives; `None` where the type itself cannot hold the fault.
+    pub compile: Option<(&'static str, &'static str)>,
+}
+
+pub fn good() -> Value {
+    json!({ "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }, "minReplicas": 3, "maxReplicas": 10 })
+}
+
+pub fn patched(patch: &Value) -> Value {
+    let mut spec = good();
+    merge(&mut spec, patch);
+    spec
+}
+
+fn merge(base: &mut Value, patch: &Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    base.remove(key);
+                } else {
+                    merge(base.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (base, patch) => *base = patch.clone(),
+    }
+}
+
+fn metric(kind: &str, field: &str, body: Value) -> Value {
+    json!({ "metrics": [{ "type": kind, field: body }] })
+}
+
+fn cpu(target: Value) -> Value {
+    metric("Resource", "resource", json!({ "name": "cpu", "target": target }))
+}
+
+fn prometheus(patch: &Value) -> Value {
+    let mut body = json!({ "name": "rps", "query": "sum(up)", "target": { "type": "AverageValue", "averageValue": 100 } });
+    merge(&mut body, patch);
+    metric("Prometheus", "prometheus", body)
+}
+
+fn up(rules: Value) -> Value {
+    json!({ "behavior": { "scaleUp": rules } })
+}
+
+fn rate(patch: &Value) -> Value {
+    let mut policy = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
+    merge(&mut policy, patch);
+    up(json!({ "policies": [policy] }))
+}
+
+fn case(name: &'static str, patch: Value, path: &'static str, said: &'static str) -> Case {
+    Case { name, patch, server: path, compile: Some((path, said)) }
+}
+
+/// The server names the parent where the schema, not a rule, finds that something is missing or too much.
+fn case2(name: &'static str, patch: Value, server: &'static str, path: &'static str, said: &'static str) -> Case {
+    Case { name, patch, server, compile: Some((path, said)) }
+}
+
+fn server_only(name: &'static str, patch: Value, path: &'static str) -> Case {
+    Case { name, patch, server: path, compile: None }
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = bounds();
+    cases.extend(behaviors());
+    cases.extend(metrics());
+    cases.extend(prometheus_metrics());
+    cases.extend(extras());
+    cases
+}
+
+fn bounds() -> Vec<Case> {
+    vec![
+        case("max 0", json!({ "maxReplicas": 0, "minReplicas": null }), "spec.maxReplicas", "must be at least 1"),
+        case("max negative", json!({ "maxReplicas": -1 }), "spec.maxReplicas", "must be at least 1"),
+        case("max below min", json!({ "maxReplicas": 2 }), "spec.maxReplicas", "must be at least spec.minReplicas (3)"),
+        case("max below the default min", json!({ "minReplicas": null, "maxReplicas": 0 }), "spec.maxReplicas", "must be at least 1"),
+        server_only("max missing", json!({ "maxReplicas": null }), "spec.maxReplicas"),
+        server_only("max too large for 32 bits", json!({ "maxReplicas": 3_000_000_000_u32 }), "spec.maxReplicas"),
+        case("min negative", json!({ "minReplicas": -1 }), "spec.minReplicas", "must be at least 0"),
+        case("min 0 with CPU only", json!({ "minReplicas": 0 }), "spec.minReplicas", "needs a metric of type Object"),
+        server_only("no target", json!({ "scaleTargetRef": null }), "spec.scaleTargetRef"),
+        case("empty kind", json!({ "scaleTargetRef": { "kind": "" } }), "spec.scaleTargetRef.kind", "must not be empty"),
+        case("empty name", json!({ "scaleTargetRef": { "name": "" } }), "spec.scaleTargetRef.name", "must not be empty"),
+        case("slash in name", json!({ "scaleTargetRef": { "name": "a/b" } }), "spec.scaleTargetRef.name", "must not be"),
+        case("dots as name", json!({ "scaleTargetRef": { "name": ".." } }), "spec.scaleTargetRef.name", "must not be"),
+        case(
+            "version with three parts",
+            json!({ "scaleTargetRef": { "apiVersion": "a/b/c" } }),
+            "spec.scaleTargetRef.apiVersion",
+            "must be a version",
+        ),
+    ]
+}
+
+fn behaviors() -> Vec<Case> {
+    vec![
+        case(
+            "window negative",
+            up(json!({ "stabilizationWindowSeconds": -1 })),
+            "spec.behavior.scaleUp.stabilizationWindowSeconds",
+            "0 to 3600",
+        ),
+        case(
+            "window too long",
+            up(json!({ "stabilizationWindowSeconds": 3601 })),
+            "spec.behavior.scaleUp.stabilizationWindowSeconds",
+            "0 to 3600",
+        ),
+        case("no policies", up(json!({ "policies": [] })), "spec.behavior.scaleUp.policies", "at least one"),
+        case("value 0", rate(&json!({ "value": 0 })), "spec.behavior.scaleUp.policies[0].value", "at least 1"),
+        case("period 0", rate(&json!({ "periodSeconds": 0 })), "spec.behavior.scaleUp.policies[0].periodSeconds", "1 to 1800"),
+        case("period too long", rate(&json!({ "periodSeconds": 1801 })), "spec.behavior.scaleUp.policies[0].periodSeconds", "1 to 1800"),
+        server_only("unknown unit", rate(&json!({ "type": "Cores" })), "spec.behavior.scaleUp.policies[0].type"),
+        server_only("unknown selection", up(json!({ "selectPolicy": "Median" })), "spec.behavior.scaleUp.selectPolicy"),
+        case("tolerance negative", up(json!({ "tolerance": "-0.1" })), "spec.behavior.scaleUp.tolerance", "at least 0"),
+        case("tolerance a negative number", up(json!({ "tolerance": -0.1 })), "spec.behavior.scaleUp.tolerance", "at least 0"),
+        case("tolerance no quantity", up(json!({ "tolerance": "5%" })), "spec.behavior.scaleUp.tolerance", "quantity"),
+    ]
+}
+
+fn metrics() -> Vec<Case> {
+    let source = json!({ "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } });
+    let identifier = json!({ "name": "jobs" });
+    let ingress = json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "main" });
+    vec![
+        server_only("unknown type", metric("Nodes", "resource", source.clone()), "spec.metrics[0].type"),
+        case("source missing", json!({ "metrics": [{ "type": "Resource" }] }), "spec.metrics[0].resource", "with type Resource"),
+        case(
+            "two sources",
+            json!({ "metrics": [{ "type": "Resource", "resource": source, "pods": {
+                "metric": identifier, "target": { "type": "AverageValue", "averageValue": 1 } } }] }),
+            "spec.metrics[0].pods",
+            "with type Pods, and only then",
+        ),
+        case(
+            "utilization 0",
+            cpu(json!({ "type": "Utilization", "averageUtilization": 0 })),
+            "spec.metrics[0].resource.target.averageUtilization",
+            "at least 1",
+        ),
+        case(
+            "no target",
+            cpu(json!({ "type": "Utilization" })),
+            "spec.metrics[0].resource.target",
+            "must have averageUtilization or averageValue",
+        ),
+        case(
+            "both targets",
+            cpu(json!({ "type": "Utilization", "averageUtilization": 50, "averageValue": "1" })),
+            "spec.metrics[0].resource.target",
+            "may not have both",
+        ),
+        case(
+            "value 0",
+            cpu(json!({ "type": "AverageValue", "averageValue": "0" })),
+            "spec.metrics[0].resource.target.averageValue",
+            "above 0",
+        ),
+        case(
+            "value 0 with suffix",
+            cpu(json!({ "type": "AverageValue", "averageValue": "0.00Mi" })),
+            "spec.metrics[0].resource.target.averageValue",
+            "above 0",
+        ),
+        case(
+            "value a number 0",
+            cpu(json!({ "type": "AverageValue", "averageValue": 0 })),
+            "spec.metrics[0].resource.target.averageValue",
+            "above 0",
+        ),
+        case(
+            "value negative",
+            cpu(json!({ "type": "AverageValue", "averageValue": "-100m" })),
+            "spec.metrics[0].resource.target.averageValue",
+            "above 0",
+        ),
+        case(
+            "value no quantity",
+            cpu(json!({ "type": "AverageValue", "averageValue": "1 core" })),
+            "spec.metrics[0].resource.target.averageValue",
+            "quantity",
+        ),
+        case(
+            "empty resource",
+            metric("Resource", "resource", json!({ "name": "", "target": { "type": "Utilization", "averageUtilization": 50 } })),
+            "spec.metrics[0].resource.name",
+            "must not be empty",
+        ),
+        case(
+            "empty container",
+            metric(
+                "ContainerResource",
+                "containerResource",
+                json!({ "name": "cpu", "container": "", "target": { "type": "Utilization", "averageUtilization": 5 } }),
+            ),
+            "spec.metrics[0].containerResource.container",
+            "must not be empty",
+        ),
+        case(
+            "pods without average",
+            metric("Pods", "pods", json!({ "metric": identifier, "target": { "type": "Value", "value": 1 } })),
+            "spec.metrics[0].pods.target.averageValue",
+            "must be given",
+        ),
+        case(
+            "metric with slash",
+            metric("Pods", "pods", json!({ "metric": { "name": "a/b" }, "target": { "type": "AverageValue", "averageValue": 1 } })),
+            "spec.metrics[0].pods.metric.name",
+            "must not be",
+        ),
+        case(
+            "object without target",
+            metric("Object", "object", json!({ "describedObject": ingress, "metric": identifier, "target": { "type": "Value" } })),
+            "spec.metrics[0].object.target",
+            "must have value or averageValue",
+        ),
+        case(
+            "external with both",
+            metric("External", "external", json!({ "metric": identifier, "target": { "type": "Value", "value": 1, "averageValue": 1 } })),
+            "spec.metrics[0].external.target",
+            "may not have both",
+        ),
+        case(
+            "selector without values",
+            metric(
+                "External",
+                "external",
+                json!({ "metric": { "name": "jobs", "selector": { "matchExpressions": [{ "key": "queue", "operator": "In" }] } },
+                "target": { "type": "Value", "value": 1 } }),
+            ),
+            "spec.metrics[0].external.metric.selector.matchExpressions[0].values",
+            "In or NotIn",
+        ),
+        server_only("too many", json!({ "metrics": vec![json!({ "type": "Resource", "resource": source_cpu() }); 65] }), "spec.metrics"),
+    ]
+}
+
+fn source_cpu() -> Value {
+    json!({ "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } })
+}
+
+fn prometheus_metrics() -> Vec<Case> {
+    vec![
+        case("empty query", prometheus(&json!({ "query": "" })), "spec.metrics[0].prometheus.query", "must not be empty"),
+        case("query too long", prometheus(&json!({ "query": "x".repeat(4097) })), "spec.metrics[0].prometheus.query", "at most 4096"),
+        case("empty metric name", prometheus(&json!({ "name": "" })), "spec.metrics[0].prometheus.name", "must not be empty"),
+        case("empty source", prometheus(&json!({ "source": "" })), "spec.metrics[0].prometheus.source", "must not be empty"),
+        case2(
+            "target field missing",
+            prometheus(&json!({ "target": { "type": "Capacity", "averageValue": null } })),
+            "spec.metrics[0].prometheus.target",
+            "spec.metrics[0].prometheus.target.capacity",
+            "must be given with type Capacity",
+        ),
+        case2(
+            "two target fields",
+            prometheus(&json!({ "target": { "value": 1 } })),
+            "spec.metrics[0].prometheus.target",
+            "spec.metrics[0].prometheus.target.value",
+            "may be given with type Value only",
+        ),
+        case(
+            "target 0",
+            prometheus(&json!({ "target": { "averageValue": "0" } })),
+            "spec.metrics[0].prometheus.target.averageValue",
+            "above 0",
+        ),
+        server_only("utilization", prometheus(&json!({ "target": { "type": "Utilization" } })), "spec.metrics[0].prometheus.target.type"),
+        server_only("unknown whenEmpty", prometheus(&json!({ "whenEmpty": "One" })), "spec.metrics[0].prometheus.whenEmpty"),
+        case2(
+            "same name twice",
+            json!({ "metrics": [prometheus(&json!({}))["metrics"][0], prometheus(&json!({}))["metrics"][0]] }),
+            "spec.metrics",
+            "spec.metrics[1].prometheus.name",
+            "must differ",
+        ),
+    ]
+}
+
+fn extras() -> Vec<Case> {
+    vec![
+        case("interval 0", json!({ "intervalSeconds": 0 }), "spec.intervalSeconds", "1 to 300"),
+        case("interval too long", json!({ "intervalSeconds": 301 }), "spec.intervalSeconds", "1 to 300"),
+        case("warm-up negative", json!({ "warmUpSeconds": -1 }), "spec.warmUpSeconds", "0 to 3600"),
+        case("warm-up too long", json!({ "warmUpSeconds": 3601 }), "spec.warmUpSeconds", "0 to 3600"),
+        server_only("unknown mode", json!({ "mode": "Off" }), "spec.mode"),
+        server_only("unknown pause", json!({ "pause": { "direction": "Left" } }), "spec.pause.direction"),
+        server_only("pause until no time", json!({ "pause": { "until": "tomorrow" } }), "spec.pause.until"),
+        case(
+            "time constant 0",
+            json!({ "smoothing": { "type": "Smooth", "timeConstantSeconds": 0 } }),
+            "spec.smoothing.timeConstantSeconds",
+            "1 to 3600",
+        ),
+        case("noise band 11", json!({ "smoothing": { "type": "Smooth", "noiseBand": 11 } }), "spec.smoothing.noiseBand", "0 to 10"),
+        case(
+            "None with parameters",
+            json!({ "smoothing": { "type": "None", "timeConstantSeconds": 30 } }),
+            "spec.smoothing.timeConstantSeconds",
+            "type Smooth only",
+        ),
+        server_only("smoothing without type", json!({ "smoothing": {} }), "spec.smoothing.type"),
+    ]
+}
