@@ -17,7 +17,7 @@ fn ballast_does_what_the_stock_autoscaler_does() {
     run(async {
         let stock_only = std::env::var_os("TWIN_STOCK_ONLY").is_some();
         let only = std::env::var("TWIN_ONLY").unwrap_or_default();
-        let plane = plane(Options { hpa_flags: Some(HPA_FLAGS), ..Options::default() }).await;
+        let plane = plane(Options { hpa: Some(HPA_FLAGS), ..Options::default() }).await;
         let twins = twin::Twins::new(plane, !stock_only).await;
         let flags = Flags { sync_period: "2s", ..Flags::default() };
         let ballast = if stock_only { None } else { Some(Ballast::start(plane, "twin", &flags).await) };

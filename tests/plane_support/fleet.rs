@@ -1,7 +1,7 @@
 //! Plays the kubelet: every pod with a label `app` gets the status that the test wants, at once.
 //!
 //! Pods of one app in one namespace are numbered in order of creation, the lowest free number first. The highest number is the first
-//! that a ReplicaSet removes (by the deletion-cost annotation), so equal sizes mean equal sets of numbers.
+//! that a `ReplicaSet` removes (by the deletion-cost annotation), so equal sizes mean equal sets of numbers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// Starts watching pods.
-    pub async fn start(client: Client) -> Self {
+    pub fn start(client: Client) -> Self {
         let fleet = Self { client, state: Arc::default() };
         tokio::spawn(fleet.clone().follow());
         fleet
@@ -104,14 +104,9 @@ impl Fleet {
 
     /// From now on pod number `i` of `app`, in every namespace, is in state `states[i]`; further pods are ready.
     pub async fn shape(&self, app: &str, states: &[PodState]) {
-        let mut pods = Vec::new();
-        {
-            let mut state = self.state.lock();
-            state.shapes.insert(app.to_owned(), states.to_vec());
-            pods.extend(state.pods.iter().filter(|(_, pod)| pod.app() == app).map(|((ns, name), pod)| (ns.clone(), name.clone(), pod.ordinal)));
-        }
-        for (namespace, name, ordinal) in pods {
-            self.report(&namespace, &name, app, ordinal).await;
+        self.state.lock().shapes.insert(app.to_owned(), states.to_vec());
+        for ((namespace, name), pod) in self.pods(None, &Selector::from_iter([("app".to_owned(), app.to_owned())])) {
+            self.report(&namespace, &name, app, pod.ordinal).await;
         }
     }
 
@@ -124,7 +119,7 @@ impl Fleet {
 
     /// Waits until `app` has exactly `alive` live pods in `namespace` and all its pods have the status they should have.
     pub async fn ready(&self, namespace: &str, app: &str, alive: usize) {
-        eventually(&format!("{alive} pods of {namespace}/{app}"), Duration::from_secs(60), async || {
+        eventually(&format!("{alive} pods of {namespace}/{app}"), Duration::from_mins(1), async || {
             let state = self.state.lock();
             let pods: Vec<_> = state.pods.iter().filter(|((ns, _), pod)| ns == namespace && pod.app() == app).map(|(_, pod)| pod).collect();
             let done = pods.iter().filter(|p| p.alive).count() == alive && pods.iter().all(|p| p.reported);
@@ -162,7 +157,7 @@ impl Fleet {
         }
         let app = pod.labels().get("app").cloned().unwrap_or_default();
         let taken: Vec<usize> = state.pods.iter().filter(|((ns, _), p)| *ns == key.0 && p.app() == app).map(|(_, p)| p.ordinal).collect();
-        let ordinal = (0..).find(|i| !taken.contains(i)).unwrap_or_default();
+        let ordinal = (0..=taken.len()).find(|i| !taken.contains(i)).unwrap_or_default();
         let containers = pod.spec.iter().flat_map(|s| &s.containers).map(|c| c.name.clone()).collect();
         state.pods.insert(key.clone(), FleetPod { ordinal, labels: pod.labels().clone(), containers, alive, reported: false });
         let fleet = self.clone();

@@ -95,7 +95,8 @@ impl Table {
 
     /// Value of an object's metric.
     pub fn of_object(&self, fleet: &Fleet, namespace: &str, object: &str, metric: &str) -> Option<i64> {
-        let (_, load) = self.loads.get(object)?.iter().find(|(source, _)| matches!(source, Source::Object { metric: m } if *m == metric))?;
+        let (_, load) =
+            self.loads.get(object)?.iter().find(|(source, _)| matches!(source, Source::Object { metric: m } if *m == metric))?;
         load.value(fleet.alive(namespace, object), 0)
     }
 

@@ -27,8 +27,8 @@ type Parameters = Query<HashMap<String, String>>;
 /// All routes. `/apis` itself is left out, so that the API server falls back to the discovery document of each version.
 pub fn router(fleet: Fleet, table: Arc<Mutex<Table>>) -> Router {
     let mut router = Router::new()
-        .route("/apis/metrics.k8s.io/v1beta1/pods", get(async |s, q| usage(s, None, q)))
-        .route("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods", get(async |s, p: Path<String>, q| usage(s, Some(p.0), q)))
+        .route("/apis/metrics.k8s.io/v1beta1/pods", get(async |s, q| usage(s, None, &q)))
+        .route("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods", get(async |s, p: Path<String>, q| usage(s, Some(&p.0), &q)))
         .route("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}/{resource}/{name}/{metric}", get(custom))
         .route("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}", get(external));
     for (group, version) in APIS {
@@ -38,7 +38,8 @@ pub fn router(fleet: Fleet, table: Arc<Mutex<Table>>) -> Router {
 }
 
 fn discovery(group: &str, version: &str) -> Value {
-    let resource = |name: &str, kind: &str, verbs: Value| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": verbs});
+    let resource =
+        |name: &str, kind: &str, verbs: Value| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": verbs});
     let resources = match group {
         "metrics.k8s.io" => json!([resource("pods", "PodMetrics", json!(["get", "list"]))]),
         _ => json!([]),
@@ -66,11 +67,11 @@ fn selector(parameters: &Parameters, name: &str) -> Selector {
     super::selector::parse(parameters.get(name).map_or("", String::as_str))
 }
 
-fn usage(State(s): State<Answers>, namespace: Option<String>, parameters: Parameters) -> Response {
-    let wanted = selector(&parameters, "labelSelector");
+fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Parameters) -> Response {
+    let wanted = selector(parameters, "labelSelector");
     let table = s.table.lock();
     let mut items = Vec::new();
-    for ((ns, name), pod) in s.fleet.pods(namespace.as_deref(), &wanted) {
+    for ((ns, name), pod) in s.fleet.pods(namespace, &wanted) {
         match table.faulty(pod.app(), "resource") {
             Some(Fault::Empty) => continue,
             Some(fault) => return fail(fault).unwrap_or_default(),
@@ -104,7 +105,9 @@ async fn custom(
     let mut add = |kind: &str, name: &str, value: i64| {
         let described = json!({"kind": kind, "namespace": namespace, "name": name, "apiVersion": "v1"});
         let value = format!("{value}m");
-        items.push(json!({"describedObject": described, "metric": {"name": metric}, "timestamp": now(), "windowSeconds": 10, "value": value}));
+        items.push(
+            json!({"describedObject": described, "metric": {"name": metric}, "timestamp": now(), "windowSeconds": 10, "value": value}),
+        );
     };
     if name == "*" {
         let wanted = selector(&parameters, "labelSelector");
@@ -145,5 +148,6 @@ async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(Strin
             items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": 10, "value": format!("{value}m")}));
         }
     }
-    Json(json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": items})).into_response()
+    Json(json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": items}))
+        .into_response()
 }

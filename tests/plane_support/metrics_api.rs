@@ -23,7 +23,8 @@ use super::{Fleet, metrics_answers, pods::ensure_namespace};
 const NAMESPACE: &str = "fake-metrics";
 const SERVICE: &str = "api";
 /// Group and version of each API.
-pub const APIS: [(&str, &str); 3] = [("metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2"), ("external.metrics.k8s.io", "v1beta1")];
+pub const APIS: [(&str, &str); 3] =
+    [("metrics.k8s.io", "v1beta1"), ("custom.metrics.k8s.io", "v1beta2"), ("external.metrics.k8s.io", "v1beta1")];
 
 /// The running API.
 pub struct MetricsApi {
@@ -86,7 +87,7 @@ impl Listener for TlsListener {
     }
 }
 
-/// An APIService reaches a process on loopback through a Service that is an external name.
+/// An `APIService` reaches a process on loopback through a Service that is an external name.
 async fn register(client: &Client, port: u16, ca: &str) {
     ensure_namespace(client, NAMESPACE).await;
     let service = json!({

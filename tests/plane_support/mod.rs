@@ -13,8 +13,8 @@
 //! There are no nodes: [`Fleet`] plays the kubelet by patching pod status, and [`MetricsApi`] answers for the metrics APIs with what
 //! the test put in. Both are started once and shared, as is everything on the plane, so tests keep to namespaces of their own.
 
-// Each test binary uses its own part of this module.
-#![allow(dead_code, unused_imports)]
+// Each test binary uses its own part of this module; to panic is how a test says that something is wrong.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ballast;
 mod fleet;

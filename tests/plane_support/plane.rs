@@ -3,12 +3,14 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::OnceCell;
 
 use super::wait::eventually;
@@ -30,11 +32,11 @@ pub struct Plane {
 #[derive(Clone, Copy, Default)]
 pub struct Options {
     /// Start the stock autoscaler too, with these flags.
-    pub hpa_flags: Option<&'static str>,
+    pub hpa: Option<&'static str>,
     /// More flags for kube-apiserver.
-    pub api_flags: &'static str,
+    pub api_server: &'static str,
     /// More flags for kube-controller-manager.
-    pub controller_flags: &'static str,
+    pub controller_manager: &'static str,
 }
 
 /// The plane of this test binary.
@@ -50,9 +52,9 @@ impl Plane {
         stop_at_end(&cluster.join("down.sh"), &dir);
         let mut up = tokio::process::Command::new(cluster.join("up.sh"));
         // Only without endpoint routing does the aggregator accept a Service of type ExternalName, the way to a process on loopback.
-        let api_flags = format!("--enable-aggregator-routing=false {}", options.api_flags);
-        up.args(["plane", "--dir"]).arg(&dir).args(["--api-flags", &api_flags, "--controller-flags", options.controller_flags]);
-        if let Some(flags) = options.hpa_flags {
+        let api_flags = format!("--enable-aggregator-routing=false {}", options.api_server);
+        up.args(["plane", "--dir"]).arg(&dir).args(["--api-flags", &api_flags, "--controller-flags", options.controller_manager]);
+        if let Some(flags) = options.hpa {
             up.args(["--with-hpa", "--hpa-flags", flags]);
         }
         let out = up.stdin(Stdio::null()).output().await.unwrap();
@@ -63,9 +65,36 @@ impl Plane {
         Self { dir, kubeconfig, client, fleet: OnceCell::new(), metrics: OnceCell::new() }
     }
 
+    /// A fresh namespace, ready for pods.
+    pub async fn namespace(&self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(1);
+        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        super::ensure_namespace(&self.client, &name).await;
+        name
+    }
+
+    /// Runs kubectl: whether it succeeded, and what it wrote to both streams.
+    pub async fn kubectl(&self, args: &[&str], stdin: &str) -> (bool, String) {
+        let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
+        let bin = env.lines().find_map(|line| line.strip_prefix("CLUSTER_BIN=")).unwrap();
+        let mut command = tokio::process::Command::new(Path::new(bin).join("kubectl"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    /// Runs kubectl, which must succeed.
+    pub async fn kubectl_ok(&self, args: &[&str]) -> String {
+        let (ok, text) = self.kubectl(args, "").await;
+        assert!(ok, "kubectl {args:?}: {text}");
+        text
+    }
+
     /// The fake kubelet.
     pub async fn fleet(&self) -> &Fleet {
-        self.fleet.get_or_init(|| Fleet::start(self.client.clone())).await
+        self.fleet.get_or_init(async || Fleet::start(self.client.clone())).await
     }
 
     /// The fake metrics APIs, registered with the API server.
@@ -86,9 +115,8 @@ fn stop_at_end(down: &Path, dir: &Path) {
     let script = r#"cat >/dev/null; out=$("$0" --dir "$1" 2>&1) || echo "$out" >&2"#;
     let mut watcher = Command::new("sh");
     watcher.args(["-c", script]).args([down, dir]).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
-    let child = watcher.spawn().unwrap();
-    // Keeps the pipe open for the life of the process.
-    std::mem::forget(child.stdin);
+    // Never waited for and never dropped: its pipe stays open for the life of this process.
+    std::mem::forget(watcher.spawn().unwrap());
 }
 
 /// Applies `crds/*.yaml` and waits until the API server serves them.

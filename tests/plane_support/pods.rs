@@ -32,7 +32,7 @@ impl Container {
     }
 }
 
-/// A Deployment or StatefulSet; its pods carry the label `app: <name>`.
+/// A Deployment or `StatefulSet`; its pods carry the label `app: <name>`.
 #[derive(Clone, Debug)]
 pub struct Workload {
     /// `Deployment` or `StatefulSet`.

@@ -4,7 +4,7 @@ use kube::core::{Expression, Selector};
 
 /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
 pub fn parse(text: &str) -> Selector {
-    Selector::from_iter(terms(text).into_iter().map(expression))
+    terms(text).into_iter().map(expression).collect()
 }
 
 /// Splits at commas outside parentheses.

@@ -7,7 +7,8 @@ use super::scenario::{CPU, FINE, Scenario, behaving, cpu};
 use crate::plane_support::Load;
 
 fn rates(direction: &str, select: &str, window: u32, policies: &[(&str, u32, u32)]) -> Value {
-    let policies: Vec<Value> = policies.iter().map(|(kind, v, period)| json!({"type": kind, "value": v, "periodSeconds": period})).collect();
+    let policies: Vec<Value> =
+        policies.iter().map(|(kind, v, period)| json!({"type": kind, "value": v, "periodSeconds": period})).collect();
     json!({direction: {"selectPolicy": select, "stabilizationWindowSeconds": window, "policies": policies}})
 }
 
@@ -46,10 +47,15 @@ pub fn all() -> Vec<Scenario> {
             .then(Act::Edit(json!({"behavior": {"scaleUp": {"selectPolicy": "Max"}}})))
             .sizes(&[6]),
         // Sizes that fall give the budget of growth back.
-        run("up-then-down-then-up", 4, 400, json!({
-            "scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 600}]},
-            "scaleDown": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 1}]},
-        }))
+        run(
+            "up-then-down-then-up",
+            4,
+            400,
+            json!({
+                "scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 600}]},
+                "scaleDown": {"stabilizationWindowSeconds": 0, "policies": [{"type": "Percent", "value": 100, "periodSeconds": 1}]},
+            }),
+        )
         .sizes(&[8])
         .then(Act::Load(CPU, Load::Total(300)))
         .sizes(&[6])

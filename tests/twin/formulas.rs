@@ -40,7 +40,9 @@ fn ratios() -> Vec<Scenario> {
         Scenario::first("tolerance-down", 10, behaving(1, 20, &[cpu(50)], &tolerance("scaleDown", "0.05")))
             .load(CPU, once(10, 45, 50))
             .sizes(&[9]),
-        Scenario::first("tolerance-wide", 4, behaving(1, 20, &[cpu(50)], &tolerance("scaleUp", "0.5"))).load(CPU, once(4, 70, 50)).sizes(&[]),
+        Scenario::first("tolerance-wide", 4, behaving(1, 20, &[cpu(50)], &tolerance("scaleUp", "0.5")))
+            .load(CPU, once(4, 70, 50))
+            .sizes(&[]),
     ]
 }
 
@@ -132,7 +134,10 @@ fn kinds() -> Vec<Scenario> {
         Scenario::first("pods-missing-up", 4, spec(1, 20, &[pods("qps", "10")]))
             .load(QPS, each(4, &[Some(18_000), Some(18_000), Some(18_000), None], 10_000))
             .sizes(&[6]),
-        Scenario::first("pods-unready-counts", 4, spec(1, 20, &[pods("qps", "10")])).shape(&lost).load(QPS, once(4, 15_000, 10_000)).sizes(&[6]),
+        Scenario::first("pods-unready-counts", 4, spec(1, 20, &[pods("qps", "10")]))
+            .shape(&lost)
+            .load(QPS, once(4, 15_000, 10_000))
+            .sizes(&[6]),
         Scenario::first("no-metrics-means-cpu-80", 4, json!({"minReplicas": 1, "maxReplicas": 20})).load(CPU, once(4, 120, 80)).sizes(&[6]),
     ]
 }

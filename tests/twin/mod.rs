@@ -1,5 +1,7 @@
 //! Scenarios on twin targets: the stock autoscaler on one, Ballast on the other, with the same inputs.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod act;
 mod behavior;
 mod failures;

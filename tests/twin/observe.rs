@@ -15,7 +15,10 @@ use serde_json::Value;
 
 /// Every value that `spec.replicas` has had, per namespace and name, from a watch (which leaves nothing out).
 #[derive(Clone, Default)]
-pub struct Sizes(Arc<Mutex<HashMap<(String, String), Vec<i32>>>>);
+pub struct Sizes(Arc<Mutex<ByTarget>>);
+
+/// By namespace and name.
+type ByTarget = HashMap<(String, String), Vec<i32>>;
 
 impl Sizes {
     /// Starts watching.
@@ -48,7 +51,7 @@ impl Sizes {
     }
 }
 
-/// Reasons of AbleToScale, ScalingActive and ScalingLimited in this order, `-` for none. The status is told only where it is not the
+/// Reasons of `AbleToScale`, `ScalingActive` and `ScalingLimited` in this order, `-` for none. The status is told only where it is not the
 /// one that always goes with the reason.
 pub fn conditions(policy: &DynamicObject) -> String {
     let all = policy.data["status"]["conditions"].as_array().cloned().unwrap_or_default();

@@ -149,15 +149,16 @@ impl Twins {
         let sides = self.sides(&scenario);
         self.prepare(&scenario, &sides).await;
         let mut mismatches: Vec<Option<String>> = vec![None; sides.len()];
-        let mut expected: Vec<Vec<i32>> = vec![if scenario.target.is_some() { vec![] } else { vec![scenario.workload.replicas] }; sides.len()];
+        let mut expected: Vec<Vec<i32>> =
+            vec![if scenario.target.is_some() { vec![] } else { vec![scenario.workload.replicas] }; sides.len()];
         for (i, step) in scenario.steps.iter().enumerate() {
             for act in &step.acts {
                 act.perform(self, &scenario).await;
             }
             let checks = sides.iter().zip(expected.iter_mut()).zip(mismatches.iter_mut()).map(async |((side, expected), mismatch)| {
                 if mismatch.is_none() {
-                    let (sizes, wanted) = scenario.expectation(side.autoscaler, i);
-                    expected.extend(sizes);
+                    let (added, wanted) = scenario.expectation(side.autoscaler, i);
+                    expected.extend(added);
                     *mismatch = self.check(&scenario, side, expected, wanted).await.err().map(|seen| format!("step {}: {seen}", i + 1));
                 }
             });

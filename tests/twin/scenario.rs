@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::act::Act;
 use crate::plane_support::{Fault, Load, PodState, Source, Workload};
 
-/// Conditions after a sync in which nothing was held back: reasons of AbleToScale, ScalingActive, ScalingLimited.
+/// Conditions after a sync in which nothing was held back: reasons of `AbleToScale`, `ScalingActive`, `ScalingLimited`.
 pub const FINE: &str = "ReadyForNewScale ValidMetricFound DesiredWithinRange";
 
 /// One pair of twins.
@@ -172,7 +172,7 @@ pub fn cpu(percent: i32) -> Value {
     resource("cpu", "Utilization", &json!(percent))
 }
 
-/// A ContainerResource metric on CPU.
+/// A `ContainerResource` metric on CPU.
 pub fn container_cpu(container: &str, kind: &str, value: &Value) -> Value {
     json!({"type": "ContainerResource", "containerResource": {"name": "cpu", "container": container, "target": target(kind, value)}})
 }

@@ -35,7 +35,8 @@ fn externals() -> Vec<Scenario> {
     let mut selected = external("queue", "AverageValue", "100");
     selected["external"]["metric"]["selector"] = json!({"matchLabels": {"queue": "mail"}});
     let mut either = external("queue", "AverageValue", "100");
-    either["external"]["metric"]["selector"] = json!({"matchExpressions": [{"key": "queue", "operator": "In", "values": ["mail", "print"]}]});
+    either["external"]["metric"]["selector"] =
+        json!({"matchExpressions": [{"key": "queue", "operator": "In", "values": ["mail", "print"]}]});
     let average = || external("queue", "AverageValue", "100");
     vec![
         Scenario::first("external-value-up", 4, spec(1, 20, &[external("queue", "Value", "100")]))
