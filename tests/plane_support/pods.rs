@@ -32,10 +32,10 @@ impl Container {
     }
 }
 
-/// A Deployment or `StatefulSet`; its pods carry the label `app: <name>`.
+/// A Deployment, `StatefulSet` or `ReplicaSet`; its pods carry the label `app: <name>`.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// `Deployment` or `StatefulSet`.
+    /// Kind in `apps/v1`.
     pub kind: &'static str,
     /// Namespace.
     pub namespace: String,
@@ -86,7 +86,7 @@ impl Workload {
         });
         if self.kind == "StatefulSet" {
             spec["podManagementPolicy"] = json!("Parallel");
-        } else {
+        } else if self.kind == "Deployment" {
             spec["progressDeadlineSeconds"] = json!(self.min_ready_seconds + 600);
         }
         json!({"apiVersion": "apps/v1", "kind": self.kind, "metadata": {"name": self.name, "namespace": self.namespace}, "spec": spec})

@@ -34,8 +34,8 @@ pub enum Act {
     ForeignPod,
     /// A second policy for the same target.
     SecondPolicy,
-    /// A target of the kind `Widget` with this text as its selector.
-    Widget(&'static str),
+    /// A target of the kind `Widget`, size 2, with this text as its selector.
+    Widget(String),
 }
 
 impl Act {

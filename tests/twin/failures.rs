@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::act::Act;
-use super::scenario::{CPU, FINE, Scenario, container_cpu, cpu, external, object, once, pods, spec};
+use super::scenario::{CPU, FINE, Scenario, container_cpu, cpu, external, object, once, pods, spec, widget};
 use crate::plane_support::{Container, Fault, Load, Source};
 
 const QUEUE: Source = Source::External { metric: "queue", labels: &[] };
@@ -71,10 +71,10 @@ fn targets() -> Vec<Scenario> {
             .conditions("FailedGetScale - -")
             .warnings(&["FailedGetScale"])
     };
-    let widget = json!({"apiVersion": "twin.test/v1", "kind": "Widget", "name": "$name"});
-    let selector = |name, text: &'static str, reason: &'static str, warning| {
-        missing(name, serde_json::from_str(&widget.to_string().replace("$name", name)).unwrap())
-            .setup(Act::Widget(text))
+    let selector = |name, text: &str, reason: &str, warning| {
+        missing(name, widget(name))
+            .setup(Act::Widget(text.to_owned()))
+            .sizes(&[2])
             .conditions(&format!("SucceededGetScale {reason} -"))
             .warnings(&[warning, COMPUTE])
     };

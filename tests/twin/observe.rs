@@ -24,8 +24,8 @@ impl Sizes {
     /// Starts watching.
     pub fn start(client: &Client) -> Self {
         let sizes = Self::default();
-        for kind in ["Deployment", "StatefulSet"] {
-            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", kind));
+        for (group, kind) in [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"), ("twin.test", "Widget")] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
             let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
             tokio::spawn(sizes.clone().follow(api));
         }

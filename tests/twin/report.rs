@@ -13,8 +13,12 @@ pub fn print(comparisons: &[Comparison]) -> Vec<String> {
         let mut verdict = match (&comparison.scenario.differs, ballast) {
             (_, None) => "not compared".to_owned(),
             (Some(difference), _) => format!("differs: {}", difference.reason),
-            (None, Some(ballast)) if ballast.sizes == stock.sizes && ballast.told == stock.told => "same".to_owned(),
-            (None, Some(ballast)) => format!("NOT THE SAME: Events {:?}, stock {:?}", ballast.told, stock.told),
+            (None, Some(ballast)) if ballast.sizes == stock.sizes && ballast.told == stock.told && ballast.status == stock.status => {
+                "same".to_owned()
+            }
+            (None, Some(ballast)) => {
+                format!("NOT THE SAME: {:?} {:?}, stock {:?} {:?}", ballast.told, ballast.status, stock.told, stock.status)
+            }
         };
         for (who, outcome) in [("stock", Some(stock)), ("Ballast", ballast)] {
             if let Some(mismatch) = outcome.and_then(|o| o.mismatch.as_ref()) {

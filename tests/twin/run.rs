@@ -83,6 +83,8 @@ pub struct Outcome {
     pub sizes: Vec<i32>,
     /// Events.
     pub told: Told,
+    /// `currentReplicas` and `desiredReplicas` of the policy's status at the end.
+    pub status: [Option<i64>; 2],
     /// What was not as expected, if anything.
     pub mismatch: Option<String>,
 }
@@ -215,12 +217,21 @@ impl Twins {
     async fn outcome(&self, scenario: &Scenario, side: &Side, mut mismatch: Option<String>) -> Outcome {
         let warnings = scenario.expected_warnings(side.autoscaler);
         let sizes = self.sizes.of(&side.namespace, scenario.name);
-        let told = told(&self.plane.client, &side.namespace, side.kind(), scenario.name).await;
-        let seen: Vec<&str> = told.warnings.iter().map(String::as_str).collect();
+        let on_policy = told(&self.plane.client, &side.namespace, side.kind(), scenario.name).await;
+        let seen: Vec<&str> = on_policy.warnings.iter().map(String::as_str).collect();
         if mismatch.is_none() && seen != warnings {
             mismatch = Some(format!("warnings {seen:?}; expected {warnings:?}"));
         }
-        Outcome { sizes, told, mismatch }
+        // Ballast also tells the workload itself.
+        if mismatch.is_none() && side.autoscaler == Autoscaler::Ballast && scenario.target.is_none() {
+            let on_target = told(&self.plane.client, &side.namespace, scenario.workload.kind, scenario.name).await;
+            if on_target.rescales != on_policy.rescales {
+                mismatch = Some(format!("Events on the target {:?}; on the policy {:?}", on_target.rescales, on_policy.rescales));
+            }
+        }
+        let policy = side.policies(&self.plane.client).get(scenario.name).await.unwrap();
+        let status = ["currentReplicas", "desiredReplicas"].map(|field| policy.data["status"][field].as_i64());
+        Outcome { sizes, told: on_policy, status, mismatch }
     }
 }
 

@@ -195,6 +195,11 @@ pub fn external(metric: &str, kind: &str, value: &str) -> Value {
 
 // === parts of the inputs ===
 
+/// `scaleTargetRef` of a `Widget`.
+pub fn widget(name: &str) -> Value {
+    json!({"apiVersion": "twin.test/v1", "kind": "Widget", "name": name})
+}
+
 /// CPU of the only container.
 pub const CPU: Source = Source::Cpu { container: "app" };
 /// Memory of the only container.

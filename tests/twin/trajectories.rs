@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::act::Act;
-use super::scenario::{CPU, FINE, MEMORY, Scenario, container_cpu, cpu, external, object, once, pods, resource, spec};
+use super::scenario::{CPU, FINE, MEMORY, Scenario, container_cpu, cpu, external, object, once, pods, resource, spec, widget};
 use crate::plane_support::{Load, PodState, Source};
 
 const QPS: Source = Source::Pods { metric: "qps" };
@@ -40,6 +40,15 @@ fn waves() -> Vec<Scenario> {
         wave("pods-wave", pods("qps", "10"), &QPS, 10_000),
         wave("object-value-wave", object("requests", "Value", "10"), &REQUESTS, 10_000),
         wave("statefulset-wave", cpu(50), &CPU, 50).with(|s| s.workload.kind = "StatefulSet"),
+        wave("replicaset-wave", cpu(50), &CPU, 50).with(|s| s.workload.kind = "ReplicaSet"),
+        // Any kind with a scale subresource; this one's status never follows.
+        Scenario::new("custom-kind", 2, spec(1, 20, &[external("queue", "AverageValue", "100")]))
+            .with(|s| s.target = Some(widget("custom-kind")))
+            .setup(Act::Widget("app=custom-kind".into()))
+            .load(QUEUE, Load::Each(650_000))
+            .sizes(&[2, 4, 7])
+            .then(Act::Load(QUEUE, Load::Each(300_000)))
+            .sizes(&[3]),
         Scenario::new("queue-wave", 4, spec(1, 12, &[external("queue", "AverageValue", "100")]))
             .load(QUEUE, Load::Each(400_000))
             .then(queue(1_000_000))
