@@ -1,3 +1,4 @@
 //! Commands.
 
 pub mod crds;
+pub mod reference;
