@@ -85,7 +85,7 @@ other=$(k get pods -l app=probe -o 'jsonpath={.items[1].status.podIP}')
 service=$(k get service probe -o 'jsonpath={.spec.clusterIP}')
 expect "the host reaches a pod" 5 '^ok$' fetch "http://$ip:8080/"
 expect "kubectl logs" 5 'listening' k logs "$pod"
-expect "kubectl exec" 5 'unknown|no such file|not found' bash -c '! "$@" 2>&1' - "$BIN/kubectl" --kubeconfig "$DIR/kubeconfig" --namespace "$namespace" exec "$pod" -- /no-such-program
+expect "kubectl exec" 5 '^probe of' k exec "$pod" -- /probe --version
 expect "a pod asks the API server with its service account" 10 '"kind": ?"PodList"' fetch "http://$ip:8080/api"
 expect "a pod reaches another pod" 5 '^ok$' fetch "http://$ip:8080/get?url=http://$other:8080/"
 expect "a pod reaches a Service by address" 10 '^ok$' fetch "http://$ip:8080/get?url=http://$service/"

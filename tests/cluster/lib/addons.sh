@@ -39,7 +39,7 @@ YAML
 start_metrics_server() {
   local config=$DIR/pki/metrics-server.kubeconfig
   identity metrics-server metrics-server system:masters
-  # 10 s is the shortest that metrics-server accepts, and about as often as kubelet measures.
+  # 10 s is the shortest that metrics-server accepts; its time-out for a kubelet must be shorter.
   start metrics-server "$BIN/metrics-server" --kubeconfig="$config" --authentication-kubeconfig="$config" \
     --authorization-kubeconfig="$config" --bind-address=127.0.0.1 --secure-port="$PORT_METRICS_SERVER" \
     --cert-dir="$DIR/metrics-server" --metric-resolution=10s --kubelet-request-timeout=5s --kubelet-use-node-status-port \

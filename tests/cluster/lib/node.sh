@@ -123,8 +123,10 @@ clusterDNS: [$DNS_SERVICE_IP]
 clusterDomain: $CLUSTER_DOMAIN
 maxPods: 200
 YAML
+  # --containerd, for all that kubelet calls it deprecated, is how its cAdvisor finds a socket elsewhere than /run/containerd; without it
+  # container metrics lack the labels pod and container.
   start kubelet "$BIN/kubelet" --config="$DIR/kubelet/config.yaml" --root-dir="$DIR/kubelet" --cert-dir="$DIR/kubelet/pki" \
-    --kubeconfig="$DIR/pki/kubelet.kubeconfig" --hostname-override="$NODE_NAME" --node-ip="$API_ADDRESS"
+    --kubeconfig="$DIR/pki/kubelet.kubeconfig" --hostname-override="$NODE_NAME" --node-ip="$API_ADDRESS" --containerd="$DIR/containerd.sock" --housekeeping_interval=5s
 }
 
 # Service addresses work as in any cluster, the API server's own included, which in-cluster clients use.
