@@ -87,4 +87,4 @@ if [[ -n $keep_logs ]]; then
 else
   rm -rf "$DIR"
 fi
-log "$DIR: stopped; no process, mount or network link is left"
+log "$DIR: stopped; no process, mount, network link or iptables rule is left"

@@ -128,8 +128,8 @@ YAML
 start_kwok() {
   identity kwok kwok system:masters
   running kube-scheduler || start_scheduler
-  start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --manage-all-nodes=true \
-    --server-address="127.0.0.1:$PORT_KWOK" "$@"
+  start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --config="$here/lib/kwok-stages.yaml" --manage-all-nodes=true \
+    --node-lease-duration-seconds=40 --server-address="127.0.0.1:$PORT_KWOK" "$@"
   kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Node
