@@ -128,6 +128,8 @@ YAML
 start_kwok() {
   identity kwok kwok system:masters
   running kube-scheduler || start_scheduler
+  # A kwok that was stopped still holds the node's lease, and a new one would wait 40 s for it.
+  kubectl delete lease kwok-node --namespace kube-node-lease --ignore-not-found >/dev/null
   start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --config="$here/lib/kwok-stages.yaml" --manage-all-nodes=true \
     --node-lease-duration-seconds=40 --server-address="127.0.0.1:$PORT_KWOK" "$@"
   kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
