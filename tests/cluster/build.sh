@@ -69,6 +69,10 @@ exec 9>"$bin/../lock"
 if ! flock -n 9; then
   log "another build of the same tools is running; waiting for it"
   flock 9
+  if [[ -z $(missing) ]]; then
+    echo "$bin"
+    exit 0
+  fi
 fi
 
 cd "$here/tools"

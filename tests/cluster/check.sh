@@ -38,7 +38,7 @@ expect() {
 cleanup() { kubectl delete namespace "$namespace" --ignore-not-found --wait=true --timeout=60s >/dev/null; }
 trap cleanup EXIT
 
-"$BIN/mkimage" --name docker.io/ballast/probe:test --out "$DIR/probe.tar" --base --expose 8080/tcp "$BIN/probe:/probe"
+"$BIN/mkimage" --name ballast.test/probe:test --out "$DIR/probe.tar" --base --expose 8080/tcp "$BIN/probe:/probe"
 "$here/import.sh" --dir "$DIR" "$DIR/probe.tar"
 kubectl apply -f - >/dev/null <<YAML
 apiVersion: v1
@@ -70,7 +70,7 @@ spec:
       securityContext: {runAsNonRoot: true}
       containers:
       - name: probe
-        image: docker.io/ballast/probe:test
+        image: ballast.test/probe:test
         imagePullPolicy: Never
         ports: [{containerPort: 8080}]
         resources: {requests: {cpu: 50m, memory: 16Mi}}

@@ -66,7 +66,7 @@ JSON
   # child's PID from pipe".
   cat >"$DIR/containerd/config.toml" <<TOML
 version = 2
-root = "$DIR/containerd/root"
+root = "$DIR/containerd/data"
 state = "$DIR/containerd/state"
 disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp"]
@@ -87,7 +87,7 @@ TOML
   wait_for containerd "$timeout" ctr --address "$DIR/containerd.sock" version
   "$here/import.sh" --dir "$DIR" "$DIR/pause.tar"
 }
-pause_image=docker.io/ballast/pause:test
+pause_image=ballast.test/pause:test
 
 start_kubelet() {
   mkdir -p "$DIR/kubelet"

@@ -28,7 +28,7 @@ func TestImageCarriesPlatformConfigAndOneUncompressedLayer(t *testing.T) {
 	if err := os.WriteFile(source, []byte("content"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := spec{name: "docker.io/ballast/app:test", user: "65532:65532", arch: "amd64", entrypoint: []string{"/opt/app"}, expose: []string{"8080"}, created: time.Unix(7, 0)}
+	s := spec{name: "ballast.test/app:test", user: "65532:65532", arch: "amd64", entrypoint: []string{"/opt/app"}, expose: []string{"8080"}, created: time.Unix(7, 0)}
 	var archives [][]byte
 	for range 2 {
 		var l layer
