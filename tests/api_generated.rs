@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ballast::cli::crds;
+use ballast::cli::{crds, reference};
 
 fn same(path: &Path, generated: &str) {
     if std::env::var_os("UPDATE").is_some() {
@@ -31,4 +31,20 @@ fn the_stream_holds_every_file() {
     let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&stream).unwrap();
     let names: Vec<_> = documents.iter().map(|document| document["metadata"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["scalepolicies.ballast.dev", "metricsources.ballast.dev"]);
+}
+
+#[test]
+fn reference_pages_are_up_to_date() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    same(&docs.join("reference.md"), &reference::fields().unwrap());
+    same(&docs.join("annotations.md"), &reference::annotations());
+}
+
+/// `kubectl explain` has something to say about every field.
+#[test]
+fn every_field_has_a_text() {
+    for line in reference::fields().unwrap().lines().filter(|line| line.starts_with("| `")) {
+        let meaning = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        assert!(meaning.len() >= 5 && meaning.ends_with(['.', ')', '%']) || meaning.contains("Default"), "{line}");
+    }
 }

@@ -28,25 +28,7 @@ pub(crate) fn documents() -> Result<Vec<Value>, serde_json::Error> {
             if let Some(status) = document.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
                 without_rules(status);
             }
-            if let Some(target) = document.pointer_mut(PROMETHEUS_TARGET) {
-                target["oneOf"] = one_field_per_type(["Value", "AverageValue", "Capacity"]);
-            }
             Ok(document)
-        })
-        .collect()
-}
-
-/// Where the schema of a Prometheus metric's target stands.
-const PROMETHEUS_TARGET: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/metrics/items/properties/prometheus\
-    /properties/target";
-
-/// The field named like the type must be there. Put in here because kube's schema rewriter refuses properties inside `oneOf`.
-fn one_field_per_type(types: [&str; 3]) -> Value {
-    types
-        .iter()
-        .map(|name| {
-            let field: String = name[..1].to_lowercase() + &name[1..];
-            json!({ "properties": { "type": { "enum": [name] } }, "required": [field] })
         })
         .collect()
 }

@@ -11,6 +11,8 @@ use super::quantity::{Quantity, positive};
 use super::scale_policy::CrossVersionObjectReference;
 use super::selector::LabelSelector;
 
+// Rules reach quantities through `dyn`: their schema has no type (see `Quantity`), so that they are not part of the object's CEL type.
+
 /// One metric with its target. Exactly the field that belongs to its type is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,10 +74,12 @@ pub struct ResourceMetricSource {
     #[schemars(length(min = 1, max = 317))]
     pub name: String,
     /// What a pod should use on average: either averageUtilization or averageValue.
-    #[schemars(extend(
-        "anyOf" = [{ "required": ["averageUtilization"] }, { "required": ["averageValue"] }],
-        "not" = { "required": ["averageUtilization", "averageValue"] }
-    ))]
+    #[x_kube(
+        validation = Rule::new("has(self.averageUtilization) || has(dyn(self).averageValue)")
+            .message("must have averageUtilization or averageValue"),
+        validation = Rule::new("!has(self.averageUtilization) || !has(dyn(self).averageValue)")
+            .message("may not have both averageUtilization and averageValue"),
+    )]
     pub target: MetricTarget,
 }
 
@@ -90,10 +94,12 @@ pub struct ContainerResourceMetricSource {
     #[schemars(length(min = 1, max = 63))]
     pub container: String,
     /// What the container should use on average: either averageUtilization or averageValue.
-    #[schemars(extend(
-        "anyOf" = [{ "required": ["averageUtilization"] }, { "required": ["averageValue"] }],
-        "not" = { "required": ["averageUtilization", "averageValue"] }
-    ))]
+    #[x_kube(
+        validation = Rule::new("has(self.averageUtilization) || has(dyn(self).averageValue)")
+            .message("must have averageUtilization or averageValue"),
+        validation = Rule::new("!has(self.averageUtilization) || !has(dyn(self).averageValue)")
+            .message("may not have both averageUtilization and averageValue"),
+    )]
     pub target: MetricTarget,
 }
 
@@ -104,7 +110,7 @@ pub struct PodsMetricSource {
     /// The metric.
     pub metric: MetricIdentifier,
     /// What a pod should have on average: averageValue.
-    #[schemars(extend("required" = ["type", "averageValue"]))]
+    #[x_kube(validation = Rule::new("has(dyn(self).averageValue)").message("must be given").field_path(".averageValue"))]
     pub target: MetricTarget,
 }
 
@@ -117,7 +123,7 @@ pub struct ObjectMetricSource {
     /// The metric.
     pub metric: MetricIdentifier,
     /// What the metric should be: value for the whole, or averageValue for the share of one pod.
-    #[schemars(extend("anyOf" = [{ "required": ["value"] }, { "required": ["averageValue"] }]))]
+    #[x_kube(validation = Rule::new("has(dyn(self).value) || has(dyn(self).averageValue)").message("must have value or averageValue"))]
     pub target: MetricTarget,
 }
 
@@ -128,10 +134,11 @@ pub struct ExternalMetricSource {
     /// The metric.
     pub metric: MetricIdentifier,
     /// What the metric should be: either value for the whole, or averageValue for the share of one pod.
-    #[schemars(extend(
-        "anyOf" = [{ "required": ["value"] }, { "required": ["averageValue"] }],
-        "not" = { "required": ["value", "averageValue"] }
-    ))]
+    #[x_kube(
+        validation = Rule::new("has(dyn(self).value) || has(dyn(self).averageValue)").message("must have value or averageValue"),
+        validation = Rule::new("!has(dyn(self).value) || !has(dyn(self).averageValue)")
+            .message("may not have both value and averageValue"),
+    )]
     pub target: MetricTarget,
 }
 
@@ -209,7 +216,14 @@ fn default_source() -> String {
 /// The setpoint of a Prometheus metric: the type, and the field it names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("maxProperties" = 2))]
+#[x_kube(
+    validation = Rule::new("(self.type == 'Value') == has(dyn(self).value)")
+        .message("must be given with type Value, and only then").field_path(".value"),
+    validation = Rule::new("(self.type == 'AverageValue') == has(dyn(self).averageValue)")
+        .message("must be given with type AverageValue, and only then").field_path(".averageValue"),
+    validation = Rule::new("(self.type == 'Capacity') == has(dyn(self).capacity)")
+        .message("must be given with type Capacity, and only then").field_path(".capacity"),
+)]
 pub struct PrometheusTarget {
     /// Value, AverageValue or Capacity.
     #[serde(rename = "type")]

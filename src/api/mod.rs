@@ -9,6 +9,7 @@ mod error;
 pub mod metric_source;
 pub mod metrics;
 pub mod quantity;
+pub mod report;
 pub mod scale_policy;
 pub mod selector;
 pub mod source_config;

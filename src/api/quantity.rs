@@ -32,29 +32,36 @@ impl Quantity {
         Decimal::parse(&self.0).map(|decimal| decimal.scaled(9) as f64 / 1e9)
     }
 
-    /// A whole or fractional number of thousandths, written in the shortest form: `1500` gives `1500m`, `2000` gives `2`.
+    /// Thousandths of the unit in the form Kubernetes writes: the largest decimal suffix that leaves a whole number, so `412000` gives `412`,
+    /// `1500` gives `1500m` and `2000000` gives `2k`. A fraction of a thousandth is rounded to the nearest.
     #[must_use]
-    pub fn from_milli(milli: i64) -> Self {
-        if milli % 1000 == 0 { Self((milli / 1000).to_string()) } else { Self(format!("{milli}m")) }
+    pub fn from_milli(milli: f64) -> Self {
+        Self::canonical(whole(milli), 1000, &["m", "", "k", "M", "G", "T", "P", "E"])
     }
 
-    /// Thousandths of bytes in binary units as the stock autoscaler shows memory: the largest suffix that divides the bytes exactly.
+    /// Thousandths of bytes in the form the stock autoscaler shows memory: whole bytes, rounded up, with the largest binary suffix that leaves
+    /// a whole number.
     #[must_use]
-    pub fn from_milli_bytes(milli: i64) -> Self {
-        // Bytes are whole; a mean of bytes is rounded up as every quantity is.
-        let bytes = milli / 1000 + i64::from(milli % 1000 > 0);
-        if bytes == 0 {
+    pub fn from_milli_bytes(milli: f64) -> Self {
+        Self::canonical(whole((milli / 1000.0).ceil()), 1024, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+    }
+
+    fn canonical(mut value: i64, step: i64, suffixes: &[&str]) -> Self {
+        if value == 0 {
             return Self("0".to_owned());
         }
-        let (mut value, mut suffix) = (bytes, "");
-        for next in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
-            if value % 1024 != 0 {
-                break;
-            }
-            (value, suffix) = (value / 1024, next);
+        let mut suffix = 0;
+        while value % step == 0 && suffix + 1 < suffixes.len() {
+            (value, suffix) = (value / step, suffix + 1);
         }
-        Self(format!("{value}{suffix}"))
+        Self(format!("{value}{}", suffixes[suffix]))
     }
+}
+
+// The cast saturates, and turns NaN, which no source lets through, into 0.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(value: f64) -> i64 {
+    value.round() as i64
 }
 
 impl From<&str> for Quantity {

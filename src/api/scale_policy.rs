@@ -56,7 +56,7 @@ use super::status::ScalePolicyStatus;
     validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
         .message("must be at least spec.minReplicas")
         .field_path(".maxReplicas"),
-    validation = Rule::new("!has(self.minReplicas) || self.minReplicas > 0 || (has(self.metrics) && \
+    validation = Rule::new("!has(self.minReplicas) || self.minReplicas != 0 || (has(self.metrics) && \
         self.metrics.exists(m, m.type in ['Object', 'External', 'Prometheus']))")
         .message("0 needs a metric of type Object, External or Prometheus: others cannot be measured without pods")
         .field_path(".minReplicas"),

@@ -3,14 +3,28 @@
 //! No async, no I/O, no clock, no Kubernetes types, no logging. The controller, the simulator, the replay and the benches all
 //! call [`decide`].
 
+mod combine;
+mod conditions;
+mod decide;
 mod decision;
+pub mod demand;
+mod headline;
+mod limits;
+mod memory;
 mod observation;
+mod pause;
+mod pods;
 mod policy;
-mod reason;
+pub mod reason;
+mod signal;
+pub mod smooth;
 mod time;
+mod zero;
 
+pub use decide::decide;
 pub use decision::{Condition, ConditionKind, Current, Decision, SignalReport, Verdict, Warning};
-pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample};
+pub use memory::Memory;
+pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
 pub use policy::{
     Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,
     SmoothParameters, Smoothing, Target, Tolerance, WarmUp,

@@ -20,6 +20,28 @@ pub struct Observation {
     pub readings: Vec<Reading>,
     /// The target is at 0 because an autoscaler put it there (condition `ScaledToZero` of the policy's status).
     pub scaled_to_zero: bool,
+    /// Whether the target's pods can be told from others.
+    pub selector: Selector,
+}
+
+/// State of the target's pod selector (`status.selector` of the scale subresource).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selector {
+    /// It can be used.
+    #[default]
+    Usable,
+    /// There is none.
+    Missing,
+    /// It cannot be parsed.
+    Invalid {
+        /// What the parser said.
+        message: String,
+    },
+    /// Others scale the same target or the same pods.
+    Ambiguous {
+        /// Their names, e.g. `HorizontalPodAutoscaler/web`.
+        others: Vec<String>,
+    },
 }
 
 /// One pod of the target.

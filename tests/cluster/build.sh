@@ -18,23 +18,23 @@ k8s=k8s.io/kubernetes/cmd
 # Name, package, and the seconds it took on two cores with an empty Go build cache, in build order: the first ones carry the
 # shared packages.
 steps="
-kube-apiserver           $k8s/kube-apiserver                               240
-kube-controller-manager  $k8s/kube-controller-manager                      45
-etcd                     ./etcd                                            10
-kubectl                  $k8s/kubectl                                      20
-kube-scheduler           $k8s/kube-scheduler                               10
-kubelet                  $k8s/kubelet                                      60
-kube-proxy               $k8s/kube-proxy                                   10
-coredns                  ./coredns                                         10
-metrics-server           sigs.k8s.io/metrics-server/cmd/metrics-server     10
-mkimage                  ./mkimage                                         5
+kube-apiserver           $k8s/kube-apiserver                               190
+kube-controller-manager  $k8s/kube-controller-manager                      52
+etcd                     ./etcd                                            7
+kubectl                  $k8s/kubectl                                      17
+kube-scheduler           $k8s/kube-scheduler                               5
+kubelet                  $k8s/kubelet                                      14
+kube-proxy               $k8s/kube-proxy                                   5
+coredns                  ./coredns                                         7
+metrics-server           sigs.k8s.io/metrics-server/cmd/metrics-server     5
+mkimage                  ./mkimage                                         2
 pause                    ./pause                                           1
-probe                    ./probe                                           2
-hey                      github.com/rakyll/hey                             3
-prometheus               github.com/prometheus/prometheus/cmd/prometheus   40
-promtool                 github.com/prometheus/prometheus/cmd/promtool     10
-kwok                     sigs.k8s.io/kwok/cmd/kwok                         20
-helm                     helm.sh/helm/v4/cmd/helm                          30
+probe                    ./probe                                           1
+hey                      github.com/rakyll/hey                             1
+prometheus               github.com/prometheus/prometheus/cmd/prometheus   51
+promtool                 github.com/prometheus/prometheus/cmd/promtool     3
+kwok                     sigs.k8s.io/kwok/cmd/kwok                         7
+helm                     helm.sh/helm/v4/cmd/helm                          17
 "
 plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler prometheus"
 node="$plane kubelet kube-proxy coredns metrics-server mkimage pause probe hey"
@@ -69,6 +69,10 @@ exec 9>"$bin/../lock"
 if ! flock -n 9; then
   log "another build of the same tools is running; waiting for it"
   flock 9
+  if [[ -z $(missing) ]]; then
+    echo "$bin"
+    exit 0
+  fi
 fi
 
 cd "$here/tools"

@@ -38,7 +38,7 @@ expect() {
 cleanup() { kubectl delete namespace "$namespace" --ignore-not-found --wait=true --timeout=60s >/dev/null; }
 trap cleanup EXIT
 
-"$BIN/mkimage" --name docker.io/ballast/probe:test --out "$DIR/probe.tar" --base --expose 8080/tcp "$BIN/probe:/probe"
+"$BIN/mkimage" --name ballast.test/probe:test --out "$DIR/probe.tar" --base --expose 8080/tcp "$BIN/probe:/probe"
 "$here/import.sh" --dir "$DIR" "$DIR/probe.tar"
 kubectl apply -f - >/dev/null <<YAML
 apiVersion: v1
@@ -70,7 +70,7 @@ spec:
       securityContext: {runAsNonRoot: true}
       containers:
       - name: probe
-        image: docker.io/ballast/probe:test
+        image: ballast.test/probe:test
         imagePullPolicy: Never
         ports: [{containerPort: 8080}]
         resources: {requests: {cpu: 50m, memory: 16Mi}}
@@ -85,7 +85,7 @@ other=$(k get pods -l app=probe -o 'jsonpath={.items[1].status.podIP}')
 service=$(k get service probe -o 'jsonpath={.spec.clusterIP}')
 expect "the host reaches a pod" 5 '^ok$' fetch "http://$ip:8080/"
 expect "kubectl logs" 5 'listening' k logs "$pod"
-expect "kubectl exec" 5 'unknown|no such file|not found' bash -c '! "$@" 2>&1' - "$BIN/kubectl" --kubeconfig "$DIR/kubeconfig" --namespace "$namespace" exec "$pod" -- /no-such-program
+expect "kubectl exec" 5 '^probe of' k exec "$pod" -- /probe --version
 expect "a pod asks the API server with its service account" 10 '"kind": ?"PodList"' fetch "http://$ip:8080/api"
 expect "a pod reaches another pod" 5 '^ok$' fetch "http://$ip:8080/get?url=http://$other:8080/"
 expect "a pod reaches a Service by address" 10 '^ok$' fetch "http://$ip:8080/get?url=http://$service/"

@@ -51,7 +51,7 @@ if [[ ! -d $DIR ]]; then
   exit 0
 fi
 # A directory that some other program filled is not ours to remove.
-[[ -d $DIR/pids && -d $DIR/logs || -z $(ls -A "$DIR") ]] || die "$DIR holds no cluster; nothing removed"
+[[ -f $DIR/.ballast-cluster || -z $(ls -A "$DIR") ]] || die "$DIR holds no cluster; nothing removed"
 
 [[ ! -f $DIR/env ]] || load_env
 [[ ${CLUSTER_FORM:-} != node ]] || stop_node
@@ -83,8 +83,8 @@ if ((${#left[@]})); then
 fi
 release_ports
 if [[ -n $keep_logs ]]; then
-  find "$DIR" -mindepth 1 -maxdepth 1 ! -name logs ! -name pids -exec rm -rf {} +
+  find "$DIR" -mindepth 1 -maxdepth 1 ! -name logs ! -name .ballast-cluster -exec rm -rf {} +
 else
   rm -rf "$DIR"
 fi
-log "$DIR: stopped; no process, mount or network link is left"
+log "$DIR: stopped; no process, mount, network link or iptables rule is left"

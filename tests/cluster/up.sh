@@ -106,6 +106,7 @@ BIN=$("$here/build.sh" "${programs[@]}")
 
 SECONDS=0
 mkdir -p "$DIR/logs" "$DIR/pids"
+: >"$DIR/.ballast-cluster"
 base=$(reserve_ports)
 write_env() {
   cat >"$DIR/env" <<ENV

@@ -26,7 +26,7 @@ pub const KEYS: &[Key] = &[
         "max-replicas",
         COUNT,
         "10",
-        "Highest number of replicas. Switches Ballast on for the workload; the other keys do nothing without it.",
+        "Highest number of replicas. Switches Ballast on for the workload; other keys without it are a fault.",
     ),
     key(
         "min-replicas",
@@ -83,7 +83,7 @@ pub const KEYS: &[Key] = &[
     key("mode", "Enforce or Recommend", "Recommend", "Recommend decides and reports without writing. Default Enforce."),
     key(
         "pause",
-        "true, all, up, down or false; then, if wanted, until=<time>, by=<name> and reason=<text to the end>",
+        "true, all, up, down or false; then, if wanted, until=TIME, by=NAME and reason=TEXT to the end",
         "down until=2030-12-24T18:00:00Z by=ana reason=sales week",
         "Holds the size: in both directions (true, all), growth (up) or shrinking (down). false is no pause.",
     ),

@@ -102,6 +102,7 @@ impl<'a> Reader<'a> {
 
     fn metrics(&mut self) -> Vec<MetricSpec> {
         let mut metrics = Vec::new();
+        self.read("source", |name| (1..=253).contains(&name.len()).then_some(()));
         for (key, resource) in [("target-cpu", "cpu"), ("target-memory", "memory")] {
             metrics.extend(self.read(key, values::resource_target).map(|target: MetricTarget| MetricSpec::resource(resource, target)));
         }

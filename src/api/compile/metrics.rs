@@ -191,9 +191,11 @@ fn prometheus_target(path: &str, target: &PrometheusTarget, out: &mut Problems) 
         let path = format!("{path}.{field}");
         match value {
             Some(value) if kind == target.kind => chosen = milli(&path, value, out),
-            Some(value) => out.add(path, value, format!("may be given with type {kind:?} only")),
-            None if kind == target.kind => out.add(path, "", format!("must be given with type {kind:?}")),
-            None => {}
+            None if kind != target.kind => {}
+            given => {
+                let value = given.as_ref().map_or("", |value| &value.0);
+                out.add(path, value, format!("must be given with type {kind:?}, and only then"));
+            }
         }
     }
     chosen.map(|value| match target.kind {

@@ -39,7 +39,7 @@ YAML
 start_metrics_server() {
   local config=$DIR/pki/metrics-server.kubeconfig
   identity metrics-server metrics-server system:masters
-  # 10 s is the shortest that metrics-server accepts, and about as often as kubelet measures.
+  # 10 s is the shortest that metrics-server accepts; its time-out for a kubelet must be shorter.
   start metrics-server "$BIN/metrics-server" --kubeconfig="$config" --authentication-kubeconfig="$config" \
     --authorization-kubeconfig="$config" --bind-address=127.0.0.1 --secure-port="$PORT_METRICS_SERVER" \
     --cert-dir="$DIR/metrics-server" --metric-resolution=10s --kubelet-request-timeout=5s --kubelet-use-node-status-port \
@@ -128,8 +128,10 @@ YAML
 start_kwok() {
   identity kwok kwok system:masters
   running kube-scheduler || start_scheduler
-  start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --manage-all-nodes=true \
-    --server-address="127.0.0.1:$PORT_KWOK" "$@"
+  # A kwok that was stopped still holds the node's lease, and a new one would wait 40 s for it.
+  kubectl delete lease kwok-node --namespace kube-node-lease --ignore-not-found >/dev/null
+  start kwok "$BIN/kwok" --kubeconfig="$DIR/pki/kwok.kubeconfig" --config="$here/lib/kwok-stages.yaml" --manage-all-nodes=true \
+    --node-lease-duration-seconds=40 --server-address="127.0.0.1:$PORT_KWOK" "$@"
   kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Node

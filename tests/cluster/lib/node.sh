@@ -66,7 +66,7 @@ JSON
   # child's PID from pipe".
   cat >"$DIR/containerd/config.toml" <<TOML
 version = 2
-root = "$DIR/containerd/root"
+root = "$DIR/containerd/data"
 state = "$DIR/containerd/state"
 disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp"]
@@ -87,7 +87,7 @@ TOML
   wait_for containerd "$timeout" ctr --address "$DIR/containerd.sock" version
   "$here/import.sh" --dir "$DIR" "$DIR/pause.tar"
 }
-pause_image=docker.io/ballast/pause:test
+pause_image=ballast.test/pause:test
 
 start_kubelet() {
   mkdir -p "$DIR/kubelet"
@@ -123,8 +123,10 @@ clusterDNS: [$DNS_SERVICE_IP]
 clusterDomain: $CLUSTER_DOMAIN
 maxPods: 200
 YAML
+  # --containerd, for all that kubelet calls it deprecated, is how its cAdvisor finds a socket elsewhere than /run/containerd; without it
+  # container metrics lack the labels pod and container.
   start kubelet "$BIN/kubelet" --config="$DIR/kubelet/config.yaml" --root-dir="$DIR/kubelet" --cert-dir="$DIR/kubelet/pki" \
-    --kubeconfig="$DIR/pki/kubelet.kubeconfig" --hostname-override="$NODE_NAME" --node-ip="$API_ADDRESS"
+    --kubeconfig="$DIR/pki/kubelet.kubeconfig" --hostname-override="$NODE_NAME" --node-ip="$API_ADDRESS" --containerd="$DIR/containerd.sock" --housekeeping_interval=5s
 }
 
 # Service addresses work as in any cluster, the API server's own included, which in-cluster clients use.

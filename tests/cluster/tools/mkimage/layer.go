@@ -78,7 +78,7 @@ func (l *layer) addLibraries(source string) error {
 }
 
 const (
-	passwd = "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
+	passwd = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
 	group  = "root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n"
 	// "files dns": without this file glibc asks nothing but DNS on some versions, and /etc/hosts is ignored.
 	nsswitch     = "passwd: files\ngroup: files\nhosts: files dns\n"

@@ -1,6 +1,6 @@
 // Command mkimage packs files into a container image without a container runtime, a base image or a registry.
 //
-//	mkimage --name docker.io/ballast/app:test --out app.tar --base --expose 8080/tcp ./app:/app
+//	mkimage --name ballast.test/app:test --out app.tar --base --expose 8080/tcp ./app:/app
 //
 // The result is a docker-archive with one uncompressed layer. The same inputs give the same bytes: every time stamp is
 // SOURCE_DATE_EPOCH, or 1970 when that is unset.
@@ -35,7 +35,7 @@ func run() error {
 	var s spec
 	var entrypoint, cmd, env, expose, labels list
 	out := flag.String("out", "", "archive to write (required)")
-	flag.StringVar(&s.name, "name", "", "image name with registry and tag, such as docker.io/ballast/app:test (required)")
+	flag.StringVar(&s.name, "name", "", "image name with registry and tag, such as ballast.test/app:test (required)")
 	flag.StringVar(&s.user, "user", "65532:65532", "user and group the container runs as, numeric so that runAsNonRoot can be checked")
 	flag.StringVar(&s.workdir, "workdir", "/", "working directory")
 	flag.StringVar(&s.arch, "arch", runtime.GOARCH, "architecture of the binaries")

@@ -1,0 +1,110 @@
+//! What a decision says about its signals, in the terms of a policy's status.
+
+use super::compile::Compiled;
+use super::metrics::{MetricIdentifier, MetricType};
+use super::quantity::Quantity;
+use super::scale_policy::CrossVersionObjectReference;
+use super::status::{
+    ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, PodsMetricStatus, PrometheusMetricStatus,
+    ResourceMetricStatus,
+};
+use crate::core::{Current, SignalKind, SignalReport, Target};
+use crate::source::Query;
+
+/// `status.currentMetrics` after a decision: one entry per signal in the order of the policy, without values where there are none.
+pub fn current_metrics(compiled: &Compiled, reports: &[SignalReport]) -> Vec<MetricStatus> {
+    compiled.queries.iter().zip(reports).map(|(query, report)| metric(query, report)).collect()
+}
+
+fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
+    let quantity = unit(query);
+    let current = report.current.map_or_else(MetricValueStatus::default, |Current { utilization, average, value }| MetricValueStatus {
+        average_utilization: utilization.map(|percent| i32::try_from(percent).unwrap_or(i32::MAX)),
+        average_value: average.map(quantity),
+        value: value.map(quantity),
+    });
+    let mut status = MetricStatus {
+        kind: MetricType::Resource,
+        resource: None,
+        container_resource: None,
+        pods: None,
+        object: None,
+        external: None,
+        prometheus: None,
+        age_seconds: report.age_millis.map(|millis| i64::try_from(millis / 1000).unwrap_or(i64::MAX)),
+    };
+    let identifier = |name: &String| MetricIdentifier { name: name.clone(), selector: None };
+    match query {
+        Query::Resource { resource: name, container: None } => {
+            status.resource = Some(ResourceMetricStatus { name: name.clone(), current });
+        }
+        Query::Resource { resource: name, container: Some(container) } => {
+            status.kind = MetricType::ContainerResource;
+            let (name, container) = (name.clone(), container.clone());
+            status.container_resource = Some(ContainerResourceMetricStatus { name, container, current });
+        }
+        Query::Pods { metric, .. } => {
+            status.kind = MetricType::Pods;
+            status.pods = Some(PodsMetricStatus { metric: identifier(metric), current });
+        }
+        Query::Object { metric, api_version, kind, name, .. } => {
+            status.kind = MetricType::Object;
+            let described_object =
+                CrossVersionObjectReference { api_version: Some(api_version.clone()), kind: kind.clone(), name: name.clone() };
+            status.object = Some(ObjectMetricStatus { described_object, metric: identifier(metric), current });
+        }
+        Query::External { metric, .. } => {
+            status.kind = MetricType::External;
+            status.external = Some(PodsMetricStatus { metric: identifier(metric), current });
+        }
+        Query::Prometheus(query) => {
+            status.kind = MetricType::Prometheus;
+            status.prometheus = Some(PrometheusMetricStatus { name: query.name.clone(), current });
+        }
+    }
+    status
+}
+
+/// How many metrics the text for tables names; more would push the sizes off the screen.
+const SHOWN: usize = 2;
+
+/// `status.metricsText`: current value and target of the first metrics, e.g. `cpu: 45%/70%, rps: 82/100 (avg)`.
+pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
+    let signals = compiled.policy.signals.iter().zip(&compiled.queries).zip(reports);
+    let shown = signals.take(SHOWN).map(|((signal, query), report)| {
+        let (current, target) = pair(&signal.target, unit(query), report.current);
+        let average = !matches!(signal.kind, SignalKind::Resource { .. } | SignalKind::ContainerResource { .. } | SignalKind::Pods { .. });
+        let suffix = match signal.target {
+            Target::AverageValue(_) if average => " (avg)",
+            Target::Capacity(_) => " (capacity)",
+            _ => "",
+        };
+        format!("{}: {}/{target}{suffix}", report.name, current.as_deref().unwrap_or("<unknown>"))
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if reports.len() > SHOWN {
+        text += &format!(" + {} more", reports.len() - SHOWN);
+    }
+    text
+}
+
+/// Current value, if known, and target of one signal.
+fn pair(target: &Target, quantity: fn(f64) -> Quantity, current: Option<Current>) -> (Option<String>, String) {
+    match *target {
+        Target::Utilization(percent) => {
+            (current.and_then(|current| current.utilization).map(|percent| format!("{percent}%")), format!("{percent}%"))
+        }
+        Target::Value(value) => (current.and_then(|current| current.value).map(|value| quantity(value).0), quantity(value).0),
+        Target::AverageValue(value) | Target::Capacity(value) => {
+            (current.and_then(|current| current.average).map(|value| quantity(value).0), quantity(value).0)
+        }
+    }
+}
+
+/// Memory is shown in binary units, everything else in decimal ones.
+fn unit(query: &Query) -> fn(f64) -> Quantity {
+    match query {
+        Query::Resource { resource, .. } if resource == "memory" => Quantity::from_milli_bytes,
+        _ => Quantity::from_milli,
+    }
+}

@@ -1,0 +1,191 @@
+//! Events on policies and their targets.
+//!
+//! kube's recorder leaves the note out of its aggregation key, so "New size: 5" and then "New size: 8" would show as the first one
+//! twice. Here the note is part of the key: a repeat of the same text counts up, another text is another Event.
+
+use std::collections::{HashMap, VecDeque};
+
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as MetaTime};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, Error};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::bucket::Bucket;
+use super::{CALL_TIMEOUT, MANAGER};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+
+/// Events kept in mind for counting repeats; beyond it the oldest is forgotten and would show as a new one.
+const REMEMBERED: usize = 4096;
+/// Events waiting to be written; beyond it they are dropped and counted.
+const WAITING: usize = 1024;
+/// The API server refuses longer notes.
+const LONGEST_NOTE: usize = 1024;
+
+/// `Normal` or `Warning`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum EventType {
+    Normal,
+    Warning,
+}
+
+/// The object an Event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct ObjectRef {
+    pub api_version: String,
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Record {
+    object: ObjectRef,
+    kind: EventType,
+    reason: String,
+    note: String,
+}
+
+/// Takes Events and never blocks; clones share the queue.
+#[derive(Clone)]
+pub struct Recorder {
+    sender: mpsc::Sender<Record>,
+    metrics: Metrics,
+}
+
+struct Writer {
+    client: Client,
+    bucket: Bucket,
+    clock: Clock,
+    metrics: Metrics,
+    known: HashMap<Record, (String, i32)>,
+    order: VecDeque<Record>,
+    serial: u64,
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// A recorder, and the task that writes until every recorder is gone or `shutdown` has passed and the queue is empty.
+    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        // As client-go: a burst for the start, then a rate an API server does not notice.
+        let bucket = Bucket::new(clock.clone(), 20.0, 200.0);
+        let writer =
+            Writer { client, bucket, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
+        (Self { sender, metrics }, writer.run(receiver, shutdown))
+    }
+
+    /// Records an Event; when the queue is full it is dropped and counted.
+    pub fn record(&self, object: ObjectRef, kind: EventType, reason: &str, note: &str) {
+        let note = note.get(..note.floor_char_boundary(LONGEST_NOTE)).unwrap_or_default().to_owned();
+        let record = Record { object, kind, reason: reason.to_owned(), note };
+        if self.sender.try_send(record).is_err() {
+            self.metrics.event("dropped");
+        }
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Record>, shutdown: CancellationToken) {
+        loop {
+            let record = tokio::select! {
+                biased;
+                record = receiver.recv() => record,
+                () = shutdown.cancelled() => None,
+            };
+            let Some(record) = record else { return };
+            self.bucket.take().await;
+            let outcome = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
+                Ok(Ok(())) => "written",
+                Ok(Err(error)) => {
+                    warn!(%error, "cannot write an Event");
+                    "failed"
+                }
+                Err(_) => {
+                    warn!("no answer to an Event within {} s", CALL_TIMEOUT.as_secs());
+                    "failed"
+                }
+            };
+            self.metrics.event(outcome);
+        }
+    }
+
+    async fn write(&mut self, record: Record) -> Result<(), Error> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &record.object.namespace);
+        let now = MetaTime(jiff::Timestamp::from_second(self.clock.now().as_millis() / 1000).unwrap_or_default());
+        if let Some((name, count)) = self.known.get_mut(&record) {
+            let patch = json!({ "count": *count + 1, "lastTimestamp": now });
+            match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+                Ok(_) => {
+                    *count += 1;
+                    return Ok(());
+                }
+                // It has expired: the text is written anew below.
+                Err(Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let name = self.name(&record.object.name);
+        let event = event(&record, &name, now);
+        api.create(&PostParams::default(), &event).await?;
+        debug!(object = %record.object.name, reason = %record.reason, note = %record.note, "event");
+        self.remember(record, name);
+        Ok(())
+    }
+
+    /// A name that no other Event has, in client-go's form: the object's name and a number.
+    fn name(&mut self, object: &str) -> String {
+        self.serial += 1;
+        let cut = object.floor_char_boundary(200);
+        format!("{}.{:x}{:04x}", object.get(..cut).unwrap_or_default(), self.clock.now().as_millis(), self.serial & 0xffff)
+    }
+
+    fn remember(&mut self, record: Record, name: String) {
+        if self.known.insert(record.clone(), (name, 1)).is_none() {
+            self.order.push_back(record);
+        }
+        while self.order.len() > REMEMBERED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn event(record: &Record, name: &str, now: MetaTime) -> Event {
+    let object = &record.object;
+    Event {
+        metadata: ObjectMeta { name: Some(name.to_owned()), namespace: Some(object.namespace.clone()), ..ObjectMeta::default() },
+        involved_object: ObjectReference {
+            api_version: Some(object.api_version.clone()),
+            kind: Some(object.kind.clone()),
+            namespace: Some(object.namespace.clone()),
+            name: Some(object.name.clone()),
+            uid: Some(object.uid.clone()),
+            ..ObjectReference::default()
+        },
+        type_: Some(match record.kind {
+            EventType::Normal => "Normal".to_owned(),
+            EventType::Warning => "Warning".to_owned(),
+        }),
+        reason: Some(record.reason.clone()),
+        message: Some(record.note.clone()),
+        source: Some(EventSource { component: Some(MANAGER.to_owned()), ..EventSource::default() }),
+        reporting_component: Some(MANAGER.to_owned()),
+        reporting_instance: Some(MANAGER.to_owned()),
+        count: Some(1),
+        first_timestamp: Some(now.clone()),
+        last_timestamp: Some(now),
+        ..Event::default()
+    }
+}

@@ -1,0 +1,282 @@
+//! The cluster as the engine sees it: rows made from watch events, looked up by owner and by target.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::mpsc;
+
+use super::Key;
+use super::slim::{PodRow, WorkloadKind, WorkloadRow};
+use crate::api::{ScalePolicy, TargetRef};
+
+/// Which workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkloadKey {
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its namespace and name.
+    pub key: Key,
+}
+
+/// A workload as looked up.
+pub type Workload = Arc<WorkloadRow>;
+
+/// Something that may need a look at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A policy was written or deleted.
+    Policy(Key),
+    /// A workload came, went, was scaled, or its annotations changed.
+    Workload(WorkloadKey),
+}
+
+/// Watched state. Reads are short; writers are the watches.
+#[derive(Debug)]
+pub struct Index {
+    state: RwLock<State>,
+    changes: mpsc::UnboundedSender<Change>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) pods: HashMap<Key, Arc<PodRow>>,
+    /// Names of the pods of each namespace.
+    pub(super) by_namespace: HashMap<Arc<str>, BTreeSet<Key>>,
+    /// Pods by the UID of their controller.
+    pub(super) by_owner: HashMap<Arc<str>, BTreeSet<Key>>,
+    pub(super) workloads: BTreeMap<WorkloadKey, Workload>,
+    /// UIDs of workloads by the UID of their controller: a Deployment's `ReplicaSet`s, an operator's Deployments.
+    pub(super) sets_of: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
+    policies: BTreeMap<Key, Arc<ScalePolicy>>,
+    /// Policies by what they scale.
+    by_target: HashMap<Target, BTreeSet<Key>>,
+    hpas: HashMap<Key, Target>,
+    hpas_of: HashMap<Target, BTreeSet<Key>>,
+}
+
+/// What is scaled. The version is left out: all versions of a group name the same objects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Target {
+    namespace: Arc<str>,
+    group: String,
+    kind: String,
+    name: String,
+}
+
+// === impl Target ===
+
+impl Target {
+    fn new(namespace: &Arc<str>, api_version: &str, kind: &str, name: &str) -> Self {
+        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        Self { namespace: Arc::clone(namespace), group: group.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
+    }
+
+    fn of(namespace: &Arc<str>, target: &TargetRef) -> Self {
+        Self::new(namespace, &target.api_version, &target.kind, &target.name)
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An empty index, and the stream of what changes in it.
+    pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Change>) {
+        let (changes, receiver) = mpsc::unbounded_channel();
+        (Arc::new(Self { state: RwLock::default(), changes }), receiver)
+    }
+
+    /// All policies.
+    pub fn policies(&self) -> Vec<(Key, Arc<ScalePolicy>)> {
+        self.state.read().policies.iter().map(|(key, policy)| (key.clone(), Arc::clone(policy))).collect()
+    }
+
+    /// One policy.
+    pub fn policy(&self, key: &Key) -> Option<Arc<ScalePolicy>> {
+        self.state.read().policies.get(key).cloned()
+    }
+
+    /// One workload.
+    pub fn workload(&self, key: &WorkloadKey) -> Option<Workload> {
+        self.state.read().workloads.get(key).cloned()
+    }
+
+    /// Workloads of these kinds that carry any of Ballast's annotations.
+    pub fn annotated(&self) -> Vec<WorkloadKey> {
+        self.state.read().workloads.iter().filter(|(_, row)| !row.annotations.is_empty()).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Policies whose target this workload is.
+    pub fn policies_of(&self, workload: &WorkloadKey) -> Vec<Key> {
+        let target = Target::new(&workload.key.namespace, workload.kind.api_version(), workload.kind.name(), &workload.key.name);
+        self.state.read().by_target.get(&target).into_iter().flatten().cloned().collect()
+    }
+
+    /// Others that scale the same target: policies as `ScalePolicy/name`, stock autoscalers as `HorizontalPodAutoscaler/name`.
+    pub fn rivals(&self, of: &Key, target: &TargetRef) -> Vec<String> {
+        let state = self.state.read();
+        let target = Target::of(&of.namespace, target);
+        let policies = state.by_target.get(&target).into_iter().flatten().filter(|key| *key != of);
+        let hpas = state.hpas_of.get(&target).into_iter().flatten();
+        policies
+            .map(|key| format!("ScalePolicy/{}", key.name))
+            .chain(hpas.map(|key| format!("HorizontalPodAutoscaler/{}", key.name)))
+            .collect()
+    }
+
+    /// Reads the state; for lookups of other modules of this one.
+    pub(super) fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
+        f(&self.state.read())
+    }
+
+    fn changed(&self, change: Change) {
+        // Without a receiver the engine has gone and nothing needs a look.
+        let _ = self.changes.send(change);
+    }
+
+    // Pods
+
+    /// Takes a pod.
+    pub fn apply_pod(&self, key: Key, row: PodRow) {
+        let mut state = self.state.write();
+        state.forget_pod(&key);
+        if let Some(owner) = &row.owner {
+            state.by_owner.entry(Arc::clone(&owner.uid)).or_default().insert(key.clone());
+        }
+        state.by_namespace.entry(Arc::clone(&key.namespace)).or_default().insert(key.clone());
+        state.pods.insert(key, Arc::new(row));
+    }
+
+    /// Drops a pod.
+    pub fn delete_pod(&self, key: &Key) {
+        self.state.write().forget_pod(key);
+    }
+
+    /// Keys of all pods.
+    pub fn pods(&self) -> Vec<Key> {
+        self.state.read().pods.keys().cloned().collect()
+    }
+
+    // Workloads
+
+    /// Takes a workload.
+    pub fn apply_workload(&self, key: WorkloadKey, row: WorkloadRow) {
+        let row = Arc::new(row);
+        let old = {
+            let mut state = self.state.write();
+            let old = state.forget_workload(&key);
+            if let Some(owner) = &row.owner {
+                state.sets_of.entry(Arc::clone(&owner.uid)).or_default().insert(Arc::clone(&row.uid));
+            }
+            state.workloads.insert(key.clone(), Arc::clone(&row));
+            old
+        };
+        let news = old.is_none_or(|old| {
+            old.uid != row.uid || old.spec_replicas != row.spec_replicas || old.annotations != row.annotations || old.selector.0 != row.selector.0
+        });
+        if news {
+            self.changed(Change::Workload(key));
+        }
+    }
+
+    /// Drops a workload.
+    pub fn delete_workload(&self, key: &WorkloadKey) {
+        let old = self.state.write().forget_workload(key);
+        if old.is_some() {
+            self.changed(Change::Workload(key.clone()));
+        }
+    }
+
+    /// Keys of all workloads of a kind.
+    pub fn workloads(&self, kind: WorkloadKind) -> Vec<Key> {
+        self.state.read().workloads.keys().filter(|key| key.kind == kind).map(|key| key.key.clone()).collect()
+    }
+
+    // Policies
+
+    /// Takes a policy.
+    pub fn apply_policy(&self, key: Key, policy: ScalePolicy) {
+        {
+            let mut state = self.state.write();
+            state.forget_policy(&key);
+            let target = &policy.spec.scale_target_ref;
+            let target = Target::new(&key.namespace, &target.api_version_or_default(), &target.kind, &target.name);
+            state.by_target.entry(target).or_default().insert(key.clone());
+            state.policies.insert(key.clone(), Arc::new(policy));
+        }
+        self.changed(Change::Policy(key));
+    }
+
+    /// Drops a policy.
+    pub fn delete_policy(&self, key: &Key) {
+        let known = self.state.write().forget_policy(key);
+        if known {
+            self.changed(Change::Policy(key.clone()));
+        }
+    }
+
+    // Stock autoscalers
+
+    /// Takes a stock autoscaler.
+    pub fn apply_hpa(&self, key: Key, api_version: &str, kind: &str, name: &str) {
+        let mut state = self.state.write();
+        state.forget_hpa(&key);
+        let target = Target::new(&key.namespace, api_version, kind, name);
+        state.hpas_of.entry(target.clone()).or_default().insert(key.clone());
+        state.hpas.insert(key, target);
+    }
+
+    /// Drops a stock autoscaler.
+    pub fn delete_hpa(&self, key: &Key) {
+        self.state.write().forget_hpa(key);
+    }
+
+    /// Keys of all stock autoscalers.
+    pub fn hpas(&self) -> Vec<Key> {
+        self.state.read().hpas.keys().cloned().collect()
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn forget_pod(&mut self, key: &Key) {
+        let Some(old) = self.pods.remove(key) else { return };
+        remove_from(&mut self.by_namespace, &key.namespace, key);
+        if let Some(owner) = &old.owner {
+            remove_from(&mut self.by_owner, &owner.uid, key);
+        }
+    }
+
+    fn forget_workload(&mut self, key: &WorkloadKey) -> Option<Workload> {
+        let old = self.workloads.remove(key)?;
+        if let Some(owner) = &old.owner {
+            remove_from(&mut self.sets_of, &owner.uid, &old.uid);
+        }
+        Some(old)
+    }
+
+    fn forget_policy(&mut self, key: &Key) -> bool {
+        let Some(old) = self.policies.remove(key) else { return false };
+        let target = &old.spec.scale_target_ref;
+        let target = Target::new(&key.namespace, &target.api_version_or_default(), &target.kind, &target.name);
+        remove_from(&mut self.by_target, &target, key);
+        true
+    }
+
+    fn forget_hpa(&mut self, key: &Key) {
+        if let Some(target) = self.hpas.remove(key) {
+            remove_from(&mut self.hpas_of, &target, key);
+        }
+    }
+}
+
+/// Removes a value from a set of a map, and the set when it is empty, so that what is gone leaves nothing behind.
+fn remove_from<K: Eq + std::hash::Hash, V: Ord>(map: &mut HashMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}

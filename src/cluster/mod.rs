@@ -1,0 +1,63 @@
+//! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
+
+mod bucket;
+mod events;
+mod index;
+mod lease;
+mod ownership;
+mod queue;
+mod requests;
+mod scale;
+mod selector;
+mod slim;
+mod status;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use events::{EventType, ObjectRef, Recorder};
+pub use index::{Change, Index, Workload, WorkloadKey};
+pub use lease::{LeaseOptions, Leadership};
+pub use ownership::TargetPods;
+pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
+pub use requests::request_of;
+pub use scale::{ScaleClient, ScaleError, ScaleView};
+pub use slim::{PodRow, WorkloadKind};
+pub use status::StatusWriter;
+pub use watch::{Watches, start as start_watches};
+
+/// Who writes, as `kubectl` shows it: field manager, Event source.
+pub const MANAGER: &str = "ballast";
+
+/// Longest wait for one call to the API server: a call that hangs must not outlive the decision it belongs to.
+pub const CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+// === impl Key ===
+
+impl Key {
+    /// A key.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: Arc::from(namespace), name: Arc::from(name) }
+    }
+
+    /// The key of an object.
+    pub fn of(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Self {
+        Self::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

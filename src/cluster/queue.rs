@@ -1,0 +1,207 @@
+//! Writes of replica counts: bounded, scale-outs first, one per target, each with the version it was decided on.
+//!
+//! A write that is refused is reported and forgotten. The engine then decides again on what is true by then; nothing stale is re-sent.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client, Error};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::bucket::Bucket;
+use super::lease::Leadership;
+use super::{CALL_TIMEOUT, Key, MANAGER};
+
+/// A size to be written.
+#[derive(Clone, Debug)]
+pub struct ScaleWrite {
+    /// The policy that decided it.
+    pub policy: Key,
+    /// Where the target's scale subresource is.
+    pub resource: ApiResource,
+    /// Name of the target; its namespace is the policy's.
+    pub target: String,
+    /// Size when it was decided.
+    pub from: u32,
+    /// Size to write.
+    pub to: u32,
+    /// The write is refused unless the target still has this version.
+    pub resource_version: String,
+}
+
+/// How a write ended.
+#[derive(Clone, Debug)]
+pub struct WriteResult {
+    /// The write.
+    pub write: ScaleWrite,
+    /// Its end.
+    pub outcome: WriteOutcome,
+}
+
+/// End of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It stands, as this version of the target.
+    Written(String),
+    /// The target has changed since it was read.
+    Conflict,
+    /// It was not sent: another process leads now.
+    NotLeading,
+    /// The API server refused or did not answer; the text says why.
+    Failed(String),
+}
+
+/// The queue; clones share it.
+#[derive(Clone)]
+pub struct WriteQueue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pending: Mutex<Pending>,
+    added: Notify,
+    client: Client,
+    bucket: Bucket,
+    leadership: Leadership,
+    results: mpsc::UnboundedSender<WriteResult>,
+}
+
+/// Writes not yet sent. Rank 0 are scale-outs; within a rank the oldest first.
+#[derive(Default)]
+struct Pending {
+    order: BTreeMap<(u8, u64), Key>,
+    writes: HashMap<Key, (ScaleWrite, (u8, u64))>,
+    next: u64,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    fn push(&mut self, write: ScaleWrite) {
+        let place = (u8::from(write.to < write.from), self.next);
+        self.next += 1;
+        if let Some((_, old)) = self.writes.insert(write.policy.clone(), (write.clone(), place)) {
+            self.order.remove(&old);
+        }
+        self.order.insert(place, write.policy);
+    }
+
+    fn pop(&mut self) -> Option<ScaleWrite> {
+        let (_, key) = self.order.pop_first()?;
+        self.writes.remove(&key).map(|(write, _)| write)
+    }
+}
+
+// === impl WriteOutcome ===
+
+impl WriteOutcome {
+    /// A fixed word for metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Written(_) => "written",
+            Self::Conflict => "conflict",
+            Self::NotLeading => "not_leading",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+// === impl WriteQueue ===
+
+impl WriteQueue {
+    /// A queue with `workers` writers. `client` must not retry: a retried write would be a stale one.
+    pub fn start(
+        client: Client,
+        bucket: Bucket,
+        leadership: Leadership,
+        workers: usize,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> (Self, mpsc::UnboundedReceiver<WriteResult>) {
+        let (results, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { pending: Mutex::default(), added: Notify::new(), client, bucket, leadership, results });
+        for _ in 0..workers {
+            tasks.spawn(Arc::clone(&shared).work(shutdown.clone()));
+        }
+        (Self { shared }, receiver)
+    }
+
+    /// Adds a write; it replaces an older one of the same policy that was not sent yet.
+    pub fn push(&self, write: ScaleWrite) {
+        self.shared.pending.lock().push(write);
+        self.shared.added.notify_one();
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Sends writes until `shutdown`, and then what is pending: the process still leads, and what was decided should stand.
+    async fn work(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            let next = self.pending.lock().pop();
+            let Some(write) = next else {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = self.added.notified() => continue,
+                }
+            };
+            // Wakes the next worker if there is more, since `notify_one` wakes a single one.
+            self.added.notify_one();
+            self.bucket.take().await;
+            let outcome = self.send(&write).await;
+            // The engine has gone: nobody wants to know.
+            let _ = self.results.send(WriteResult { write, outcome });
+        }
+    }
+
+    async fn send(&self, write: &ScaleWrite) -> WriteOutcome {
+        if !self.leadership.is_leader() {
+            return WriteOutcome::NotLeading;
+        }
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.policy.namespace, &write.resource);
+        let patch = json!({ "metadata": { "resourceVersion": write.resource_version }, "spec": { "replicas": write.to } });
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match tokio::time::timeout(CALL_TIMEOUT, api.patch_scale(&write.target, &params, &Patch::Merge(patch))).await {
+            Ok(Ok(scale)) => WriteOutcome::Written(scale.metadata.resource_version.unwrap_or_default()),
+            Ok(Err(Error::Api(status))) if status.is_conflict() => WriteOutcome::Conflict,
+            Ok(Err(Error::Api(status))) => WriteOutcome::Failed(status.message),
+            Ok(Err(error)) => WriteOutcome::Failed(error.to_string()),
+            Err(_) => WriteOutcome::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(policy: &str, from: u32, to: u32) -> ScaleWrite {
+        let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
+        ScaleWrite { policy: Key::new("n", policy), resource, target: policy.to_owned(), from, to, resource_version: String::new() }
+    }
+
+    #[test]
+    fn scale_outs_overtake_scale_ins() {
+        let mut pending = Pending::default();
+        pending.push(write("in", 5, 3));
+        pending.push(write("out", 3, 5));
+        assert_eq!(pending.pop().map(|w| w.target).as_deref(), Some("out"));
+        assert_eq!(pending.pop().map(|w| w.target).as_deref(), Some("in"));
+        assert!(pending.pop().is_none());
+    }
+
+    #[test]
+    fn a_newer_decision_replaces_the_one_not_yet_sent() {
+        let mut pending = Pending::default();
+        pending.push(write("web", 3, 5));
+        pending.push(write("web", 3, 8));
+        assert_eq!(pending.pop().map(|w| w.to), Some(8));
+        assert!(pending.pop().is_none());
+    }
+}

@@ -1,0 +1,192 @@
+//! The size of any kind of workload, through its scale subresource.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::autoscaling::v1::Scale;
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::{GroupVersion, Selector};
+use kube::{Api, Client, Error, discovery};
+use parking_lot::Mutex;
+use thiserror::Error as ThisError;
+
+use super::index::{Index, WorkloadKey};
+use super::slim::{WorkloadKind, parsed};
+use super::{CALL_TIMEOUT, Key};
+use crate::api::TargetRef;
+use crate::clock::Clock;
+
+/// How long an answer of discovery is trusted, and how long a "no": a CRD may appear at any time.
+const DISCOVERY_FRESH: Duration = Duration::from_secs(300);
+const DISCOVERY_RETRY: Duration = Duration::from_secs(10);
+
+/// A target's size as it was read.
+#[derive(Clone, Debug)]
+pub struct ScaleView {
+    /// Where its scale subresource is.
+    pub resource: ApiResource,
+    /// UID of the target.
+    pub uid: Option<Arc<str>>,
+    /// What was last asked for.
+    pub spec_replicas: u32,
+    /// Pods that exist.
+    pub status_replicas: u32,
+    /// Selector of its pods as text; may be empty.
+    pub selector_text: Arc<str>,
+    /// The same, parsed.
+    pub selector: Arc<Selector>,
+    /// Why the selector cannot be used.
+    pub selector_error: Option<String>,
+    /// Version that a write must still find.
+    pub resource_version: String,
+}
+
+/// Why a size cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+pub enum ScaleError {
+    /// The API server does not know the kind.
+    #[error("the API server knows no kind {kind} in {api_version}; check spec.scaleTargetRef.apiVersion and kind")]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+        /// Its group and version.
+        api_version: String,
+    },
+    /// The kind has no scale subresource.
+    #[error("a {0} has no scale subresource, so its size cannot be set; kinds that can be scaled: Deployment, StatefulSet, ReplicaSet, ReplicationController, and custom resources with a scale subresource")]
+    NotScalable(String),
+    /// There is no such object.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// Permissions are missing.
+    #[error("not permitted: {0} (see rbac.extraScaleResources of the chart for kinds beyond the built-in ones)")]
+    Forbidden(String),
+    /// No answer, or an error of the server.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Reads sizes: of watched kinds from the index, of all others from the API server.
+#[derive(Clone)]
+pub struct ScaleClient {
+    client: Client,
+    index: Arc<Index>,
+    clock: Clock,
+    kinds: Arc<Mutex<Kinds>>,
+}
+
+/// What discovery said about kinds, and when.
+type Kinds = HashMap<(String, String), (Instant, Result<ApiResource, ScaleError>)>;
+
+// === impl ScaleClient ===
+
+impl ScaleClient {
+    /// A reader.
+    pub fn new(client: Client, index: Arc<Index>, clock: Clock) -> Self {
+        Self { client, index, clock, kinds: Arc::default() }
+    }
+
+    /// The size of a target.
+    pub async fn read(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+        if let Some(kind) = WorkloadKind::find(&target.api_version, &target.kind) {
+            return self.watched(kind, namespace, target);
+        }
+        let resource = self.resource(&target.api_version, &target.kind).await?;
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let scale = tokio::time::timeout(CALL_TIMEOUT, api.get_scale(&target.name))
+            .await
+            .map_err(|_| ScaleError::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())))?
+            .map_err(|error| from_api(target, error))?;
+        Ok(view(resource, scale))
+    }
+
+    fn watched(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+        let key = WorkloadKey { kind, key: Key::new(namespace, &target.name) };
+        let row = self.index.workload(&key).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
+        Ok(ScaleView {
+            resource: builtin(kind),
+            uid: Some(Arc::clone(&row.uid)),
+            spec_replicas: row.spec_replicas,
+            status_replicas: row.status_replicas,
+            selector_text: Arc::clone(&row.selector.0),
+            selector: Arc::clone(&row.selector.1),
+            selector_error: None,
+            resource_version: row.resource_version.clone(),
+        })
+    }
+
+    /// Address of a kind, if it can be scaled.
+    async fn resource(&self, api_version: &str, kind: &str) -> Result<ApiResource, ScaleError> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        let now = self.clock.instant();
+        if let Some((at, known)) = self.kinds.lock().get(&key) {
+            let fresh = if known.is_ok() { DISCOVERY_FRESH } else { DISCOVERY_RETRY };
+            if now.saturating_duration_since(*at) < fresh {
+                return known.clone();
+            }
+        }
+        let found = self.discover(api_version, kind).await;
+        // A server that cannot be asked says nothing about the kind.
+        if !matches!(found, Err(ScaleError::Failed(_))) {
+            self.kinds.lock().insert(key, (now, found.clone()));
+        }
+        found
+    }
+
+    async fn discover(&self, api_version: &str, kind: &str) -> Result<ApiResource, ScaleError> {
+        let unknown = || ScaleError::UnknownKind { kind: kind.to_owned(), api_version: api_version.to_owned() };
+        let version: GroupVersion = api_version.parse().map_err(|_| unknown())?;
+        let group = tokio::time::timeout(CALL_TIMEOUT, discovery::pinned_group(&self.client, &version))
+            .await
+            .map_err(|_| ScaleError::Failed(format!("discovery of {api_version}: no answer within {} s", CALL_TIMEOUT.as_secs())))?
+            .map_err(|error| match error {
+                Error::Api(status) if status.is_not_found() => unknown(),
+                Error::Discovery(_) => unknown(),
+                other => ScaleError::Failed(format!("discovery of {api_version}: {other}")),
+            })?;
+        let resources = group.versioned_resources(&version.version);
+        let (resource, capabilities) = resources.into_iter().find(|(resource, _)| resource.kind == kind).ok_or_else(unknown)?;
+        if capabilities.supports_subresource("scale") { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
+    }
+}
+
+/// Address of a watched kind.
+pub fn builtin(kind: WorkloadKind) -> ApiResource {
+    use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
+    use k8s_openapi::api::core::v1::ReplicationController;
+    match kind {
+        WorkloadKind::Deployment => ApiResource::erase::<Deployment>(&()),
+        WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
+        WorkloadKind::ReplicaSet => ApiResource::erase::<ReplicaSet>(&()),
+        WorkloadKind::ReplicationController => ApiResource::erase::<ReplicationController>(&()),
+    }
+}
+
+fn view(resource: ApiResource, scale: Scale) -> ScaleView {
+    let size = |replicas: Option<i32>| replicas.map_or(0, |n| u32::try_from(n).unwrap_or_default());
+    let text = scale.status.as_ref().and_then(|status| status.selector.clone()).unwrap_or_default();
+    let (selector, selector_error) = match parsed(&text) {
+        Ok(selector) => (selector, None),
+        Err(error) => (Arc::default(), Some(error)),
+    };
+    ScaleView {
+        resource,
+        uid: scale.metadata.uid.as_deref().map(Arc::from),
+        spec_replicas: size(scale.spec.as_ref().and_then(|spec| spec.replicas)),
+        status_replicas: scale.status.as_ref().map_or(0, |status| size(Some(status.replicas))),
+        selector_text: Arc::from(text),
+        selector,
+        selector_error,
+        resource_version: scale.metadata.resource_version.unwrap_or_default(),
+    }
+}
+
+fn from_api(target: &TargetRef, error: Error) -> ScaleError {
+    match error {
+        Error::Api(status) if status.is_not_found() => ScaleError::NotFound(target.to_string()),
+        Error::Api(status) if status.is_forbidden() => ScaleError::Forbidden(status.message),
+        Error::Api(status) => ScaleError::Failed(status.message),
+        other => ScaleError::Failed(other.to_string()),
+    }
+}

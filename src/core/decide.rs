@@ -1,0 +1,202 @@
+//! The pipeline, in order.
+
+use super::combine::{Combined, combine};
+use super::demand::{Measured, measure};
+use super::reason::{Bound, Reason};
+use super::zero::{AtZero, at_zero};
+use super::{
+    Condition, Decision, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning, conditions, limits, pause,
+};
+
+/// Decides the size of one workload.
+///
+/// The same policy, memory, observation and time always give the same decision. `memory` takes up what this look adds; a size that
+/// was then really written is told to it by [`Memory::rescaled`].
+pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
+    let current = observation.spec_replicas;
+    memory.open(policy, current, now);
+    let mut draft = Draft::new(policy, current, now);
+    draft.conditions.push(conditions::scale_read(current));
+
+    // Sizes that are settled without asking the signals.
+    if current == 0 {
+        if at_zero(policy, observation) == AtZero::SwitchedOff {
+            return draft.switched_off();
+        }
+    } else if current > policy.max_replicas {
+        return draft.out_of_bounds(Bound::Maximum, policy.max_replicas);
+    } else if current < policy.min_replicas {
+        return draft.out_of_bounds(Bound::Minimum, policy.min_replicas);
+    }
+    if let Some(decision) = draft.unusable_selector(&observation.selector) {
+        return decision;
+    }
+
+    // Each signal asks for a size; the largest is wanted.
+    let measured: Vec<Measured> = policy
+        .signals
+        .iter()
+        .enumerate()
+        .map(|(index, signal)| measure(policy, signal, observation.readings.get(index), observation, memory, now))
+        .collect();
+    draft.warn(&measured);
+    let wanted = match combine(&measured, current) {
+        Combined::Wanted { replicas, driver } => {
+            draft.driven(measured, driver);
+            replicas
+        }
+        Combined::Incomplete { failed, first, wanted } => return draft.incomplete(measured, failed, first, wanted),
+    };
+
+    // What may be set now: windows, then rates and bounds.
+    let stabilized = limits::stabilize(policy, memory, current, wanted, now);
+    let limited = limits::limit(policy, memory, current, stabilized.size, now);
+    draft.limited(wanted, stabilized, limited);
+
+    // Waking up goes to the minimum at least, whatever the rates.
+    if current == 0 && draft.to < policy.min_replicas {
+        draft.wake(policy.min_replicas);
+    }
+    draft.finish(wanted)
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    policy: &'a Policy,
+    now: Time,
+    from: u32,
+    to: u32,
+    reasons: Vec<Reason>,
+    signals: Vec<SignalReport>,
+    conditions: Vec<Condition>,
+    warnings: Vec<Warning>,
+    next: Vec<Time>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(policy: &'a Policy, current: u32, now: Time) -> Self {
+        let (reasons, signals, conditions, warnings) = (Vec::new(), Vec::new(), Vec::with_capacity(3), Vec::new());
+        Self { policy, now, from: current, to: current, reasons, signals, conditions, warnings, next: Vec::new() }
+    }
+
+    fn switched_off(mut self) -> Decision {
+        let message = "scaling is off while the target's size is 0".to_owned();
+        self.conditions.push(conditions::inactive("ScalingDisabled", message));
+        self.reasons.push(Reason::SwitchedOff);
+        self.close(Verdict::Disabled)
+    }
+
+    /// Back into the bounds: neither tolerance nor windows nor rates apply, and the conditions about signals stay as they are.
+    fn out_of_bounds(mut self, bound: Bound, size: u32) -> Decision {
+        self.reasons.push(Reason::OutOfBounds { bound, size, found: self.from });
+        self.to = size;
+        self.finish(size)
+    }
+
+    fn unusable_selector(&mut self, selector: &Selector) -> Option<Decision> {
+        let (event, condition, message) = match selector {
+            Selector::Usable => return None,
+            Selector::Missing => ("SelectorRequired", "InvalidSelector", "the target's scale has no pod selector".to_owned()),
+            Selector::Invalid { message } => {
+                ("InvalidSelector", "InvalidSelector", format!("the target's pod selector cannot be parsed: {message}"))
+            }
+            Selector::Ambiguous { others } => {
+                ("AmbiguousSelector", "AmbiguousSelector", format!("the target's pods are also scaled by {}", others.join(", ")))
+            }
+        };
+        self.conditions.push(conditions::inactive(condition, message.clone()));
+        self.warnings.push(Warning { reason: event.to_owned(), message: message.clone() });
+        self.warnings.push(Warning { reason: "FailedComputeMetricsReplicas".to_owned(), message: message.clone() });
+        self.reasons.push(Reason::Selector { message });
+        let draft = std::mem::replace(self, Draft::new(self.policy, self.from, self.now));
+        Some(draft.close(Verdict::Unknown))
+    }
+
+    fn warn(&mut self, measured: &[Measured]) {
+        for (signal, measured) in self.policy.signals.iter().zip(measured) {
+            if let Some(failure) = &measured.report.failure {
+                let message = format!("{}: {failure}", measured.report.name);
+                self.warnings.push(Warning { reason: signal.kind.failure_reason().to_owned(), message });
+            }
+        }
+    }
+
+    /// Takes over the signals' reports and reasons, those of `first` before the others.
+    fn take(&mut self, measured: Vec<Measured>, first: usize) {
+        for (index, measured) in measured.into_iter().enumerate() {
+            self.signals.push(measured.report);
+            if index == first {
+                self.reasons.splice(0..0, measured.reasons);
+            } else {
+                self.reasons.extend(measured.reasons);
+            }
+        }
+    }
+
+    fn driven(&mut self, measured: Vec<Measured>, driver: usize) {
+        let failed = measured.iter().filter(|measured| measured.report.proposal.is_none()).count();
+        self.conditions.push(conditions::active(&measured[driver].report.name, failed, measured.len()));
+        self.take(measured, driver);
+    }
+
+    fn incomplete(mut self, measured: Vec<Measured>, failed: usize, first: usize, wanted: Option<u32>) -> Decision {
+        let of = measured.len();
+        let kind = self.policy.signals.get(first).map_or("InvalidMetricSourceType", |signal| signal.kind.failure_reason());
+        let cause = match measured.get(first).map(|measured| &measured.report) {
+            Some(SignalReport { name, failure: Some(failure), .. }) => format!("{name}: {failure}"),
+            _ => "the policy has no signals".to_owned(),
+        };
+        self.conditions.push(conditions::inactive(kind, format!("no size can be computed: {cause}")));
+        let message = format!("{failed} of {of} signals unusable, the first: {cause}");
+        self.warnings.push(Warning { reason: "FailedComputeMetricsReplicas".to_owned(), message });
+        self.take(measured, first);
+        self.reasons.push(Reason::Incomplete { failed, of, wanted });
+        self.close(Verdict::Unknown)
+    }
+
+    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step) {
+        self.conditions[0] = conditions::stabilized(stabilized.reason.as_ref(), wanted);
+        self.conditions.push(conditions::limited(limited.reason.as_ref(), stabilized.size));
+        self.to = limited.size;
+        for step in [stabilized, limited] {
+            self.reasons.extend(step.reason);
+            self.next.extend(step.next);
+        }
+    }
+
+    fn wake(&mut self, size: u32) {
+        self.reasons.insert(0, Reason::OutOfBounds { bound: Bound::Minimum, size, found: self.from });
+        self.to = size;
+    }
+
+    /// Applies the pause, the last word, and names the verdict.
+    fn finish(mut self, wanted: u32) -> Decision {
+        if let Some(reason) = pause::hold(self.policy.pause.as_ref(), self.from, self.to, self.now) {
+            self.next.extend(self.policy.pause.as_ref().and_then(|pause| pause.until));
+            self.reasons.push(reason);
+            self.to = self.from;
+        } else if self.to != self.from && self.policy.mode == Mode::Recommend {
+            self.reasons.push(Reason::RecommendOnly);
+        }
+        let verdict = match self.to {
+            to if to > self.from => Verdict::ScaleUp,
+            to if to < self.from => Verdict::ScaleDown,
+            _ if wanted != self.from || self.reasons.iter().any(|reason| matches!(reason, Reason::Paused { .. })) => Verdict::Held,
+            _ => Verdict::Steady,
+        };
+        if verdict == Verdict::Held {
+            // The last stage that held is what a reader must change to see the move.
+            if let Some(index) = self.reasons.iter().rposition(Reason::holds) {
+                self.reasons[..=index].rotate_right(1);
+            }
+        }
+        self.close(verdict)
+    }
+
+    fn close(self, verdict: Verdict) -> Decision {
+        let Self { policy, now, from, to, reasons, signals, conditions, warnings, next } = self;
+        // Only what comes before the next regular look.
+        let next_look = next.into_iter().filter(|&time| now < time && time < now + policy.interval).min();
+        Decision { time: now, from, to, verdict, reasons, signals, conditions, warnings, next_look }
+    }
+}

@@ -1,0 +1,166 @@
+//! One signal: from its reading to the replicas it asks for.
+
+mod per_pod;
+mod staffing;
+mod sums;
+mod total;
+
+use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
+use super::smooth::Level;
+use super::{Current, Memory, Observation, Policy, Reading, Sample, Signal, SignalReport, Smoothing, Target, Time, Tolerance};
+use crate::core::policy::SignalKind;
+pub use staffing::staffing;
+
+/// What one signal contributes to the decision.
+pub(super) struct Measured {
+    pub report: SignalReport,
+    /// The demand, then what the filter did to it; or the failure.
+    pub reasons: Vec<Reason>,
+}
+
+/// What the rules need to know besides the reading.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    kind: &'a SignalKind,
+    observation: &'a Observation,
+    /// `spec.replicas`: what tolerance keeps, and the base of every comparison.
+    base: u32,
+    tolerance: Tolerance,
+    policy: &'a Policy,
+    now: Time,
+}
+
+/// A proposal before it is put into words.
+struct Proposal {
+    replicas: u32,
+    outcome: Outcome,
+    form: Form,
+    value: f64,
+    target: f64,
+    ratio: f64,
+    pods: PodCounts,
+    /// As measured, before smoothing.
+    current: Current,
+}
+
+/// Total demand after the level filter, against what was measured.
+#[derive(Clone, Copy)]
+struct Smooth {
+    raw: f64,
+    demand: f64,
+    level: Option<Level>,
+}
+
+/// Runs one reading through filter and rule.
+pub(super) fn measure(
+    policy: &Policy,
+    signal: &Signal,
+    reading: Option<&Reading>,
+    observation: &Observation,
+    memory: &mut Memory,
+    now: Time,
+) -> Measured {
+    let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
+    let name = signal.kind.to_string();
+    let filter = |raw: f64, time: Time| match policy.smoothing {
+        Smoothing::None => Smooth { raw, demand: raw, level: None },
+        Smoothing::Smooth(parameters) => {
+            let level = memory.level(signal, parameters, raw, time);
+            Smooth { raw, demand: level.demand(parameters, raw), level: Some(level) }
+        }
+    };
+    let result = match reading {
+        Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, signal.target, samples, requests, filter),
+        Some(Reading::Total(sample)) => total::propose(context, signal.target, sample, filter),
+        Some(Reading::Failed(failure)) => Err(failure.message.clone()),
+        None => Err("no reading".to_owned()),
+    };
+    match result {
+        Ok((proposal, smooth, newest)) => {
+            let unit = Unit::of(&signal.kind);
+            let mut reasons = vec![proposal.reason(&name, unit)];
+            if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
+                let Smooth { raw, demand, .. } = smooth;
+                let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand };
+                reasons.push(Reason::Smoothed(numbers));
+            }
+            let age = u64::try_from(now.since(newest).as_millis()).ok();
+            let report =
+                SignalReport { name, current: Some(proposal.current), proposal: Some(proposal.replicas), age_millis: age, failure: None };
+            Measured { report, reasons }
+        }
+        Err(message) => {
+            let report =
+                SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, failure: Some(message.clone()) };
+            Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
+        }
+    }
+}
+
+impl Proposal {
+    fn reason(&self, name: &str, unit: Unit) -> Reason {
+        let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
+        Reason::Demand(Demand { signal: name.to_owned(), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
+    }
+}
+
+impl Smooth {
+    /// One pod's sample, moved so that the sum is the filtered demand. Exactly the sample itself where the filter changed nothing.
+    fn apply(&self, value: f64, pods: usize) -> f64 {
+        if self.demand.to_bits() == self.raw.to_bits() {
+            value
+        } else if self.raw > 0.0 {
+            value * (self.demand / self.raw)
+        } else {
+            self.demand / pods.max(1) as f64
+        }
+    }
+}
+
+impl Tolerance {
+    /// Both ends hold.
+    fn contains(&self, ratio: f64) -> bool {
+        (1.0 - self.down) <= ratio && ratio <= (1.0 + self.up)
+    }
+}
+
+/// Resizes by `ratio`, measured over `counted` pods, from a size of `base`.
+///
+/// Difference from stock while more pods count than were asked for (a rollout's surge): multiplied by the pods found, an idle
+/// surge pod adds replicas tick after tick (kubernetes/kubernetes#72775, #84142, DataDog/watermarkpodautoscaler#333). Whether the
+/// surge pods share the load or only add their own overhead cannot be seen, so both readings must agree on a move: growth is
+/// judged and sized as if they shared nothing (`ratio * base`), shrinking as if they shared all (`ratio * counted`).
+fn resize(ratio: f64, counted: usize, base: u32, tolerance: Tolerance) -> (u32, Outcome) {
+    let asked = f64::from(base);
+    let counted = counted as f64;
+    if base == 0 || counted <= asked {
+        (whole_replicas(ratio * counted), Outcome::Needs)
+    } else if ratio > 1.0 + tolerance.up {
+        (whole_replicas(ratio * asked), Outcome::Needs)
+    } else if ratio * counted / asked < 1.0 - tolerance.down {
+        (whole_replicas(ratio * counted), Outcome::Needs)
+    } else {
+        (base, Outcome::Surge)
+    }
+}
+
+/// Rounds up to whole replicas, at most what a scale can hold.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped; NaN becomes 0 and is refused before.
+fn whole_replicas(replicas: f64) -> u32 {
+    replicas.ceil().clamp(0.0, f64::from(i32::MAX)) as u32
+}
+
+/// A number a formula may use. Sources drop the others already; nothing that slips through may look like load.
+fn usable(sample: &Sample) -> bool {
+    sample.value.is_finite() && sample.value >= 0.0
+}
+
+/// The target of a signal, refused where a formula would divide by nothing.
+fn positive(target: f64) -> Result<f64, String> {
+    if target.is_finite() && target > 0.0 { Ok(target) } else { Err(format!("target {target} is not above 0")) }
+}
+
+/// The kinds of target a reading of this shape cannot meet.
+fn mismatch(target: Target) -> String {
+    format!("a utilization target ({target:?}) needs one value per pod and the pods' requests")
+}

@@ -1,0 +1,239 @@
+//! Signals with one value per pod: utilization of requests, mean per pod, capacity.
+
+use super::sums::{Arithmetic, Part, percent, share};
+use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, positive, resize, staffing, usable, whole_replicas};
+use crate::core::pods::{Class, classify};
+use crate::core::{Current, Pod, Request, Sample, Target, Time};
+
+/// The pods of a signal by class; the requests of those without a usable sample are kept for filling.
+struct Group {
+    ready: Vec<Part>,
+    missing: Vec<f64>,
+    unready: Vec<f64>,
+    ignored: u32,
+    newest: Time,
+}
+
+pub(super) fn propose(
+    context: Context<'_>,
+    target: Target,
+    samples: &[Option<Sample>],
+    requests: &[Request],
+    filter: impl FnOnce(f64, Time) -> Smooth,
+) -> Result<(Proposal, Smooth, Time), String> {
+    let pods = &context.observation.pods;
+    if pods.is_empty() {
+        return Err("the target has no pods".to_owned());
+    }
+    let arithmetic = Arithmetic::of(context.kind.is_whole());
+    let mut group = classify_all(&context, arithmetic, samples, requests);
+    if group.ready.is_empty() {
+        return Err(format!(
+            "no pod has a usable sample ({} without, {} starting, {} ending)",
+            group.missing.len(),
+            group.unready.len(),
+            group.ignored
+        ));
+    }
+    if matches!(target, Target::Utilization(_)) {
+        check_requests(&context, pods, requests)?;
+    }
+    let counts = PodCounts {
+        ready: count(group.ready.len()),
+        missing: count(group.missing.len()),
+        unready: count(group.unready.len()),
+        ignored: group.ignored,
+    };
+    let mean = arithmetic.mean(&group.ready).unwrap_or_default();
+    let setpoint = Setpoint::new(target, arithmetic)?;
+    let current = Current { utilization: setpoint.utilization(&group.ready)?, average: Some(mean), value: None };
+
+    // Pods without a sample are taken to bear as much as the others, or one lost sample would look like a drop of the load.
+    let known = group.ready.len() as f64;
+    let raw = arithmetic.sum(group.ready.iter().map(|part| part.usage)) * ((known + group.missing.len() as f64) / known);
+    let smooth = filter(raw, group.newest);
+    let all = group.ready.len() + group.missing.len();
+    for part in &mut group.ready {
+        part.usage = arithmetic.value(smooth.apply(part.usage, all));
+    }
+    let newest = group.newest;
+    let (ruled, value) = match setpoint {
+        Setpoint::Capacity(capacity) => {
+            (by_capacity(&context, arithmetic, &group, capacity), arithmetic.sum(group.ready.iter().map(|part| part.usage)))
+        }
+        _ => {
+            let value = setpoint.value(&group.ready)?;
+            (by_ratio(&context, setpoint, group)?, value)
+        }
+    };
+    let (replicas, outcome) = ruled.result;
+    let (form, target) = setpoint.shown();
+    Ok((Proposal { replicas, outcome, form, value, target, ratio: ruled.ratio, pods: counts, current }, smooth, newest))
+}
+
+/// What the mean or the sum is compared with.
+#[derive(Clone, Copy)]
+enum Setpoint {
+    Percent(u32),
+    Mean(f64, Arithmetic),
+    Capacity(f64),
+}
+
+impl Setpoint {
+    fn new(target: Target, arithmetic: Arithmetic) -> Result<Self, String> {
+        Ok(match target {
+            Target::Utilization(target) => {
+                positive(f64::from(target))?;
+                Self::Percent(target)
+            }
+            Target::AverageValue(target) | Target::Value(target) => Self::Mean(positive(target)?, arithmetic),
+            Target::Capacity(capacity) => Self::Capacity(positive(capacity)?),
+        })
+    }
+
+    fn utilization(self, parts: &[Part]) -> Result<Option<u32>, String> {
+        match self {
+            Self::Percent(_) => percent(parts).map(Some).ok_or_else(|| "the pods with samples request nothing".to_owned()),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is compared with the target: percent, or the mean in thousandths.
+    fn value(self, parts: &[Part]) -> Result<f64, String> {
+        match self {
+            Self::Percent(_) => Ok(self.utilization(parts)?.map(f64::from).unwrap_or_default()),
+            Self::Mean(_, arithmetic) => Ok(arithmetic.mean(parts).unwrap_or_default()),
+            Self::Capacity(_) => Err("a capacity has no ratio".to_owned()),
+        }
+    }
+
+    fn ratio(self, parts: &[Part]) -> Result<f64, String> {
+        Ok(self.value(parts)? / self.shown().1)
+    }
+
+    fn shown(self) -> (Form, f64) {
+        match self {
+            Self::Percent(target) => (Form::Utilization, f64::from(target)),
+            Self::Mean(target, _) => (Form::PerPod, target),
+            Self::Capacity(capacity) => (Form::Capacity, capacity),
+        }
+    }
+
+    /// Usage assumed of a pod without a sample when shrinking: its whole request (or the target if that is higher), or the target.
+    fn full(self, request: f64) -> f64 {
+        match self {
+            Self::Percent(target) => share(request, target.max(100)),
+            Self::Mean(target, _) | Self::Capacity(target) => target,
+        }
+    }
+}
+
+fn classify_all(context: &Context<'_>, arithmetic: Arithmetic, samples: &[Option<Sample>], requests: &[Request]) -> Group {
+    let pods = &context.observation.pods;
+    let warm_up = context.kind.is_cpu().then_some(&context.policy.warm_up);
+    let mut group = Group {
+        ready: Vec::with_capacity(pods.len()),
+        missing: Vec::new(),
+        unready: Vec::new(),
+        ignored: 0,
+        newest: Time::from_millis(i64::MIN),
+    };
+    for (index, pod) in pods.iter().enumerate() {
+        let sample = samples.get(index).and_then(Option::as_ref).filter(|sample| usable(sample));
+        let request = match requests.get(index) {
+            Some(Request::Milli(milli)) => Arithmetic::Whole.value(*milli),
+            _ => 0.0,
+        };
+        match (classify(pod, sample, warm_up, context.now), sample) {
+            (Class::Ready, Some(sample)) => {
+                group.newest = group.newest.max(sample.time);
+                group.ready.push(Part { usage: arithmetic.value(sample.value), request });
+            }
+            (Class::Ready | Class::Missing, _) => group.missing.push(request),
+            (Class::Unready, _) => group.unready.push(request),
+            (Class::Ignored, _) => group.ignored += 1,
+        }
+    }
+    group
+}
+
+/// One pod without a request fails the signal: a percentage of part of the pods would mislead.
+fn check_requests(context: &Context<'_>, pods: &[Pod], requests: &[Request]) -> Result<(), String> {
+    for (index, pod) in pods.iter().enumerate() {
+        let kind = context.kind;
+        match requests.get(index) {
+            Some(Request::Milli(_)) => {}
+            Some(Request::Unset { container }) => {
+                return Err(format!("no request for {kind} in container {container} of pod {}", pod.name));
+            }
+            Some(Request::NoContainer { container }) => return Err(format!("no container {container} in pod {}", pod.name)),
+            None => return Err(format!("the requests of pod {} are unknown", pod.name)),
+        }
+    }
+    Ok(())
+}
+
+struct Ruled {
+    result: (u32, Outcome),
+    ratio: f64,
+}
+
+/// The ratio rule: tolerance, fills for pods without a sample and starting pods, no change of direction by them.
+fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: Group) -> Result<Ruled, String> {
+    let (base, tolerance) = (context.base, context.tolerance);
+    let mut parts = group.ready;
+    let ratio = setpoint.ratio(&parts)?;
+    let fill_unready = !group.unready.is_empty() && ratio > 1.0;
+    if !fill_unready && group.missing.is_empty() {
+        let result = if tolerance.contains(ratio) { (base, Outcome::Within) } else { resize(ratio, parts.len(), base, tolerance) };
+        return Ok(Ruled { result, ratio });
+    }
+    if ratio < 1.0 {
+        parts.extend(group.missing.iter().map(|&request| Part { usage: setpoint.full(request), request }));
+    } else if ratio > 1.0 {
+        parts.extend(group.missing.iter().map(|&request| Part { usage: 0.0, request }));
+    }
+    if fill_unready {
+        parts.extend(group.unready.iter().map(|&request| Part { usage: 0.0, request }));
+    }
+    let filled = setpoint.ratio(&parts)?;
+    if tolerance.contains(filled) || (ratio < 1.0 && filled > 1.0) || (ratio > 1.0 && filled < 1.0) {
+        let outcome = if tolerance.contains(ratio) { Outcome::Within } else { Outcome::Unsure };
+        return Ok(Ruled { result: (base, outcome), ratio: filled });
+    }
+    let (replicas, outcome) = resize(filled, parts.len(), base, tolerance);
+    // The pods that exist may be fewer or more than were asked for; their number alone must not turn the move around.
+    if (filled < 1.0 && replicas > base) || (filled > 1.0 && replicas < base) {
+        return Ok(Ruled { result: (base, Outcome::Unsure), ratio: filled });
+    }
+    Ok(Ruled { result: (replicas, outcome), ratio: filled })
+}
+
+/// The sum against what one replica bears. Pods without a sample may be idle or full: a move must be right in both cases.
+fn by_capacity(context: &Context<'_>, arithmetic: Arithmetic, group: &Group, capacity: f64) -> Ruled {
+    let (base, tolerance) = (context.base, context.tolerance);
+    let least = arithmetic.sum(group.ready.iter().map(|part| part.usage)) / capacity;
+    let most = least + group.missing.len() as f64;
+    let asked = f64::from(base);
+    let (low, high) = (staffing(least), staffing(most));
+    if base == 0 {
+        return Ruled { result: (whole_replicas(low), Outcome::Needs), ratio: low };
+    }
+    let counted = group.ready.len() as f64;
+    // Surge pods may only have brought their own overhead: growth must be needed without them too, see `resize`.
+    let sure = if counted > asked { staffing(least * asked / counted) } else { low };
+    let result = if sure / asked > 1.0 + tolerance.up {
+        (whole_replicas(low), Outcome::Needs)
+    } else if high / asked < 1.0 - tolerance.down {
+        (whole_replicas(high), Outcome::Needs)
+    } else if tolerance.contains(low / asked) {
+        (base, Outcome::Within)
+    } else {
+        (base, if low / asked > 1.0 + tolerance.up { Outcome::Surge } else { Outcome::Unsure })
+    };
+    Ruled { result, ratio: low / asked }
+}
+
+fn count(pods: usize) -> u32 {
+    u32::try_from(pods).unwrap_or(u32::MAX)
+}

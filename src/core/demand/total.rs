@@ -1,0 +1,115 @@
+//! Signals with one value for the whole: Object, External, Prometheus.
+
+use super::sums::Arithmetic;
+use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, mismatch, positive, resize, staffing, usable, whole_replicas};
+use crate::core::{Current, Sample, Target, Time, pods};
+
+pub(super) fn propose(
+    context: Context<'_>,
+    target: Target,
+    sample: &Sample,
+    filter: impl FnOnce(f64, Time) -> Smooth,
+) -> Result<(Proposal, Smooth, Time), String> {
+    if !usable(sample) {
+        return Err(format!("the value {} is not a quantity", sample.value / 1000.0));
+    }
+    let arithmetic = Arithmetic::of(context.kind.is_whole());
+    let raw = arithmetic.value(sample.value);
+    let rule: fn(&Context<'_>, f64, f64) -> Result<Ruled, String> = match target {
+        Target::Value(_) => whole,
+        Target::AverageValue(_) => per_replica,
+        Target::Capacity(_) => capacity,
+        Target::Utilization(_) => return Err(mismatch(target)),
+    };
+    let (Target::Value(setpoint) | Target::AverageValue(setpoint) | Target::Capacity(setpoint)) = target else {
+        return Err(mismatch(target));
+    };
+    let setpoint = positive(setpoint)?;
+    let smooth = filter(raw, sample.time);
+    let value = arithmetic.value(smooth.apply(raw, 1));
+    let ruled = rule(&context, value, setpoint)?;
+    let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
+    let current = match target {
+        Target::AverageValue(_) if context.base > 0 => {
+            let average = raw / f64::from(context.base);
+            Current {
+                utilization: None,
+                average: Some(if arithmetic == Arithmetic::Whole { average.ceil() } else { average }),
+                value: None,
+            }
+        }
+        _ => Current { utilization: None, average: None, value: Some(raw) },
+    };
+    let (replicas, outcome) = ruled.result;
+    let proposal = Proposal { replicas, outcome, form: ruled.form, value, target: setpoint, ratio: ruled.ratio, pods, current };
+    Ok((proposal, smooth, sample.time))
+}
+
+struct Ruled {
+    result: (u32, Outcome),
+    form: Form,
+    ratio: f64,
+    pods: usize,
+}
+
+/// The value against a target of its own: the pods found, times the ratio.
+#[allow(clippy::unnecessary_wraps)]
+fn whole(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, String> {
+    let ratio = value / target;
+    let ready = pods::ready(context.observation);
+    let result = if context.base == 0 {
+        (whole_replicas(ratio), Outcome::Needs)
+    } else if context.tolerance.contains(ratio) {
+        (context.base, Outcome::Within)
+    } else if context.observation.pods.is_empty() {
+        return Err("the target has no pods".to_owned());
+    } else {
+        resize(ratio, ready, context.base, context.tolerance)
+    };
+    Ok(Ruled { result, form: Form::Whole, ratio, pods: ready })
+}
+
+/// The value shared by the replicas.
+///
+/// Difference from stock: the band's base is `spec.replicas`, and inside the band that is what is proposed. Stock uses
+/// `status.replicas` for both and so writes a rollout's surge back as the new size (kubernetes/kubernetes#141134).
+#[allow(clippy::unnecessary_wraps)]
+fn per_replica(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, String> {
+    let serving = pods::serving(context.observation);
+    let needed = whole_replicas(value / target);
+    let ratio_over = |replicas: f64| value / (target * replicas);
+    let (ratio, result) = if context.base == 0 {
+        (value / target, (needed, Outcome::Needs))
+    } else {
+        let ratio = ratio_over(f64::from(context.base));
+        (ratio, settle(context, ratio, needed, serving, || ratio_over(serving as f64)))
+    };
+    Ok(Ruled { result, form: Form::PerReplica, ratio, pods: serving })
+}
+
+/// The value against what one replica bears, with headroom.
+#[allow(clippy::unnecessary_wraps)]
+fn capacity(context: &Context<'_>, value: f64, capacity: f64) -> Result<Ruled, String> {
+    let serving = pods::serving(context.observation);
+    let load = value / capacity;
+    let need = staffing(load);
+    let base = f64::from(context.base);
+    let (ratio, result) = if context.base == 0 {
+        (need, (whole_replicas(need), Outcome::Needs))
+    } else {
+        (need / base, settle(context, need / base, whole_replicas(need), serving, || staffing(load * base / serving as f64) / base))
+    };
+    Ok(Ruled { result, form: Form::Capacity, ratio, pods: serving })
+}
+
+/// Tolerance, then the need; while surge pods serve, growth must also be needed if they brought their share of the value with
+/// them (a sum over pods that idle), see [`resize`].
+fn settle(context: &Context<'_>, ratio: f64, needed: u32, serving: usize, ratio_with_surge: impl Fn() -> f64) -> (u32, Outcome) {
+    if context.tolerance.contains(ratio) {
+        (context.base, Outcome::Within)
+    } else if needed > context.base && serving as f64 > f64::from(context.base) && ratio_with_surge() <= 1.0 + context.tolerance.up {
+        (context.base, Outcome::Surge)
+    } else {
+        (needed, Outcome::Needs)
+    }
+}

@@ -1,0 +1,46 @@
+//! What to tell people about a decision, and about what became of it.
+
+use super::reason::Reason;
+use super::{Condition, Decision, Policy, Verdict, conditions, zero};
+
+impl Decision {
+    /// One line for an Event, a log, a table: the size, and why.
+    pub fn headline(&self) -> String {
+        let Self { from, to, .. } = self;
+        let start = match self.verdict {
+            Verdict::ScaleUp | Verdict::ScaleDown if self.recommends() => format!("Recommended size: {to} (now {from})"),
+            Verdict::ScaleUp | Verdict::ScaleDown => format!("New size: {to} (was {from})"),
+            Verdict::Steady => format!("size {from} is right"),
+            Verdict::Held => format!("held at {from}"),
+            Verdict::Unknown => format!("size unknown, kept at {from}"),
+            Verdict::Disabled => return self.reasons.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        let moved = matches!(self.verdict, Verdict::ScaleUp | Verdict::ScaleDown);
+        let mut text = start;
+        for (index, reason) in self.reasons.iter().enumerate() {
+            // A move that was cut says by what.
+            if index == 0 || (moved && reason.holds()) {
+                text.push_str(if index == 0 { ": " } else { "; " });
+                text.push_str(&reason.to_string());
+            }
+        }
+        text
+    }
+
+    /// Nothing is to be written because the policy only recommends.
+    pub fn recommends(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, Reason::RecommendOnly))
+    }
+
+    /// Conditions to set, over those of the decision, once its size was written.
+    pub fn conditions_after_rescale(&self, policy: &Policy) -> Vec<Condition> {
+        let mut list = vec![conditions::rescaled(self.from, self.to)];
+        list.extend(zero::mark(policy, self.from, self.to));
+        list
+    }
+
+    /// The condition to set, over those of the decision, when its size could not be written.
+    pub fn condition_after_failure(&self, error: &str) -> Condition {
+        conditions::not_rescaled(self.to, error)
+    }
+}

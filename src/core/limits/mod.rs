@@ -1,0 +1,82 @@
+//! From the wanted size to the one that may be set now: windows, rates, bounds, in this order.
+
+mod history;
+mod rate;
+mod window;
+
+pub(super) use history::{Changes, Proposals};
+
+use super::reason::{Bound, Direction, Rate, Reason};
+use super::{Memory, Policy, Time};
+use rate::{Budget, doubling, reach};
+
+/// The result of one stage: a size, and why it is not what came in.
+pub(super) struct Step {
+    pub size: u32,
+    pub reason: Option<Reason>,
+    /// When the result may change by itself.
+    pub next: Option<Time>,
+}
+
+impl Step {
+    fn free(size: u32) -> Self {
+        Self { size, reason: None, next: None }
+    }
+}
+
+/// Applies the stabilization windows.
+pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, wanted: u32, now: Time) -> Step {
+    window::stabilize(policy, &mut memory.proposals, current, wanted, now)
+}
+
+/// Applies rates and bounds to a stabilized size.
+pub(super) fn limit(policy: &Policy, memory: &Memory, current: u32, wanted: u32, now: Time) -> Step {
+    match &policy.behavior {
+        None if wanted < policy.min_replicas => bounded(Bound::Minimum, policy.min_replicas, wanted),
+        None => {
+            let limit = doubling(current);
+            up_to(policy.max_replicas, limit, wanted, || Rate::Doubling, None)
+        }
+        Some(behavior) if wanted > current => {
+            let budget = Budget { ups: &memory.ups, downs: &memory.downs, now };
+            let reach = reach(&behavior.up, Direction::Up, current, budget);
+            up_to(policy.max_replicas, reach.size, wanted, || reach.policy.map_or(Rate::Off, Rate::Policy), reach.next)
+        }
+        Some(behavior) if wanted < current => {
+            let budget = Budget { ups: &memory.ups, downs: &memory.downs, now };
+            let reach = reach(&behavior.down, Direction::Down, current, budget);
+            if policy.min_replicas >= reach.size {
+                return if wanted < policy.min_replicas {
+                    bounded(Bound::Minimum, policy.min_replicas, wanted)
+                } else {
+                    Step::free(wanted)
+                };
+            }
+            if wanted >= reach.size {
+                return Step::free(wanted);
+            }
+            let rate = reach.policy.map_or(Rate::Off, Rate::Policy);
+            limited(Direction::Down, rate, reach.size, wanted, reach.next)
+        }
+        Some(_) => Step::free(wanted),
+    }
+}
+
+/// The lower of maximum and rate binds; the maximum is named where both are equal.
+fn up_to(max: u32, limit: u32, wanted: u32, rate: impl Fn() -> Rate, next: Option<Time>) -> Step {
+    if wanted <= max.min(limit) {
+        Step::free(wanted)
+    } else if max > limit {
+        limited(Direction::Up, rate(), limit, wanted, next)
+    } else {
+        bounded(Bound::Maximum, max, wanted)
+    }
+}
+
+fn bounded(bound: Bound, size: u32, wanted: u32) -> Step {
+    Step { size, reason: Some(Reason::Bounded { bound, size, wanted }), next: None }
+}
+
+fn limited(direction: Direction, rate: Rate, size: u32, wanted: u32, next: Option<Time>) -> Step {
+    Step { size, reason: Some(Reason::RateLimited { direction, rate, size, wanted }), next }
+}

@@ -1,0 +1,71 @@
+//! What the decision remembers of one workload; a fresh one is `Memory::default()`.
+//!
+//! Serialisable: a controller that restores it decides exactly as one that never stopped.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::{Changes, Proposals};
+use super::smooth::Level;
+use super::{Policy, ScalingRules, Signal, SignalKind, SmoothParameters, Time};
+
+/// Past proposals, own moves, and the state of the level filters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The first size seen was taken as the first proposal.
+    started: bool,
+    /// Proposals before limits.
+    pub(super) proposals: Proposals,
+    /// Replicas added by own moves.
+    pub(super) ups: Changes,
+    /// Replicas removed by own moves.
+    pub(super) downs: Changes,
+    /// Filters by what they measure, so that editing one signal does not reset the others.
+    levels: Vec<(SignalKind, Level)>,
+}
+
+impl Memory {
+    /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window.
+    pub(super) fn open(&mut self, policy: &Policy, replicas: u32, now: Time) {
+        if !self.started {
+            self.started = true;
+            self.proposals.store(replicas, now, Duration::MAX);
+        }
+        // A clock that went back must not turn past values into ones that never end.
+        self.proposals.not_after(now);
+        self.ups.not_after(now);
+        self.downs.not_after(now);
+        self.levels.retain(|(kind, _)| policy.signals.iter().any(|signal| signal.kind == *kind));
+        for (_, level) in &mut self.levels {
+            level.not_after(now);
+        }
+    }
+
+    /// Records a size that was written, whatever led to it. Moves of others are never recorded: they use up no rate budget.
+    ///
+    /// A policy without behavior has no rate budgets, so nothing is kept for it.
+    pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
+        let Some(behavior) = &policy.behavior else { return };
+        if to > from {
+            self.ups.store(to - from, now, longest_period(&behavior.up));
+        } else if to < from {
+            self.downs.store(from - to, now, longest_period(&behavior.down));
+        }
+    }
+
+    /// The filter of a signal after it consumed `raw`.
+    pub(super) fn level(&mut self, signal: &Signal, parameters: SmoothParameters, raw: f64, time: Time) -> Level {
+        if let Some((_, level)) = self.levels.iter_mut().find(|(kind, _)| *kind == signal.kind) {
+            level.consume(parameters, raw, time);
+            return *level;
+        }
+        let level = Level::start(raw, time);
+        self.levels.push((signal.kind.clone(), level));
+        level
+    }
+}
+
+fn longest_period(rules: &ScalingRules) -> Duration {
+    rules.policies.iter().map(|policy| policy.period).max().unwrap_or_default()
+}

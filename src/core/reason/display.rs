@@ -1,0 +1,154 @@
+//! Reasons as text: short, with numbers, readable in an Event without knowing the code.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use super::quantity::short;
+use super::{Bound, Demand, Direction, Form, Hold, Outcome, PodCounts, Quantity, Rate, Reason, Smoothed};
+use crate::core::{Amount, PauseDirection, RatePolicy};
+
+impl Display for Reason {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Demand(demand) => demand.fmt(f),
+            Self::Smoothed(smoothed) => smoothed.fmt(f),
+            Self::SignalFailed { signal, message } => write!(f, "{signal} unknown: {message}"),
+            Self::Incomplete { failed, of, wanted: None } => write!(f, "{failed} of {of} signals unknown"),
+            Self::Incomplete { failed, of, wanted: Some(wanted) } => {
+                write!(f, "{failed} of {of} signals unknown; the others need {wanted}, but nothing shrinks on half a picture")
+            }
+            Self::Stabilized(hold) => hold.fmt(f),
+            Self::RateLimited { direction, rate: Rate::Off, wanted, .. } => {
+                write!(f, "wants {wanted}; scale-{} is disabled", noun(*direction))
+            }
+            Self::RateLimited { rate, size, wanted, .. } => write!(f, "wants {wanted}; {rate} allows {size} now"),
+            Self::Bounded { bound, size, wanted } => write!(f, "wants {wanted}; {bound} is {size}"),
+            Self::OutOfBounds { bound: Bound::Minimum, size, found } => write!(f, "size {found} is below minReplicas {size}"),
+            Self::OutOfBounds { bound: Bound::Maximum, size, found } => write!(f, "size {found} is above maxReplicas {size}"),
+            Self::Paused { direction, wanted, by, why, remaining } => {
+                let held = match direction {
+                    PauseDirection::All => "scaling",
+                    PauseDirection::Up => "scale-up",
+                    PauseDirection::Down => "scale-down",
+                };
+                write!(f, "wants {wanted}; {held} paused")?;
+                if !by.is_empty() {
+                    write!(f, " by {by}")?;
+                }
+                if !why.is_empty() {
+                    write!(f, " ({why})")?;
+                }
+                match remaining {
+                    Some(left) => write!(f, " for {} more", Seconds(*left)),
+                    None => f.write_str(" until the pause is removed"),
+                }
+            }
+            Self::SwitchedOff => f.write_str("switched off: the size was set to 0, and not by an autoscaler"),
+            Self::Selector { message } => f.write_str(message),
+            Self::RecommendOnly => f.write_str("recommendation only, nothing is written"),
+        }
+    }
+}
+
+impl Display for Demand {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (value, target) = (Quantity(self.value, self.unit), Quantity(self.target, self.unit));
+        write!(f, "{} ", self.signal)?;
+        match self.form {
+            Form::Utilization => write!(f, "{}% of request, target {}%", short(self.value), short(self.target))?,
+            Form::PerPod => write!(f, "{value} per pod, target {target}")?,
+            Form::PerReplica => write!(f, "{value} in all, target {target} per replica")?,
+            Form::Whole => write!(f, "{value}, target {target}")?,
+            Form::Capacity => write!(f, "{value} in all, capacity {target} per replica")?,
+        }
+        match self.outcome {
+            Outcome::Needs => write!(f, ": needs {}", self.proposal)?,
+            Outcome::Within => write!(f, ": within tolerance, keeps {}", self.proposal)?,
+            Outcome::Unsure => write!(f, ": no move is sure, keeps {}", self.proposal)?,
+            Outcome::Surge => write!(f, ": within tolerance without the surge pods, keeps {}", self.proposal)?,
+        }
+        self.pods.fmt(f)
+    }
+}
+
+/// Only what is out of the ordinary.
+impl Display for PodCounts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.missing == 0 && self.unready == 0 {
+            return Ok(());
+        }
+        write!(f, " ({} pods counted", self.ready)?;
+        for (count, what) in [(self.missing, "without sample"), (self.unready, "starting"), (self.ignored, "ending")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+impl Display for Smoothed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let show = |milli| Quantity(milli, self.unit);
+        let Self { signal, raw, level, sigma, demand, .. } = self;
+        write!(f, "{signal} taken as {} in all: measured {}, level {}, noise {}", show(*demand), show(*raw), show(*level), show(*sigma))
+    }
+}
+
+impl Display for Hold {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let extreme = match self.direction {
+            Direction::Up => "lowest",
+            Direction::Down => "highest",
+        };
+        let Self { wanted, past, window, age, remaining, .. } = *self;
+        write!(
+            f,
+            "wants {wanted}; {extreme} proposal of the last {} was {past}, {} ago, counts for {} more",
+            Seconds(window),
+            Seconds(age),
+            Seconds(remaining)
+        )
+    }
+}
+
+impl Display for Rate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Doubling => f.write_str("doubling per decision (or 4)"),
+            Self::Policy(RatePolicy { amount: Amount::Pods(pods), period }) => {
+                write!(f, "the rate of {pods} pods per {}", Seconds(*period))
+            }
+            Self::Policy(RatePolicy { amount: Amount::Percent(percent), period }) => {
+                write!(f, "the rate of {percent}% per {}", Seconds(*period))
+            }
+            Self::Off => f.write_str("nothing"),
+        }
+    }
+}
+
+impl Display for Bound {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Minimum => "minReplicas",
+            Self::Maximum => "maxReplicas",
+        })
+    }
+}
+
+/// The second half of "scale-up" and "scale-down".
+fn noun(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "up",
+        Direction::Down => "down",
+    }
+}
+
+/// Whole seconds, rounded up so that "0s more" is never said of something that still holds.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0))
+    }
+}

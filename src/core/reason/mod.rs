@@ -1,0 +1,256 @@
+//! Why a size was chosen or kept, with numbers. One type, rendered alike in Events, conditions, logs, metrics and reports.
+
+mod display;
+mod quantity;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PauseDirection, RatePolicy, Time};
+pub use quantity::{Quantity, Unit};
+
+/// One step of the explanation; `Display` gives a short text with numbers, [`Reason::code`] a fixed label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reason {
+    /// What one signal asks for.
+    Demand(Demand),
+    /// The level filter replaced what a signal measured.
+    Smoothed(Smoothed),
+    /// A signal cannot be used.
+    SignalFailed {
+        /// Its name.
+        signal: String,
+        /// The whole story.
+        message: String,
+    },
+    /// Failed signals leave no size to act on.
+    Incomplete {
+        /// Signals that failed.
+        failed: usize,
+        /// Signals in all.
+        of: usize,
+        /// What the others ask for, if any; smaller than the size, or it would be acted on.
+        wanted: Option<u32>,
+    },
+    /// A past proposal holds the size.
+    Stabilized(Hold),
+    /// The move is larger than the rate allows.
+    RateLimited {
+        /// Of the move.
+        direction: Direction,
+        /// What limits it.
+        rate: Rate,
+        /// The size allowed now.
+        size: u32,
+        /// The size wanted.
+        wanted: u32,
+    },
+    /// The wanted size lies beyond a bound.
+    Bounded {
+        /// Which.
+        bound: Bound,
+        /// Its size.
+        size: u32,
+        /// The size wanted.
+        wanted: u32,
+    },
+    /// The size found lies beyond a bound and is brought back without asking the signals.
+    OutOfBounds {
+        /// Which.
+        bound: Bound,
+        /// Its size.
+        size: u32,
+        /// The size found.
+        found: u32,
+    },
+    /// Somebody paused the moves of this direction.
+    Paused {
+        /// Which moves are held.
+        direction: PauseDirection,
+        /// The size that would have been set.
+        wanted: u32,
+        /// Who paused.
+        by: String,
+        /// Why, in their words.
+        why: String,
+        /// Time left; `None`: until the pause is removed.
+        remaining: Option<Duration>,
+    },
+    /// Size 0 that no autoscaler set: the target is switched off.
+    SwitchedOff,
+    /// The target's selector cannot be used.
+    Selector {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The policy only recommends: nothing is written.
+    RecommendOnly,
+}
+
+/// What one signal asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Its name.
+    pub signal: String,
+    /// How value and target are meant.
+    pub form: Form,
+    /// Unit of value and target.
+    pub unit: Unit,
+    /// Value compared with the target, after smoothing: percent, or thousandths of the unit.
+    pub value: f64,
+    /// The target, likewise.
+    pub target: f64,
+    /// Value / target as far as it decided, corrections included.
+    pub ratio: f64,
+    /// Pods, as far as the signal looks at them.
+    pub pods: PodCounts,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Replicas it asks for.
+    pub proposal: u32,
+}
+
+/// How a signal's value and target are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// Percent of the pods' requests.
+    Utilization,
+    /// Mean per counted pod.
+    PerPod,
+    /// Whole value, shared by the replicas.
+    PerReplica,
+    /// Whole value against a whole target.
+    Whole,
+    /// Whole value against what one replica bears.
+    Capacity,
+}
+
+/// Pods by what they are to a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodCounts {
+    /// Counted with their sample (for a whole value: ready).
+    pub ready: u32,
+    /// Should have a sample and have none.
+    pub missing: u32,
+    /// Starting.
+    pub unready: u32,
+    /// Ending or ended.
+    pub ignored: u32,
+}
+
+/// What came of comparing a value with its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The ratio calls for the proposal.
+    Needs,
+    /// Within tolerance: the size is kept.
+    Within,
+    /// Outside, but not sure once missing and starting pods are taken into account: the size is kept.
+    Unsure,
+    /// Outside, but only because more pods run than were asked for: the size is kept.
+    Surge,
+}
+
+/// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Smoothed {
+    /// Name of the signal.
+    pub signal: String,
+    /// Unit of the numbers.
+    pub unit: Unit,
+    /// Measured.
+    pub raw: f64,
+    /// Filtered level.
+    pub level: f64,
+    /// Standard deviation of the noise.
+    pub sigma: f64,
+    /// Acted on.
+    pub demand: f64,
+}
+
+/// A past proposal that holds the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Direction of the move held back.
+    pub direction: Direction,
+    /// The size wanted.
+    pub wanted: u32,
+    /// The size instead.
+    pub size: u32,
+    /// The past proposal.
+    pub past: u32,
+    /// The window looked at.
+    pub window: Duration,
+    /// Age of the past proposal.
+    pub age: Duration,
+    /// Time until it leaves the window.
+    pub remaining: Duration,
+}
+
+/// Direction of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// More replicas.
+    Up,
+    /// Fewer replicas.
+    Down,
+}
+
+/// What limits the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rate {
+    /// Without behavior: double the size, or 4, per decision.
+    Doubling,
+    /// A policy of the behavior.
+    Policy(RatePolicy),
+    /// `selectPolicy: Disabled`.
+    Off,
+}
+
+/// A bound of the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bound {
+    /// `minReplicas`.
+    Minimum,
+    /// `maxReplicas`.
+    Maximum,
+}
+
+impl Reason {
+    /// Fixed label for metrics and machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Demand(demand) => match demand.outcome {
+                Outcome::Needs => "Demand",
+                Outcome::Within => "WithinTolerance",
+                Outcome::Unsure => "SamplesMissing",
+                Outcome::Surge => "Surge",
+            },
+            Self::Smoothed(_) => "Smoothed",
+            Self::SignalFailed { .. } => "SignalFailed",
+            Self::Incomplete { .. } => "SignalsIncomplete",
+            Self::Stabilized(_) => "Stabilized",
+            Self::RateLimited { rate: Rate::Off, .. } => "DirectionDisabled",
+            Self::RateLimited { .. } => "RateLimited",
+            Self::Bounded { bound: Bound::Minimum, .. } => "BoundedByMinimum",
+            Self::Bounded { bound: Bound::Maximum, .. } => "BoundedByMaximum",
+            Self::OutOfBounds { bound: Bound::Minimum, .. } => "BelowMinimum",
+            Self::OutOfBounds { bound: Bound::Maximum, .. } => "AboveMaximum",
+            Self::Paused { .. } => "Paused",
+            Self::SwitchedOff => "SwitchedOff",
+            Self::Selector { .. } => "SelectorUnusable",
+            Self::RecommendOnly => "RecommendOnly",
+        }
+    }
+
+    /// Whether this step keeps a wanted size from being set.
+    pub(super) const fn holds(&self) -> bool {
+        matches!(self, Self::Stabilized(_) | Self::RateLimited { .. } | Self::Bounded { .. } | Self::Paused { .. })
+    }
+}
+
+/// Time left until `end`, as reasons state it: relative, since a reader may be on another clock.
+pub(super) fn remaining(end: Option<Time>, now: Time) -> Option<Duration> {
+    end.map(|end| end.since(now))
+}

@@ -1,0 +1,85 @@
+//! The level filter: total demand without its noise.
+//!
+//! Per signal, over total demand `a` (not replica ratios, so that replica changes do not disturb it), with irregular steps `dt`:
+//!
+//! ```text
+//! m      = m + (1 - exp(-dt / theta)) * (a - m)                 level, theta 30 s
+//! sigma2 = sigma2 + (1 - exp(-dt / 30 min)) * (e^2 - sigma2)    e = a - m clipped to +-(4 sigma + 5 % of m)
+//! D      = max(m, a - z * sigma)                                demand that is acted on, z 1.5
+//! ```
+//!
+//! A rise beyond the noise is followed in the decision that sees it; a drop only through `m`. `e` and the `sigma` in `D` use the
+//! values from before the sample, so a sample is not judged by the noise it brings, and more demand never gives a smaller `D`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SmoothParameters, Time};
+
+/// Memory of the noise: long against a load swing, so that one swing does not pass for noise.
+const NOISE_TIME: Duration = Duration::from_secs(30 * 60);
+/// A deviation counts as noise up to this many standard deviations ...
+const CLIP_SIGMAS: f64 = 4.0;
+/// ... plus this share of the level, without which a noise of 0 could never grow.
+const CLIP_SHARE: f64 = 0.05;
+
+/// State of the filter of one signal, in the signal's own unit (target-free: editing a target keeps it).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// End of the newest sample consumed.
+    time: Time,
+    /// `m`.
+    level: f64,
+    /// `sigma2`.
+    variance: f64,
+    /// `sigma` by which the newest sample is judged.
+    noise: f64,
+}
+
+impl Level {
+    /// Starts at the first sample, which is then followed exactly.
+    pub fn start(raw: f64, time: Time) -> Self {
+        Self { time, level: raw, variance: 0.0, noise: 0.0 }
+    }
+
+    /// Consumes a sample. One that is not newer than the last is a repetition and changes nothing.
+    pub fn consume(&mut self, parameters: SmoothParameters, raw: f64, time: Time) {
+        if time <= self.time {
+            return;
+        }
+        let step = time.since(self.time);
+        let innovation = raw - self.level;
+        self.noise = self.variance.sqrt();
+        let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.level;
+        let error = innovation.max(-clip).min(clip);
+        self.variance += weight(step, NOISE_TIME) * (error * error - self.variance);
+        self.level += weight(step, parameters.time_constant) * innovation;
+        self.time = time;
+    }
+
+    /// Demand to act on when `raw` was measured.
+    pub fn demand(&self, parameters: SmoothParameters, raw: f64) -> f64 {
+        self.level.max(raw - parameters.noise_band.max(0.0) * self.noise)
+    }
+
+    /// The level `m`.
+    pub fn level(&self) -> f64 {
+        self.level
+    }
+
+    /// The noise `sigma` by which the newest sample was judged.
+    pub fn sigma(&self) -> f64 {
+        self.noise
+    }
+
+    /// After the clock went back, times in the future would freeze the filter.
+    pub(super) fn not_after(&mut self, now: Time) {
+        self.time = self.time.min(now);
+    }
+}
+
+/// Weight of a new value after `step` in an average of time constant `constant`.
+fn weight(step: Duration, constant: Duration) -> f64 {
+    if constant.is_zero() { 1.0 } else { -(-step.as_secs_f64() / constant.as_secs_f64()).exp_m1() }
+}
