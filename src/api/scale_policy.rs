@@ -195,3 +195,15 @@ pub enum SmoothingType {
     Smooth,
     None,
 }
+
+impl CrossVersionObjectReference {
+    /// The API version, or the one that goes without saying for the kind.
+    #[must_use]
+    pub fn api_version_or_default(&self) -> &str {
+        match self.api_version.as_deref() {
+            Some(version) if !version.is_empty() => version,
+            _ if matches!(self.kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet") => "apps/v1",
+            _ => "v1",
+        }
+    }
+}

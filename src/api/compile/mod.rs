@@ -139,11 +139,7 @@ fn reference(path: &str, reference: &CrossVersionObjectReference, out: &mut Prob
     let CrossVersionObjectReference { api_version, kind, name } = reference;
     path_segment(&format!("{path}.kind"), kind, out);
     path_segment(&format!("{path}.name"), name, out);
-    let api_version = match api_version.as_deref() {
-        Some(version) if !version.is_empty() => version,
-        _ if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet") => "apps/v1",
-        _ => "v1",
-    };
+    let api_version = reference.api_version_or_default();
     if api_version.split('/').any(str::is_empty) || api_version.split('/').count() > 2 {
         out.add(format!("{path}.apiVersion"), api_version, "must be a version such as v1, or a group and version such as apps/v1");
     }
