@@ -1,5 +1,7 @@
 //! Status: conditions merged, current metrics and their text.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod api_support;
 
 use ballast::api::conditions::{is_true, merge, set};
@@ -35,7 +37,7 @@ fn unnamed_conditions_stay_and_order_is_that_of_first_appearance() {
     set(&mut conditions, "Other", true, "Foreign", "kept", None, &at(1));
     let (active, able) =
         (condition(ConditionKind::ScalingActive, true, "ValidMetricFound"), condition(ConditionKind::AbleToScale, true, "Ok"));
-    merge(&mut conditions, &[active.clone()], None, &at(2));
+    merge(&mut conditions, std::slice::from_ref(&active), None, &at(2));
     merge(&mut conditions, &[able, active], None, &at(3));
     let kinds: Vec<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(kinds, ["Other", "ScalingActive", "AbleToScale"]);

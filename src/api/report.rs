@@ -81,11 +81,11 @@ pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
         };
         format!("{}: {}/{target}{suffix}", report.name, current.as_deref().unwrap_or("<unknown>"))
     });
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if reports.len() > SHOWN {
-        text += &format!(" + {} more", reports.len() - SHOWN);
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match reports.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} + {more} more"),
     }
-    text
 }
 
 /// Current value, if known, and target of one signal.
