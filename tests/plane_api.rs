@@ -118,6 +118,26 @@ async fn an_hpa_manifest_with_kind_swapped_applies_unchanged() {
     assert!(seen >= 9, "{seen}");
 }
 
+#[tokio::test]
+async fn an_exported_hpa_with_its_status_applies() {
+    let plane = plane();
+    let client = plane.client().await;
+    let namespace = plane.namespace(&client).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hpa_manifests/several.yaml");
+    plane.kubectl_ok(&["apply", "-n", &namespace, "-f", &folder.to_string_lossy()]);
+    // The stock controller leaves an entry with an empty type for a metric it could not read.
+    let status = r#"{"status":{"currentReplicas":3,"desiredReplicas":3,"currentMetrics":[{"type":""}],"conditions":[
+        {"type":"AbleToScale","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"ReadyForNewScale","message":"ok"}]}}"#;
+    plane.kubectl_ok(&["patch", "hpa", "several", "-n", &namespace, "--subresource=status", "--type=merge", "-p", status]);
+    let exported = plane.kubectl_ok(&["get", "hpa", "several", "-n", &namespace, "-o", "yaml"]);
+    assert!(exported.contains("AbleToScale"), "{exported}");
+    let swapped = exported.replace("autoscaling/v2", "ballast.dev/v1alpha1").replace("kind: HorizontalPodAutoscaler", "kind: ScalePolicy");
+    let (ok, said) = plane.kubectl(&["create", "-n", &namespace, "-f", "-"], &swapped);
+    assert!(ok, "{said}");
+    let api: Api<ScalePolicy> = Api::namespaced(client, &namespace);
+    assert_eq!(api.get("several").await.unwrap().status, None, "an export's status says nothing about this policy");
+}
+
 /// Everything that was written is there; null was dropped.
 fn contains(path: &str, stored: &Value, written: &Value) {
     match (stored, written) {
