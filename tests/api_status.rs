@@ -6,6 +6,7 @@ mod api_support;
 
 use ballast::api::conditions::{is_true, merge, set};
 use ballast::api::report::{current_metrics, metrics_text};
+use ballast::api::time::{from_core, to_core};
 use ballast::api::{Compiled, Defaults, ScalePolicy, compile};
 use ballast::core::{Condition, ConditionKind, Current, SignalReport};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -29,6 +30,15 @@ fn the_transition_time_moves_only_with_the_status() {
     assert_eq!(conditions[0].observed_generation, Some(2));
     merge(&mut conditions, &[condition(ConditionKind::AbleToScale, false, "FailedGetScale")], Some(2), &at(30));
     assert_eq!((conditions[0].last_transition_time.clone(), conditions[0].status.as_str()), (at(30), "False"));
+}
+
+#[test]
+fn times_are_whole_seconds_and_never_overflow() {
+    assert_eq!(from_core(ballast::core::Time::from_millis(10_999)), at(10));
+    assert_eq!(to_core(&at(10)), ballast::core::Time::from_secs(10));
+    for end in [i64::MIN, i64::MAX] {
+        from_core(ballast::core::Time::from_millis(end));
+    }
 }
 
 #[test]
