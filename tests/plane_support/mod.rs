@@ -1,6 +1,7 @@
 //! A real API server for tests: one per test binary, or the one named by `BALLAST_PLANE_KUBECONFIG`.
 
-#![allow(dead_code)]
+// Every test binary uses a part of it.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,8 +41,11 @@ fn root() -> &'static Path {
 fn start() -> PathBuf {
     let dir = std::env::temp_dir().join(format!("ballast-plane-{}", std::process::id()));
     let scripts = root().join("tests/cluster");
-    let status = Command::new(scripts.join("up.sh")).args(["plane", "--dir"]).arg(&dir).stdout(Stdio::null()).status().unwrap();
-    assert!(status.success(), "tests/cluster/up.sh plane failed: {status}");
+    let up = Command::new(scripts.join("up.sh")).args(["plane", "--dir"]).arg(&dir).stdout(Stdio::null()).status();
+    assert!(
+        up.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "tests/cluster/up.sh plane: {up:?}; or name a running one in BALLAST_PLANE_KUBECONFIG"
+    );
     // Nothing runs after the last test, but the pipe's end closes with the process, however it ends; then this helper stops the plane.
     let stop = "cat >/dev/null; \"$0\" --dir \"$1\" >/dev/null 2>&1; rm -rf \"$1\"";
     let mut stopper = Command::new("setsid");

@@ -9,11 +9,10 @@ pub(crate) use metrics::check_query;
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::error::{FieldError, Problems};
 use super::metrics::default_metrics;
 use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
+use super::time::to_core;
 use crate::core;
 use crate::source::Query;
 
@@ -192,13 +191,8 @@ fn pause(pause: &Pause) -> core::Pause {
             PauseDirection::Up => core::PauseDirection::Up,
             PauseDirection::Down => core::PauseDirection::Down,
         },
-        until: pause.until.as_ref().map(time),
+        until: pause.until.as_ref().map(to_core),
         reason: pause.reason.clone().unwrap_or_default(),
         by: pause.by.clone().unwrap_or_default(),
     }
-}
-
-/// A time of the API in the core's terms.
-pub fn time(time: &Time) -> core::Time {
-    core::Time::from_millis(time.0.as_millisecond())
 }
