@@ -1,5 +1,7 @@
 //! Annotations on a workload: what they turn into, and how faults are told.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 
 use ballast::api::annotations::{self, KEYS, MANAGED_BY, Workload, desired, is_annotation_owned, parse, policy_name};

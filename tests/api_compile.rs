@@ -1,5 +1,7 @@
 //! `compile`: every field arrives in the core's terms, every fault is named with its path.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value, clippy::duration_suboptimal_units)]
+
 mod api_support;
 
 use std::time::Duration;
@@ -242,4 +244,59 @@ fn the_stock_rule_chooses_the_target_by_field_not_by_type() {
     // Accepted by the stock API server, which looks at the fields only.
     let target = json!({ "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Value", "averageUtilization": 40 } } }] });
     assert_eq!(compiled(target).policy.signals[0].target, Target::Utilization(40));
+}
+
+#[test]
+fn a_quantity_of_a_wrong_kind_is_named() {
+    // The server lets any kind of value through here, so that fractions pass.
+    for (value, shown) in [(json!(true), "true"), (json!({ "a": 1 }), "{\"a\":1}"), (json!([]), "[]")] {
+        let target = json!({ "type": "AverageValue", "averageValue": value });
+        let spec = patched(&json!({ "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": target } }] }));
+        let errors = compile(&policy(spec), &Defaults::default()).unwrap_err();
+        assert_eq!(
+            errors[0].to_string(),
+            format!("spec.metrics[0].resource.target.averageValue: {shown}: must be a quantity such as 100, 0.5, 350m, 2k or 1.5Gi")
+        );
+    }
+}
+
+#[test]
+fn every_stock_manifest_compiles() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hpa_manifests");
+    let manifests: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(manifests.len() >= 9);
+    for path in manifests {
+        let manifest: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        compile(&policy(manifest["spec"].clone()), &Defaults::default()).unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display()));
+    }
+}
+
+proptest::proptest! {
+    /// Whatever an old object holds, it is accepted or refused, and what is accepted is within the bounds.
+    #[test]
+    fn nothing_panics_and_bounds_hold(
+        numbers in proptest::collection::vec(proptest::prop_oneof![proptest::arbitrary::any::<i32>(), -3..3i32, 0..4000i32], 8),
+        texts in proptest::collection::vec("\\PC{0,12}|[0-9.]{1,6}(m|Mi)?", 8),
+    ) {
+        let spec = json!({
+            "scaleTargetRef": { "apiVersion": texts[0], "kind": texts[1], "name": texts[2] },
+            "minReplicas": numbers[0], "maxReplicas": numbers[1], "intervalSeconds": numbers[2], "warmUpSeconds": numbers[3],
+            "smoothing": { "type": "Smooth", "timeConstantSeconds": numbers[4], "noiseBand": f64::from(numbers[5]) },
+            "behavior": { "scaleUp": { "stabilizationWindowSeconds": numbers[6], "tolerance": texts[3],
+                "policies": [{ "type": "Percent", "value": numbers[7], "periodSeconds": numbers[2] }] } },
+            "metrics": [
+                { "type": "Resource", "resource": { "name": texts[4], "target": { "type": "Utilization", "averageUtilization": numbers[3] } } },
+                { "type": "External", "external": { "metric": { "name": texts[5], "selector": { "matchLabels": { texts[6].clone(): texts[7] } } },
+                    "target": { "type": "Value", "value": texts[0] } } },
+                { "type": "Prometheus", "prometheus": { "name": texts[1], "query": texts[2],
+                    "target": { "type": "Capacity", "capacity": texts[3] } } },
+            ],
+        });
+        if let Ok(Compiled { policy, queries, .. }) = compile(&policy(spec), &Defaults::default()) {
+            proptest::prop_assert!(policy.min_replicas <= policy.max_replicas && policy.max_replicas >= 1);
+            proptest::prop_assert_eq!(policy.signals.len(), queries.len());
+            proptest::prop_assert!(policy.tolerance.up >= 0.0);
+            proptest::prop_assert!((1..=300).contains(&policy.interval.as_secs()));
+        }
+    }
 }

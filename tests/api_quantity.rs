@@ -1,5 +1,7 @@
 //! Quantities: values as apimachinery's `MilliValue` gives them (the table was made with it), and rounding as a property.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use ballast::api::quantity::Quantity;
 use proptest::prelude::*;
 

@@ -1,9 +1,12 @@
 //! Status: conditions merged, current metrics and their text.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod api_support;
 
 use ballast::api::conditions::{is_true, merge, set};
 use ballast::api::report::{current_metrics, metrics_text};
+use ballast::api::time::{from_core, to_core};
 use ballast::api::{Compiled, Defaults, ScalePolicy, compile};
 use ballast::core::{Condition, ConditionKind, Current, SignalReport};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -30,12 +33,21 @@ fn the_transition_time_moves_only_with_the_status() {
 }
 
 #[test]
+fn times_are_whole_seconds_and_never_overflow() {
+    assert_eq!(from_core(ballast::core::Time::from_millis(10_999)), at(10));
+    assert_eq!(to_core(&at(10)), ballast::core::Time::from_secs(10));
+    for end in [i64::MIN, i64::MAX] {
+        from_core(ballast::core::Time::from_millis(end));
+    }
+}
+
+#[test]
 fn unnamed_conditions_stay_and_order_is_that_of_first_appearance() {
     let mut conditions = Vec::new();
     set(&mut conditions, "Other", true, "Foreign", "kept", None, &at(1));
     let (active, able) =
         (condition(ConditionKind::ScalingActive, true, "ValidMetricFound"), condition(ConditionKind::AbleToScale, true, "Ok"));
-    merge(&mut conditions, &[active.clone()], None, &at(2));
+    merge(&mut conditions, std::slice::from_ref(&active), None, &at(2));
     merge(&mut conditions, &[able, active], None, &at(3));
     let kinds: Vec<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(kinds, ["Other", "ScalingActive", "AbleToScale"]);

@@ -3,7 +3,7 @@
 // The lint takes one column's type for a repetition of another's.
 #![allow(clippy::duplicated_attributes)]
 // kubectl explain shows these texts without markup.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};

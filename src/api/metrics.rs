@@ -1,7 +1,7 @@
 //! `spec.metrics`: what a size follows.
 
 // kubectl explain shows these texts without markup.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
 use kube::KubeSchema;
 use schemars::JsonSchema;

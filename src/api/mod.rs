@@ -14,6 +14,7 @@ pub mod scale_policy;
 pub mod selector;
 pub mod source_config;
 pub mod status;
+pub mod time;
 
 pub use compile::{Compiled, Defaults, TargetRef, compile};
 pub use error::{FieldError, join};

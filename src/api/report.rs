@@ -8,7 +8,7 @@ use super::status::{
     ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, PodsMetricStatus, PrometheusMetricStatus,
     ResourceMetricStatus,
 };
-use crate::core::{Current, SignalKind, SignalReport, Target};
+use crate::core::{Current, SignalKind, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 /// `status.currentMetrics` after a decision: one entry per signal in the order of the policy, without values where there are none.
@@ -81,11 +81,11 @@ pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
         };
         format!("{}: {}/{target}{suffix}", report.name, current.as_deref().unwrap_or("<unknown>"))
     });
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if reports.len() > SHOWN {
-        text += &format!(" + {} more", reports.len() - SHOWN);
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match reports.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} + {more} more"),
     }
-    text
 }
 
 /// Current value, if known, and target of one signal.
@@ -106,5 +106,17 @@ fn unit(query: &Query) -> fn(f64) -> Quantity {
     match query {
         Query::Resource { resource, .. } if resource == "memory" => Quantity::from_milli_bytes,
         _ => Quantity::from_milli,
+    }
+}
+
+/// `status.decision.verdict`.
+pub const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::ScaleUp => "ScaleUp",
+        Verdict::ScaleDown => "ScaleDown",
+        Verdict::Steady => "Steady",
+        Verdict::Held => "Held",
+        Verdict::Unknown => "Unknown",
+        Verdict::Disabled => "Disabled",
     }
 }

@@ -76,7 +76,7 @@ pub struct ScalePolicySpec {
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_replicas: i32,
     /// What the size follows. Each metric proposes a size and the largest proposal wins. Default: CPU at 80 % of the pods' requests.
-    #[serde(default = "default_metrics")]
+    #[serde(default = "default_metrics", deserialize_with = "metrics")]
     #[schemars(length(max = 64))]
     pub metrics: Vec<MetricSpec>,
     /// How fast the size may change in each direction. Without it the size may double (or reach 4) per decision, and shrinks only after
@@ -101,6 +101,11 @@ pub struct ScalePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub warm_up_seconds: Option<i32>,
+}
+
+/// A null is what a missing list is, also in files that no server has cleaned.
+fn metrics<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<MetricSpec>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(default_metrics))
 }
 
 // The API has an optional field with a default.
@@ -194,4 +199,16 @@ pub struct Smoothing {
 pub enum SmoothingType {
     Smooth,
     None,
+}
+
+impl CrossVersionObjectReference {
+    /// The API version, or the one that goes without saying for the kind.
+    #[must_use]
+    pub fn api_version_or_default(&self) -> &str {
+        match self.api_version.as_deref() {
+            Some(version) if !version.is_empty() => version,
+            _ if matches!(self.kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet") => "apps/v1",
+            _ => "v1",
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The reference pages of `docs/`: fields from the CRD schemas, annotations and presets from their tables.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use crate::api::annotations::KEYS;
@@ -16,18 +18,18 @@ pub fn fields() -> anyhow::Result<String> {
         let kind = document["spec"]["names"]["kind"].as_str().unwrap_or_default();
         let root = &document["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let description = root["description"].as_str().unwrap_or_default();
-        page += &format!("\n## {kind}\n\n{description}\n");
+        write!(page, "\n## {kind}\n\n{description}\n")?;
         for part in ["spec", "status"] {
-            page += &format!("\n### {kind} `{part}`\n\n| Field | Type | Default | Allowed | Meaning |\n| --- | --- | --- | --- | --- |\n");
-            rows(&mut page, part, &root["properties"][part]);
+            writeln!(page, "\n### {kind} `{part}`\n\n| Field | Type | Default | Allowed | Meaning |\n| --- | --- | --- | --- | --- |")?;
+            rows(&mut page, part, &root["properties"][part])?;
         }
     }
     Ok(page)
 }
 
 /// Writes one row per field below `schema`, depth first.
-fn rows(page: &mut String, path: &str, schema: &Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
+fn rows(page: &mut String, path: &str, schema: &Value) -> std::fmt::Result {
+    let Some(properties) = schema["properties"].as_object() else { return Ok(()) };
     for (name, field) in properties {
         let required = schema["required"].as_array().is_some_and(|required| required.iter().any(|other| other == name));
         let path = format!("{path}.{name}");
@@ -38,10 +40,11 @@ fn rows(page: &mut String, path: &str, schema: &Value) {
             allowed(field),
             field["description"].as_str().unwrap_or_default().to_owned(),
         ];
-        *page += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|").replace('\n', " ")).join(" | "));
-        rows(page, &path, field);
-        rows(page, &format!("{path}[]"), &field["items"]);
+        writeln!(page, "| {} |", cells.map(|cell| cell.replace('|', "\\|").replace('\n', " ")).join(" | "))?;
+        rows(page, &path, field)?;
+        rows(page, &format!("{path}[]"), &field["items"])?;
     }
+    Ok(())
 }
 
 fn kind(field: &Value) -> String {
@@ -84,7 +87,7 @@ fn allowed(field: &Value) -> String {
 }
 
 /// `docs/annotations.md`: every annotation and preset.
-pub fn annotations() -> String {
+pub fn annotations() -> anyhow::Result<String> {
     let mut page = format!(
         "{NOTE}# Annotations\n\nPut on a Deployment or StatefulSet (its own metadata, not the pod template's), they are turned into a ScalePolicy that \
         the workload owns. A hand-written ScalePolicy for the same workload wins. Each key starts with `ballast.dev/`.\n\n\
@@ -92,14 +95,14 @@ pub fn annotations() -> String {
     );
     for key in KEYS {
         let example = if key.example.is_empty() { String::new() } else { format!("`{}`", key.example) };
-        page += &format!("| `{}` | {} | {example} | {} |\n", key.name, key.form, key.meaning);
+        writeln!(page, "| `{}` | {} | {example} | {} |", key.name, key.form, key.meaning)?;
     }
     page += "\nA wrong value or an unknown key changes nothing: the last good policy stays in force, and a Warning Event on the workload names the key, \
         the value and what is allowed.\n\n## Presets\n\n| Preset | Measures | Default target per replica | Query |\n| --- | --- | --- | --- |\n";
     for preset in PRESETS {
         let target =
             preset.default_target.map_or_else(|| format!("none: {}", preset.reason), |target| format!("{target}: {}", preset.reason));
-        page += &format!("| `{}` | {} | {target} | `{}` |\n", preset.name, preset.measures, preset.query);
+        writeln!(page, "| `{}` | {} | {target} | `{}` |", preset.name, preset.measures, preset.query)?;
     }
-    page
+    Ok(page)
 }

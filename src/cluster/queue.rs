@@ -26,6 +26,8 @@ pub struct ScaleWrite {
     pub resource: ApiResource,
     /// Name of the target; its namespace is the policy's.
     pub target: String,
+    /// Its UID, for Events.
+    pub target_uid: Option<Arc<str>>,
     /// Size when it was decided.
     pub from: u32,
     /// Size to write.
@@ -183,7 +185,7 @@ mod tests {
 
     fn write(policy: &str, from: u32, to: u32) -> ScaleWrite {
         let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
-        ScaleWrite { policy: Key::new("n", policy), resource, target: policy.to_owned(), from, to, resource_version: String::new() }
+        ScaleWrite { policy: Key::new("n", policy), resource, target: policy.to_owned(), target_uid: None, from, to, resource_version: String::new() }
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     let mut draft = Draft::new(policy, current, now);
     draft.conditions.push(conditions::scale_read(current));
 
+    // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
+    if let Some(decision) = draft.contested(&observation.selector) {
+        return decision;
+    }
+
     // Sizes that are settled without asking the signals.
     if current == 0 {
         if at_zero(policy, observation) == AtZero::SwitchedOff {
@@ -91,6 +96,10 @@ impl<'a> Draft<'a> {
         self.reasons.push(Reason::OutOfBounds { bound, size, found: self.from });
         self.to = size;
         self.finish(size)
+    }
+
+    fn contested(&mut self, selector: &Selector) -> Option<Decision> {
+        matches!(selector, Selector::Ambiguous { .. }).then(|| self.unusable_selector(selector)).flatten()
     }
 
     fn unusable_selector(&mut self, selector: &Selector) -> Option<Decision> {

@@ -104,3 +104,28 @@ pub struct Warning {
     /// Event text.
     pub message: String,
 }
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// The verdict as status, metrics and logs show it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ScaleUp => "ScaleUp",
+            Self::ScaleDown => "ScaleDown",
+            Self::Steady => "Steady",
+            Self::Held => "Held",
+            Self::Unknown => "Unknown",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// What keeps the wanted size from being set, as a fixed word; the first reason of a held decision.
+    pub fn held_by(&self) -> Option<&'static str> {
+        self.reasons.first().filter(|_| self.verdict == Verdict::Held).map(Reason::code)
+    }
+}

@@ -168,7 +168,7 @@ pub struct WarmUp {
 
 impl Default for WarmUp {
     fn default() -> Self {
-        Self { cpu_initialization: Duration::from_secs(300), initial_readiness_delay: Duration::from_secs(30) }
+        Self { cpu_initialization: Duration::from_mins(5), initial_readiness_delay: Duration::from_secs(30) }
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{SmoothParameters, Time};
 
 /// Memory of the noise: long against a load swing, so that one swing does not pass for noise.
-const NOISE_TIME: Duration = Duration::from_secs(30 * 60);
+const NOISE_TIME: Duration = Duration::from_mins(30);
 /// A deviation counts as noise up to this many standard deviations ...
 const CLIP_SIGMAS: f64 = 4.0;
 /// ... plus this share of the level, without which a noise of 0 could never grow.
@@ -30,7 +30,7 @@ pub struct Level {
     /// End of the newest sample consumed.
     time: Time,
     /// `m`.
-    level: f64,
+    mean: f64,
     /// `sigma2`.
     variance: f64,
     /// `sigma` by which the newest sample is judged.
@@ -40,7 +40,7 @@ pub struct Level {
 impl Level {
     /// Starts at the first sample, which is then followed exactly.
     pub fn start(raw: f64, time: Time) -> Self {
-        Self { time, level: raw, variance: 0.0, noise: 0.0 }
+        Self { time, mean: raw, variance: 0.0, noise: 0.0 }
     }
 
     /// Consumes a sample. One that is not newer than the last is a repetition and changes nothing.
@@ -49,23 +49,23 @@ impl Level {
             return;
         }
         let step = time.since(self.time);
-        let innovation = raw - self.level;
+        let innovation = raw - self.mean;
         self.noise = self.variance.sqrt();
-        let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.level;
+        let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.mean;
         let error = innovation.max(-clip).min(clip);
         self.variance += weight(step, NOISE_TIME) * (error * error - self.variance);
-        self.level += weight(step, parameters.time_constant) * innovation;
+        self.mean += weight(step, parameters.time_constant) * innovation;
         self.time = time;
     }
 
     /// Demand to act on when `raw` was measured.
     pub fn demand(&self, parameters: SmoothParameters, raw: f64) -> f64 {
-        self.level.max(raw - parameters.noise_band.max(0.0) * self.noise)
+        self.mean.max(raw - parameters.noise_band.max(0.0) * self.noise)
     }
 
     /// The level `m`.
     pub fn level(&self) -> f64 {
-        self.level
+        self.mean
     }
 
     /// The noise `sigma` by which the newest sample was judged.

@@ -1,15 +1,16 @@
 //! What the engine keeps of one policy between looks.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
-use super::current;
 use super::said::Said;
 use crate::api::conditions::{is_true, merge};
+use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
-use crate::core::{Condition, ConditionKind, Decision, Memory, Time, Verdict};
+use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
 
 /// One policy: its object, what it compiles to, what is remembered for it, and the status it should show.
 #[derive(Debug)]
@@ -28,9 +29,13 @@ pub struct Entry {
     pub looking: bool,
     /// Something changed during the look: look again when it ends.
     pub again: bool,
-    /// The last decision that asked for a write, until its outcome is known.
-    pub wanted: Option<Decision>,
-    /// Conflicts in a row, for the pause before the next try.
+    /// The decision whose write is under way.
+    pub writing: Option<Decision>,
+    /// Size last written, so that the watch's echo of it is not taken for somebody else's.
+    pub last_written: Option<u32>,
+    /// When the last look began.
+    pub last_look: Option<Instant>,
+    /// Refused writes in a row, for the pause before the next try.
     pub conflicts: u32,
 }
 
@@ -48,7 +53,9 @@ impl Entry {
             said: Said::default(),
             looking: false,
             again: false,
-            wanted: None,
+            writing: None,
+            last_written: None,
+            last_look: None,
             conflicts: 0,
         }
     }
@@ -63,24 +70,18 @@ impl Entry {
         merge(&mut self.status.conditions, conditions, self.object.metadata.generation, &stamp(now));
     }
 
-    /// Sets one condition.
-    pub fn set_condition(&mut self, kind: ConditionKind, status: bool, reason: &str, message: String, now: Time) {
-        self.set_conditions(&[Condition { kind, status, reason: reason.to_owned(), message }], now);
-    }
-
     /// Puts a decision into the status.
-    pub fn show(&mut self, decision: &Decision) {
-        let specs = &self.object.spec.metrics;
+    pub fn show(&mut self, compiled: &Compiled, decision: &Decision) {
         self.status.observed_generation = self.object.metadata.generation;
-        self.status.target = self.compiled.as_ref().ok().map(|c| format!("{}/{}", c.target.kind, c.target.name));
+        self.status.target = Some(compiled.target.to_string());
         self.status.current_replicas = Some(count(decision.from));
-        // An unknown size leaves the last decided one standing.
+        // While the size is unknown, the one decided last stands.
         if decision.verdict != Verdict::Unknown {
             self.status.desired_replicas = Some(count(decision.to));
         }
         if !decision.signals.is_empty() {
-            self.status.current_metrics = current::metrics(specs, &decision.signals);
-            self.status.metrics_text = Some(current::text(specs, &self.status.current_metrics));
+            self.status.current_metrics = current_metrics(compiled, &decision.signals);
+            self.status.metrics_text = Some(metrics_text(compiled, &decision.signals));
         }
         self.set_conditions(&decision.conditions, decision.time);
         self.status.decision = Some(DecisionStatus {
@@ -88,15 +89,33 @@ impl Entry {
             from: count(decision.from),
             to: count(decision.to),
             verdict: decision.verdict.word().to_owned(),
-            reason: decision.reasons.first().map_or("Unknown", |reason| reason.code()).to_owned(),
+            reason: decision.reasons.first().map_or("Unknown", Reason::code).to_owned(),
             message: decision.headline(),
             held_by: decision.held_by().map(str::to_owned),
             until: decision.next_look.map(stamp),
         });
     }
 
+    /// Shows that there is no decision, and why.
+    pub fn show_stuck(&mut self, condition: Condition, now: Time) {
+        self.status.observed_generation = self.object.metadata.generation;
+        let size = self.status.current_replicas.unwrap_or_default();
+        self.status.decision = Some(DecisionStatus {
+            time: stamp(now),
+            from: size,
+            to: size,
+            verdict: Verdict::Unknown.word().to_owned(),
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+            held_by: None,
+            until: None,
+        });
+        self.set_conditions(&[condition], now);
+    }
+
     /// Notes a size that was written.
     pub fn scaled(&mut self, from: u32, to: u32, why: &str, at: Time) {
+        self.last_written = Some(to);
         self.status.last_scale_time = Some(stamp(at));
         self.status.scale_events.insert(0, ScaleEvent { time: stamp(at), from: count(from), to: count(to), reason: why.to_owned() });
         self.status.scale_events.truncate(SCALE_EVENTS);
@@ -104,7 +123,7 @@ impl Entry {
 }
 
 /// A count as the API has it.
-pub fn count(replicas: u32) -> i32 {
+fn count(replicas: u32) -> i32 {
     i32::try_from(replicas).unwrap_or(i32::MAX)
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::api::Compiled;
-use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods};
-use crate::core::{Observation, Reading, SignalKind, Target, Time};
+use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, request_of};
+use crate::core::{Observation, Reading, Request, Selector, SignalKind, Target, Time};
 use crate::source::{Ask, Query, Sources};
 
 /// A policy that is due.
@@ -23,16 +23,10 @@ pub struct Job {
 /// What was seen of one policy's target.
 #[derive(Debug)]
 pub struct Seen {
-    /// Which policy.
-    pub key: Key,
-    /// The policy as it was when the look began; an edit since then makes it void.
-    pub compiled: Arc<Compiled>,
-    /// When it was due.
-    pub due: Instant,
-    /// The target's scale at the start of the look, with the `resourceVersion` that a write must still find.
-    pub scale: Result<ScaleView, ScaleError>,
-    /// The core's input, if there is a target with a usable selector.
-    pub observation: Option<Observation>,
+    /// The policy, as it was when the look began; an edit since then makes the look void.
+    pub job: Job,
+    /// The target's size, with the version that a write must still find, and the core's input made of it.
+    pub target: Result<(ScaleView, Observation), ScaleError>,
     /// Pods that match the selector but belong to somebody else.
     pub foreign: usize,
 }
@@ -72,39 +66,80 @@ fn source_of(key: &Key, query: &Query) -> (u8, String) {
 // === impl Looker ===
 
 impl Looker {
-    /// Looks at all of `jobs`: scales first, then one collection for everybody's signals.
+    /// Looks at all of `jobs`: sizes first, then one collection for everybody's signals.
     pub async fn look(&self, jobs: Vec<Job>, now: Time) -> Vec<Seen> {
-        let mut seen = futures::future::join_all(jobs.into_iter().map(|job| self.target(job))).await;
+        let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
+        let scales = futures::future::join_all(scales).await;
+        let mut targets = Vec::with_capacity(jobs.len());
         let mut asks = Vec::new();
-        for (seen, pods) in &seen {
-            let (Ok(scale), Some(pods)) = (&seen.scale, pods) else { continue };
-            if scale.spec_replicas == 0 && !seen.compiled.wakes_from_zero() {
-                continue;
-            }
-            let names: Arc<[Arc<str>]> = pods.pods.iter().map(|pod| Arc::clone(&pod.name)).collect();
-            asks.extend(seen.compiled.queries.iter().map(|query| Ask {
-                namespace: Arc::clone(&seen.key.namespace),
-                target: Arc::from(seen.compiled.target.name.as_str()),
-                selector: Arc::clone(&scale.selector),
-                pods: Arc::clone(&names),
-                query: query.clone(),
-            }));
+        for (job, scale) in jobs.into_iter().zip(scales) {
+            let target = scale.map(|scale| {
+                let pods = self.index.pods_of(&job.key.namespace, &scale);
+                // Without a selector there are no pods to speak of, and nothing to ask about them.
+                if selector(&scale) == Selector::Usable {
+                    ask(&job, &scale, &pods, &mut asks);
+                }
+                (scale, pods)
+            });
+            targets.push((job, target));
         }
         let mut readings = self.sources.collect(&asks, now).await.into_iter();
-        for (seen, pods) in &mut seen {
-            let (Ok(scale), Some(pods)) = (&seen.scale, pods) else { continue };
-            let asked = !(scale.spec_replicas == 0 && !seen.compiled.wakes_from_zero());
-            let mine = if asked { readings.by_ref().take(seen.compiled.queries.len()).collect() } else { Vec::new() };
-            seen.observation = Some(observation(&seen.compiled, scale, pods, mine));
-        }
-        seen.into_iter().map(|(seen, _)| seen).collect()
+        let seen = targets.into_iter().map(|(job, target)| {
+            let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
+            let target = target.map(|(scale, pods)| {
+                let asked = if selector(&scale) == Selector::Usable { job.compiled.queries.len() } else { 0 };
+                let mine = readings.by_ref().take(asked).collect();
+                let observation = observe(&job.compiled, &scale, &pods, mine);
+                (scale, observation)
+            });
+            Seen { job, target, foreign }
+        });
+        seen.collect()
     }
+}
 
-    async fn target(&self, job: Job) -> (Seen, Option<TargetPods>) {
-        let target = &job.compiled.target;
-        let scale = self.scale.read(&job.key.namespace, target).await;
-        let pods = scale.as_ref().ok().and_then(|scale| self.index.pods_of(&job.key.namespace, scale));
-        let foreign = pods.as_ref().map_or(0, |pods| pods.foreign);
-        (Seen { key: job.key, compiled: job.compiled, due: job.due, scale, observation: None, foreign }, pods)
+fn ask(job: &Job, scale: &ScaleView, pods: &TargetPods, asks: &mut Vec<Ask>) {
+    let names: Arc<[Arc<str>]> = pods.pods.iter().map(|row| Arc::clone(&row.pod.name)).collect();
+    let target: Arc<str> = Arc::from(job.compiled.target.name.as_str());
+    asks.extend(job.compiled.queries.iter().map(|query| Ask {
+        namespace: Arc::clone(&job.key.namespace),
+        target: Arc::clone(&target),
+        selector: Arc::clone(&scale.selector_text),
+        pods: Arc::clone(&names),
+        query: query.clone(),
+    }));
+}
+
+fn selector(scale: &ScaleView) -> Selector {
+    match &scale.selector_error {
+        Some(message) => Selector::Invalid { message: message.clone() },
+        None if scale.selector_text.is_empty() => Selector::Missing,
+        None => Selector::Usable,
     }
+}
+
+/// The core's input: sizes, pods, readings with the pods' requests where a percentage is to be formed.
+fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readings: Vec<Reading>) -> Observation {
+    for (reading, signal) in readings.iter_mut().zip(&compiled.policy.signals) {
+        if let (Reading::PerPod { requests, .. }, Target::Utilization(_)) = (reading, signal.target) {
+            *requests = requests_of(&signal.kind, pods);
+        }
+    }
+    Observation {
+        spec_replicas: scale.spec_replicas,
+        status_replicas: scale.status_replicas,
+        pods: pods.pods.iter().map(|row| row.pod.clone()).collect(),
+        readings,
+        scaled_to_zero: false,
+        selector: selector(scale),
+    }
+}
+
+fn requests_of(kind: &SignalKind, pods: &TargetPods) -> Vec<Request> {
+    let (resource, container) = match kind {
+        SignalKind::Resource { resource } => (resource, None),
+        SignalKind::ContainerResource { resource, container } => (resource, Some(container.as_str())),
+        _ => return Vec::new(),
+    };
+    pods.pods.iter().map(|row| request_of(row, resource, container)).collect()
 }

@@ -4,7 +4,6 @@
 //! loop; a policy is looked at by one task at a time.
 
 mod annotated;
-mod current;
 mod due;
 mod entry;
 mod look;
@@ -13,24 +12,32 @@ mod said;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::info;
 
-use crate::api::{Defaults, compile};
+use crate::api::{Defaults, ScalePolicy, compile};
 use crate::clock::Clock;
-use crate::cluster::{Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WriteQueue, WriteResult};
+use crate::cluster::{Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult};
 use crate::source::Sources;
 use crate::telemetry::{Metrics, PolicyLabels};
+
+pub use annotated::Annotated;
 
 use due::Due;
 use entry::Entry;
 use look::{Job, Looker, Seen};
 
-/// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state; doubled for each conflict in a row.
-const AFTER_CONFLICT: Duration = Duration::from_millis(250);
+/// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// How long the end of writes under way is waited for at shutdown.
+const LAST_WRITES: Duration = Duration::from_secs(6);
+
+/// Longest sleep of the loop, so that leadership is never noticed later.
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Everything the engine works with.
 pub struct Parts {
@@ -54,10 +61,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Defaults for policies, by namespace.
     pub defaults: Arc<dyn Fn(&str) -> Defaults + Send + Sync>,
-    /// Client for the policies made from annotations.
-    pub client: kube::Client,
-    /// Kinds whose annotations are read.
-    pub annotated_kinds: Vec<String>,
+    /// Workloads whose annotations should be read again.
+    pub annotated: mpsc::UnboundedSender<WorkloadKey>,
 }
 
 /// The loop and its state.
@@ -67,7 +72,6 @@ pub struct Engine {
     due: Due<Key>,
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
-    annotated: annotated::Annotated,
     leading: bool,
 }
 
@@ -78,11 +82,10 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let due = Due::new(parts.clock.instant());
-        let annotated = annotated::Annotated::new(parts.client.clone(), parts.annotated_kinds.clone());
-        Self { parts, entries: HashMap::new(), due, seen, seen_rx, annotated, leading: false }
+        Self { parts, entries: HashMap::new(), due, seen, seen_rx, leading: false }
     }
 
-    /// Runs until `shutdown`. `changes` come from the index, `results` from the write queue.
+    /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue.
     pub async fn run(
         mut self,
         mut changes: mpsc::UnboundedReceiver<Change>,
@@ -91,20 +94,30 @@ impl Engine {
     ) {
         loop {
             self.follow_leadership();
-            let next = self.due.first().filter(|_| self.leading);
-            let sleep = next.map_or(Duration::from_secs(1), |at| at.saturating_duration_since(self.parts.clock.instant()));
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                Some(change) = changes.recv() => self.changed(change).await,
-                Some(seen) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen)),
-                Some(result) = results.recv() => self.written(result),
-                () = tokio::time::sleep(sleep.min(Duration::from_secs(1))) => {}
-            }
             if self.leading {
                 self.sweep();
             }
+            let now = self.parts.clock.instant();
+            let sleep = self.due.first().map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(change) = changes.recv() => self.changed(change),
+                Some(seen) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen)),
+                Some(result) = results.recv() => self.written(result),
+                () = tokio::time::sleep(sleep) => {}
+            }
         }
         info!(policies = self.entries.len(), "stopped deciding");
+        // What was written must be told: Events and status of a rescale are worth more than a second of shutdown.
+        let last = tokio::time::timeout(LAST_WRITES, async {
+            while self.entries.values().any(|entry| entry.writing.is_some()) {
+                let Some(result) = results.recv().await else { break };
+                self.written(result);
+            }
+        });
+        if last.await.is_err() {
+            info!("some writes have not ended in time");
+        }
     }
 
     /// On taking the lead, everything remembered from an earlier term is dropped: another process may have decided since.
@@ -116,18 +129,16 @@ impl Engine {
         self.leading = leading;
         self.parts.metrics.leader.set(i64::from(leading));
         info!(leading, "leadership changed");
+        self.entries.clear();
         if leading {
-            let now = self.parts.clock.instant();
             for (key, policy) in self.parts.index.policies() {
                 self.insert(&key, policy);
-                self.due.at_latest(&key, now);
             }
-            for workload in self.parts.index.annotated_workloads() {
-                self.annotated.mark(workload);
+            for workload in self.parts.index.annotated() {
+                self.reread(workload);
             }
-        } else {
-            self.entries.clear();
         }
+        self.count();
     }
 
     /// Starts looks at everything that is due.
@@ -136,58 +147,118 @@ impl Engine {
         let mut jobs = Vec::new();
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
-            let Ok(compiled) = &entry.compiled else {
-                self.invalid(&key);
-                continue;
-            };
+            let Ok(compiled) = &entry.compiled else { continue };
             if entry.looking {
                 entry.again = true;
                 continue;
             }
             entry.looking = true;
+            entry.last_look = Some(now);
             self.due.next_interval(&key, compiled.policy.interval, now);
             jobs.push(Job { key, compiled: Arc::clone(compiled), due });
         }
         for group in look::groups(jobs) {
-            let looker = Looker {
-                index: Arc::clone(&self.parts.index),
-                scale: self.parts.scale.clone(),
-                sources: Arc::clone(&self.parts.sources),
-            };
-            let (seen, at, metrics, clock) = (self.seen.clone(), self.parts.clock.now(), self.parts.metrics.clone(), self.parts.clock.clone());
+            let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
+            let looker = Looker { index, scale: self.parts.scale.clone(), sources };
+            let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
             tokio::spawn(async move {
-                let start = clock.instant();
-                let result = looker.look(group, at).await;
-                metrics.collect.observe(clock.instant().saturating_duration_since(start).as_secs_f64());
+                let result = looker.look(group, clock.now()).await;
+                metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
                 // The engine has gone: there is nobody to decide.
                 let _ = seen.send(result);
             });
         }
     }
 
-    async fn changed(&mut self, change: Change) {
-        let now = self.parts.clock.instant();
+    fn changed(&mut self, change: Change) {
+        if !self.leading {
+            return;
+        }
         match change {
-            Change::Policy(key) => match self.parts.index.policy(&key) {
-                Some(policy) => {
-                    if self.insert(&key, policy) {
-                        self.due.at_latest(&key, now);
-                    }
+            Change::Policy(key) => {
+                match self.parts.index.policy(&key) {
+                    Some(policy) => self.insert(&key, policy),
+                    None => self.forget(&key),
                 }
-                None => self.forget(&key),
-            },
+                self.count();
+            }
             Change::Workload(workload) => {
+                let size = self.parts.index.workload(&workload).map(|row| row.spec_replicas);
                 for key in self.parts.index.policies_of(&workload) {
-                    if self.moved_by_others(&key, &workload) {
-                        self.due.at_latest(&key, now);
+                    let ours = self.entries.get(&key).and_then(|entry| entry.last_written);
+                    if size.is_none() || ours != size {
+                        self.look_soon(&key);
                     }
                 }
-                if self.leading {
-                    self.annotated.mark(workload);
-                    self.annotated.reconcile(&self.parts).await;
-                }
+                self.reread(workload);
             }
         }
+    }
+
+    /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.
+    fn insert(&mut self, key: &Key, policy: Arc<ScalePolicy>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            let same = entry.object.metadata.uid == policy.metadata.uid && entry.object.metadata.generation == policy.metadata.generation;
+            if same {
+                entry.object = policy;
+                return;
+            }
+        }
+        self.reread_target(&policy);
+        let compiled = compile(&policy, &(self.parts.defaults)(&key.namespace)).map(Arc::new);
+        match self.entries.get_mut(key) {
+            // The memory outlives an edit: a new target must not forget the windows.
+            Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {
+                entry.object = policy;
+                entry.compiled = compiled;
+            }
+            _ => {
+                let entry = Entry::new(policy, compiled);
+                self.parts.status.known(key, &entry.status);
+                self.entries.insert(key.clone(), entry);
+            }
+        }
+        self.compiled(key);
+        self.look_soon(key);
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let Some(entry) = self.entries.remove(key) else { return };
+        self.due.remove(key);
+        self.parts.status.forget(key);
+        self.parts.metrics.forget(&labels(key));
+        self.reread_target(&entry.object);
+        info!(policy = %key, "policy removed; its target keeps its size");
+    }
+
+    /// Looks at a policy now, or as soon as the last look is long enough ago.
+    fn look_soon(&mut self, key: &Key) {
+        let Some(entry) = self.entries.get(key) else { return };
+        let now = self.parts.clock.instant();
+        let at = entry.last_look.map_or(now, |last| now.max(last + BETWEEN_LOOKS));
+        self.due.at_latest(key, at);
+    }
+
+    /// The annotations of a policy's target may matter more or less now.
+    fn reread_target(&self, policy: &ScalePolicy) {
+        let target = &policy.spec.scale_target_ref;
+        if let Some(kind) = WorkloadKind::find(target.api_version_or_default(), &target.kind) {
+            let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+            self.reread(WorkloadKey { kind, key: Key::new(namespace, &target.name) });
+        }
+    }
+
+    fn reread(&self, workload: WorkloadKey) {
+        // Without a receiver the process is about to end.
+        let _ = self.parts.annotated.send(workload);
+    }
+
+    fn count(&self) {
         self.parts.metrics.policies.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
     }
+}
+
+/// A policy's labels in metrics.
+fn labels(key: &Key) -> PolicyLabels {
+    PolicyLabels { namespace: key.namespace.to_string(), name: key.name.to_string() }
 }

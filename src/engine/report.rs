@@ -1,49 +1,207 @@
-//! From what was seen to a decision, and from a decision to status, Events and a write.
+//! From what was seen to a decision, and from a decision to status, Events, a log line and a write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::entry::{Entry, count};
 use super::look::Seen;
-use super::{AFTER_CONFLICT, Engine};
-use crate::api::{Compiled, FieldError, join};
-use crate::cluster::{Key, ObjectRef, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, ConditionKind, Decision, Mode, Time, Verdict};
-use crate::telemetry::PolicyLabels;
+use super::{Engine, labels};
+use crate::api::{Compiled, ScalePolicy, join};
+use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verdict};
+
+/// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state. Doubled for each conflict in a
+/// row, up to 32 times.
+const AFTER_CONFLICT: Duration = Duration::from_millis(250);
 
 impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
-        let clock = self.parts.clock.clone();
-        let (now, instant) = (clock.now(), clock.instant());
-        let Some(entry) = self.entries.get_mut(&seen.key) else { return };
+        let (now, instant) = (self.parts.clock.now(), self.parts.clock.instant());
+        let Seen { job, target, foreign } = seen;
+        let Some(entry) = self.entries.get_mut(&job.key) else { return };
+        let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
         entry.looking = false;
-        let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &seen.compiled));
         if std::mem::take(&mut entry.again) || edited {
-            self.due.at_latest(&seen.key, instant);
+            self.due.at_latest(&job.key, instant);
         }
-        // What was seen belongs to a spec that no longer holds.
+        // What was seen belongs to a spec that no longer holds, or to a term that is over.
         if edited || !self.leading {
             return;
         }
-        self.parts.metrics.lateness.observe(instant.saturating_duration_since(seen.due).as_secs_f64());
-
-        let rivals = self.parts.index.rivals(&seen.key, &seen.compiled.target);
-        let scale = match &seen.scale {
-            Ok(scale) if rivals.is_empty() => scale.clone(),
-            Ok(scale) => return self.contested(&seen.key, scale, &rivals, now),
-            Err(error) => {
-                let message = format!("cannot read the scale of {}: {error}", seen.compiled.target);
-                return self.stuck(&seen.key, None, ConditionKind::AbleToScale, "FailedGetScale", message, now);
-            }
+        self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
+        let (scale, mut observation) = match target {
+            Ok(target) => target,
+            Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
-        let Some(mut observation) = seen.observation else {
-            return self.bad_selector(&seen.key, &scale, now);
-        };
-        let Some(entry) = self.entries.get_mut(&seen.key) else { return };
+        let rivals = self.parts.index.rivals(&job.key, &job.compiled.target);
+        if !rivals.is_empty() {
+            observation.selector = Selector::Ambiguous { others: rivals };
+        }
+        let Some(entry) = self.entries.get_mut(&job.key) else { return };
         observation.scaled_to_zero = entry.scaled_to_zero();
-        let decision = core::decide(&seen.compiled.policy, &mut entry.memory, &observation, now);
-        self.carry_out(&seen.key, &seen.compiled, &scale, decision, seen.foreign);
+        let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
+        self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
     }
+
+    fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
+        let changed = entry.status.decision.as_ref().is_none_or(|last| last.verdict != decision.verdict.word());
+        let message = decision.headline();
+        let moves = decision.to != decision.from;
+        if changed || moves {
+            info!(policy = %key, target = %compiled.target, from = decision.from, to = decision.to, verdict = decision.verdict.word(), reason = %message, "decided");
+        } else {
+            debug!(policy = %key, size = decision.from, verdict = decision.verdict.word(), reason = %message, "decided");
+        }
+        entry.show(compiled, &decision);
+        if let Some(at) = decision.next_look {
+            let wait = at.since(decision.time);
+            self.due.at_latest(key, self.parts.clock.instant() + wait);
+        }
+
+        // Each state is said once while it lasts.
+        let mut states: Vec<(String, EventType, &str, String)> = decision
+            .warnings
+            .iter()
+            .map(|warning| (warning.reason.clone(), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
+            .collect();
+        if decision.verdict == Verdict::Held {
+            let by = decision.held_by().unwrap_or_default();
+            states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", message.clone()));
+        }
+        if moves && decision.recommends() {
+            states.push((format!("recommended {}", decision.to), EventType::Normal, "Recommendation", message.clone()));
+        }
+        if foreign > 0 {
+            let note = format!("{foreign} pod(s) match the selector of {} but belong to others; they are not counted", compiled.target);
+            states.push(("foreign pods".to_owned(), EventType::Normal, "ForeignPods", note));
+        }
+        let news = entry.said.news(states.iter().map(|(state, ..)| state.as_str()), decision.time);
+        let policy = policy_ref(&entry.object);
+        for (_, kind, reason, note) in states.iter().filter(|(state, ..)| news.contains(&state.as_str())) {
+            self.parts.events.record(policy.clone(), *kind, reason, note);
+            if let Some(target) = target_ref(key, compiled, scale) {
+                self.parts.events.record(target, *kind, reason, note);
+            }
+        }
+
+        if moves && compiled.policy.mode == Mode::Enforce {
+            let write = ScaleWrite {
+                policy: key.clone(),
+                resource: scale.resource.clone(),
+                target: compiled.target.name.clone(),
+                target_uid: scale.uid.clone(),
+                from: decision.from,
+                to: decision.to,
+                resource_version: scale.resource_version.clone(),
+            };
+            entry.writing = Some(decision);
+            self.parts.queue.push(write);
+        } else {
+            self.parts.status.put(key, &entry.status);
+        }
+    }
+
+    /// A write has ended.
+    pub(super) fn written(&mut self, result: WriteResult) {
+        let WriteResult { write, outcome } = result;
+        let key = &write.policy;
+        self.parts.metrics.wrote(outcome.word());
+        let now = self.parts.clock.now();
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
+        let Ok(compiled) = entry.compiled.clone() else { return };
+        match outcome {
+            WriteOutcome::Written(_) => {
+                let message = decision.headline();
+                entry.conflicts = 0;
+                entry.memory.rescaled(&compiled.policy, write.from, write.to, now);
+                entry.scaled(write.from, write.to, &message, now);
+                entry.set_conditions(&decision.conditions_after_rescale(&compiled.policy), now);
+                info!(policy = %key, target = %compiled.target, from = write.from, to = write.to, reason = %message, "scaled");
+                self.parts.events.record(policy_ref(&entry.object), EventType::Normal, "SuccessfulRescale", &message);
+                if let Some(target) = workload_ref(key, &compiled, write.target_uid.as_deref()) {
+                    self.parts.events.record(target, EventType::Normal, "SuccessfulRescale", &message);
+                }
+            }
+            WriteOutcome::Conflict => {
+                let pause = AFTER_CONFLICT * 2_u32.pow(entry.conflicts.min(5));
+                entry.conflicts += 1;
+                debug!(policy = %key, "the target changed meanwhile; deciding again");
+                self.due.at_latest(key, self.parts.clock.instant() + pause);
+                return;
+            }
+            WriteOutcome::NotLeading => return,
+            WriteOutcome::Failed(error) => {
+                warn!(policy = %key, target = %compiled.target, from = write.from, to = write.to, %error, "cannot scale");
+                entry.set_conditions(&[decision.condition_after_failure(&error)], now);
+                let note = format!("{}; error: {error}", decision.headline());
+                self.parts.events.record(policy_ref(&entry.object), EventType::Warning, "FailedRescale", &note);
+            }
+        }
+        self.parts.status.put(key, &entry.status);
+    }
+
+    /// A policy was taken or edited: what is wrong with it is said at once.
+    pub(super) fn compiled(&mut self, key: &Key) {
+        let now = self.parts.clock.now();
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match &entry.compiled {
+            Ok(compiled) => {
+                for warning in &compiled.warnings {
+                    self.parts.events.record(policy_ref(&entry.object), EventType::Warning, "SuspectSpec", &warning.to_string());
+                }
+            }
+            Err(errors) => {
+                let message = join(errors);
+                warn!(policy = %key, %message, "policy cannot be used");
+                self.stuck(key, ConditionKind::ScalingActive, "InvalidSpec", message, now);
+            }
+        }
+    }
+
+    fn unreadable(&mut self, key: &Key, compiled: &Compiled, error: &ScaleError) {
+        let message = format!("cannot read the scale of {}: {error}", compiled.target);
+        debug!(policy = %key, %message);
+        let now = self.parts.clock.now();
+        self.stuck(key, ConditionKind::AbleToScale, "FailedGetScale", message, now);
+    }
+
+    /// No decision is possible: a condition, and a Warning once while it lasts.
+    fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &str, message: String, now: core::Time) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if !entry.said.news([reason].into_iter(), now).is_empty() {
+            self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
+        }
+        entry.show_stuck(Condition { kind, status: false, reason: reason.to_owned(), message }, now);
+        self.parts.status.put(key, &entry.status);
+    }
+}
+
+fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
+    ObjectRef {
+        api_version: "ballast.dev/v1alpha1".to_owned(),
+        kind: "ScalePolicy".to_owned(),
+        namespace: policy.metadata.namespace.clone().unwrap_or_default(),
+        name: policy.metadata.name.clone().unwrap_or_default(),
+        uid: policy.metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+fn target_ref(key: &Key, compiled: &Compiled, scale: &ScaleView) -> Option<ObjectRef> {
+    workload_ref(key, compiled, scale.uid.as_deref())
+}
+
+/// The target as an Event names it; without a UID `kubectl describe` would not find the Event.
+fn workload_ref(key: &Key, compiled: &Compiled, uid: Option<&str>) -> Option<ObjectRef> {
+    Some(ObjectRef {
+        api_version: compiled.target.api_version.clone(),
+        kind: compiled.target.kind.clone(),
+        namespace: key.namespace.to_string(),
+        name: compiled.target.name.clone(),
+        uid: uid?.to_owned(),
+    })
 }

@@ -2,6 +2,8 @@
 
 // Every test binary uses a part of it.
 #![allow(dead_code)]
+// Tables are long, and written without borrows.
+#![allow(clippy::too_many_lines, clippy::needless_pass_by_value, clippy::similar_names)]
 
 use serde_json::{Value, json};
 

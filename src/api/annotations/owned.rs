@@ -51,10 +51,11 @@ pub fn desired(workload: &Workload<'_>) -> Result<Option<ScalePolicy>, Vec<Field
     Ok(Some(policy))
 }
 
-/// Name of a workload's policy: its own name and kind, so that a Deployment and a `StatefulSet` of one name do not clash.
+/// Name of a workload's policy: its own name and kind, so that a Deployment and a `StatefulSet` of one name do not clash. A dot joins
+/// them: `web-deployment` is what somebody may have called a policy of their own.
 pub fn policy_name(target: &TargetRef) -> String {
     let kind = target.kind.to_lowercase();
-    let plain = format!("{}-{kind}", target.name);
+    let plain = format!("{}.{kind}", target.name);
     if plain.len() <= MAX_NAME {
         return plain;
     }
@@ -62,7 +63,7 @@ pub fn policy_name(target: &TargetRef) -> String {
     #[allow(deprecated)]
     let mut hasher = std::hash::SipHasher::new_with_keys(0, 0);
     hasher.write(target.name.as_bytes());
-    let tail = format!("-{:016x}-{kind}", hasher.finish());
+    let tail = format!("-{:016x}.{kind}", hasher.finish());
     let cut = target.name.floor_char_boundary(MAX_NAME.saturating_sub(tail.len()));
     format!("{}{tail}", &target.name[..cut])
 }

@@ -9,11 +9,10 @@ pub(crate) use metrics::check_query;
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
 use super::error::{FieldError, Problems};
 use super::metrics::default_metrics;
 use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
+use super::time::to_core;
 use crate::core;
 use crate::source::Query;
 
@@ -139,11 +138,7 @@ fn reference(path: &str, reference: &CrossVersionObjectReference, out: &mut Prob
     let CrossVersionObjectReference { api_version, kind, name } = reference;
     path_segment(&format!("{path}.kind"), kind, out);
     path_segment(&format!("{path}.name"), name, out);
-    let api_version = match api_version.as_deref() {
-        Some(version) if !version.is_empty() => version,
-        _ if matches!(kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet") => "apps/v1",
-        _ => "v1",
-    };
+    let api_version = reference.api_version_or_default();
     if api_version.split('/').any(str::is_empty) || api_version.split('/').count() > 2 {
         out.add(format!("{path}.apiVersion"), api_version, "must be a version such as v1, or a group and version such as apps/v1");
     }
@@ -196,13 +191,8 @@ fn pause(pause: &Pause) -> core::Pause {
             PauseDirection::Up => core::PauseDirection::Up,
             PauseDirection::Down => core::PauseDirection::Down,
         },
-        until: pause.until.as_ref().map(time),
+        until: pause.until.as_ref().map(to_core),
         reason: pause.reason.clone().unwrap_or_default(),
         by: pause.by.clone().unwrap_or_default(),
     }
-}
-
-/// A time of the API in the core's terms.
-pub fn time(time: &Time) -> core::Time {
-    core::Time::from_millis(time.0.as_millisecond())
 }

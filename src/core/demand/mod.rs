@@ -1,5 +1,6 @@
 //! One signal: from its reading to the replicas it asks for.
 
+mod group;
 mod per_pod;
 mod staffing;
 mod sums;

@@ -1,18 +1,9 @@
 //! Signals with one value per pod: utilization of requests, mean per pod, capacity.
 
+use super::group::{Group, check_requests};
 use super::sums::{Arithmetic, Part, percent, share};
-use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, positive, resize, staffing, usable, whole_replicas};
-use crate::core::pods::{Class, classify};
-use crate::core::{Current, Pod, Request, Sample, Target, Time};
-
-/// The pods of a signal by class; the requests of those without a usable sample are kept for filling.
-struct Group {
-    ready: Vec<Part>,
-    missing: Vec<f64>,
-    unready: Vec<f64>,
-    ignored: u32,
-    newest: Time,
-}
+use super::{Context, Form, Outcome, Proposal, Smooth, positive, resize, staffing, whole_replicas};
+use crate::core::{Current, Request, Sample, Target, Time};
 
 pub(super) fn propose(
     context: Context<'_>,
@@ -21,29 +12,15 @@ pub(super) fn propose(
     requests: &[Request],
     filter: impl FnOnce(f64, Time) -> Smooth,
 ) -> Result<(Proposal, Smooth, Time), String> {
-    let pods = &context.observation.pods;
-    if pods.is_empty() {
+    if context.observation.pods.is_empty() {
         return Err("the target has no pods".to_owned());
     }
     let arithmetic = Arithmetic::of(context.kind.is_whole());
-    let mut group = classify_all(&context, arithmetic, samples, requests);
-    if group.ready.is_empty() {
-        return Err(format!(
-            "no pod has a usable sample ({} without, {} starting, {} ending)",
-            group.missing.len(),
-            group.unready.len(),
-            group.ignored
-        ));
-    }
+    let mut group = Group::new(&context, arithmetic, samples, requests).not_empty()?;
     if matches!(target, Target::Utilization(_)) {
-        check_requests(&context, pods, requests)?;
+        check_requests(&context, requests)?;
     }
-    let counts = PodCounts {
-        ready: count(group.ready.len()),
-        missing: count(group.missing.len()),
-        unready: count(group.unready.len()),
-        ignored: group.ignored,
-    };
+    let counts = group.counts();
     let mean = arithmetic.mean(&group.ready).unwrap_or_default();
     let setpoint = Setpoint::new(target, arithmetic)?;
     let current = Current { utilization: setpoint.utilization(&group.ready)?, average: Some(mean), value: None };
@@ -57,14 +34,12 @@ pub(super) fn propose(
         part.usage = arithmetic.value(smooth.apply(part.usage, all));
     }
     let newest = group.newest;
-    let (ruled, value) = match setpoint {
-        Setpoint::Capacity(capacity) => {
-            (by_capacity(&context, arithmetic, &group, capacity), arithmetic.sum(group.ready.iter().map(|part| part.usage)))
-        }
-        _ => {
-            let value = setpoint.value(&group.ready)?;
-            (by_ratio(&context, setpoint, group)?, value)
-        }
+    let (ruled, value) = if let Setpoint::Capacity(capacity) = setpoint {
+        let total = arithmetic.sum(group.ready.iter().map(|part| part.usage));
+        (by_capacity(&context, &group, total, capacity), total)
+    } else {
+        let value = setpoint.value(&group.ready)?;
+        (by_ratio(&context, setpoint, group)?, value)
     };
     let (replicas, outcome) = ruled.result;
     let (form, target) = setpoint.shown();
@@ -128,51 +103,6 @@ impl Setpoint {
     }
 }
 
-fn classify_all(context: &Context<'_>, arithmetic: Arithmetic, samples: &[Option<Sample>], requests: &[Request]) -> Group {
-    let pods = &context.observation.pods;
-    let warm_up = context.kind.is_cpu().then_some(&context.policy.warm_up);
-    let mut group = Group {
-        ready: Vec::with_capacity(pods.len()),
-        missing: Vec::new(),
-        unready: Vec::new(),
-        ignored: 0,
-        newest: Time::from_millis(i64::MIN),
-    };
-    for (index, pod) in pods.iter().enumerate() {
-        let sample = samples.get(index).and_then(Option::as_ref).filter(|sample| usable(sample));
-        let request = match requests.get(index) {
-            Some(Request::Milli(milli)) => Arithmetic::Whole.value(*milli),
-            _ => 0.0,
-        };
-        match (classify(pod, sample, warm_up, context.now), sample) {
-            (Class::Ready, Some(sample)) => {
-                group.newest = group.newest.max(sample.time);
-                group.ready.push(Part { usage: arithmetic.value(sample.value), request });
-            }
-            (Class::Ready | Class::Missing, _) => group.missing.push(request),
-            (Class::Unready, _) => group.unready.push(request),
-            (Class::Ignored, _) => group.ignored += 1,
-        }
-    }
-    group
-}
-
-/// One pod without a request fails the signal: a percentage of part of the pods would mislead.
-fn check_requests(context: &Context<'_>, pods: &[Pod], requests: &[Request]) -> Result<(), String> {
-    for (index, pod) in pods.iter().enumerate() {
-        let kind = context.kind;
-        match requests.get(index) {
-            Some(Request::Milli(_)) => {}
-            Some(Request::Unset { container }) => {
-                return Err(format!("no request for {kind} in container {container} of pod {}", pod.name));
-            }
-            Some(Request::NoContainer { container }) => return Err(format!("no container {container} in pod {}", pod.name)),
-            None => return Err(format!("the requests of pod {} are unknown", pod.name)),
-        }
-    }
-    Ok(())
-}
-
 struct Ruled {
     result: (u32, Outcome),
     ratio: f64,
@@ -210,9 +140,9 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: Group) -> Result<R
 }
 
 /// The sum against what one replica bears. Pods without a sample may be idle or full: a move must be right in both cases.
-fn by_capacity(context: &Context<'_>, arithmetic: Arithmetic, group: &Group, capacity: f64) -> Ruled {
+fn by_capacity(context: &Context<'_>, group: &Group, total: f64, capacity: f64) -> Ruled {
     let (base, tolerance) = (context.base, context.tolerance);
-    let least = arithmetic.sum(group.ready.iter().map(|part| part.usage)) / capacity;
+    let least = total / capacity;
     let most = least + group.missing.len() as f64;
     let asked = f64::from(base);
     let (low, high) = (staffing(least), staffing(most));
@@ -232,8 +162,4 @@ fn by_capacity(context: &Context<'_>, arithmetic: Arithmetic, group: &Group, cap
         (base, if low / asked > 1.0 + tolerance.up { Outcome::Surge } else { Outcome::Unsure })
     };
     Ruled { result, ratio: low / asked }
-}
-
-fn count(pods: usize) -> u32 {
-    u32::try_from(pods).unwrap_or(u32::MAX)
 }

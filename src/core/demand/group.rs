@@ -1,0 +1,87 @@
+//! The pods of one signal, by what they are to it.
+
+use super::sums::{Arithmetic, Part};
+use super::{Context, PodCounts, usable};
+use crate::core::pods::{Class, classify};
+use crate::core::{Request, Sample, Time};
+
+/// The pods of a signal by class; the requests of those without a usable sample are kept for filling.
+pub(super) struct Group {
+    pub ready: Vec<Part>,
+    pub missing: Vec<f64>,
+    pub unready: Vec<f64>,
+    pub ignored: u32,
+    /// Newest sample that counts.
+    pub newest: Time,
+}
+
+impl Group {
+    /// Sorts the pods; values are taken as `arithmetic` sees them.
+    pub fn new(context: &Context<'_>, arithmetic: Arithmetic, samples: &[Option<Sample>], requests: &[Request]) -> Self {
+        let pods = &context.observation.pods;
+        let warm_up = context.kind.is_cpu().then_some(&context.policy.warm_up);
+        let mut group = Self {
+            ready: Vec::with_capacity(pods.len()),
+            missing: Vec::new(),
+            unready: Vec::new(),
+            ignored: 0,
+            newest: Time::from_millis(i64::MIN),
+        };
+        for (index, pod) in pods.iter().enumerate() {
+            let sample = samples.get(index).and_then(Option::as_ref).filter(|sample| usable(sample));
+            let request = match requests.get(index) {
+                Some(Request::Milli(milli)) => Arithmetic::Whole.value(*milli),
+                _ => 0.0,
+            };
+            match (classify(pod, sample, warm_up, context.now), sample) {
+                (Class::Ready, Some(sample)) => {
+                    group.newest = group.newest.max(sample.time);
+                    group.ready.push(Part { usage: arithmetic.value(sample.value), request });
+                }
+                (Class::Ready | Class::Missing, _) => group.missing.push(request),
+                (Class::Unready, _) => group.unready.push(request),
+                (Class::Ignored, _) => group.ignored += 1,
+            }
+        }
+        group
+    }
+
+    /// An error where no pod has a sample that counts: a mean of nothing is not 0.
+    pub fn not_empty(self) -> Result<Self, String> {
+        if self.ready.is_empty() {
+            let Self { missing, unready, ignored, .. } = self;
+            let (missing, unready) = (missing.len(), unready.len());
+            return Err(format!("no pod has a usable sample ({missing} without, {unready} starting, {ignored} ending)"));
+        }
+        Ok(self)
+    }
+
+    pub fn counts(&self) -> PodCounts {
+        PodCounts {
+            ready: count(self.ready.len()),
+            missing: count(self.missing.len()),
+            unready: count(self.unready.len()),
+            ignored: self.ignored,
+        }
+    }
+}
+
+/// One pod without a request fails the signal: a percentage of part of the pods would mislead.
+pub(super) fn check_requests(context: &Context<'_>, requests: &[Request]) -> Result<(), String> {
+    for (index, pod) in context.observation.pods.iter().enumerate() {
+        let kind = context.kind;
+        match requests.get(index) {
+            Some(Request::Milli(_)) => {}
+            Some(Request::Unset { container }) => {
+                return Err(format!("no request for {kind} in container {container} of pod {}", pod.name));
+            }
+            Some(Request::NoContainer { container }) => return Err(format!("no container {container} in pod {}", pod.name)),
+            None => return Err(format!("the requests of pod {} are unknown", pod.name)),
+        }
+    }
+    Ok(())
+}
+
+fn count(pods: usize) -> u32 {
+    u32::try_from(pods).unwrap_or(u32::MAX)
+}
