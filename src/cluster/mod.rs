@@ -16,9 +16,10 @@ mod watch;
 use std::fmt;
 use std::sync::Arc;
 
+pub use bucket::Bucket;
 pub use events::{EventType, ObjectRef, Recorder};
 pub use index::{Change, Index, Workload, WorkloadKey};
-pub use lease::{LeaseOptions, Leadership};
+pub use lease::{LeaseOptions, Leadership, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::request_of;

@@ -147,7 +147,9 @@ impl ScaleClient {
             })?;
         let resources = group.versioned_resources(&version.version);
         let (resource, capabilities) = resources.into_iter().find(|(resource, _)| resource.kind == kind).ok_or_else(unknown)?;
-        if capabilities.supports_subresource("scale") { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
+        let scale = format!("{}/scale", resource.plural);
+        let scalable = capabilities.subresources.iter().any(|(sub, _)| sub.plural == scale || sub.plural == "scale");
+        if scalable { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
     }
 }
 

@@ -12,7 +12,7 @@ use kube::core::Selector;
 use serde::{Deserialize, Serialize};
 
 use super::selector;
-use crate::api::compile::time;
+use crate::api::time::to_core as time;
 use crate::api::quantity::Quantity;
 use crate::core::{Phase, Pod, Ready};
 

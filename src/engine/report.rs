@@ -7,9 +7,15 @@ use tracing::{debug, info, warn};
 
 use super::look::Seen;
 use super::{Engine, labels};
-use crate::api::{Compiled, ScalePolicy, join};
+use crate::api::conditions::merge;
+use crate::api::time::from_core;
+use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verdict};
+
+/// Address of a policy, for Events.
+const API_VERSION: &str = "ballast.dev/v1alpha1";
+const KIND: &str = "ScalePolicy";
 
 /// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state. Doubled for each conflict in a
 /// row, up to 32 times.
@@ -163,6 +169,25 @@ impl Engine {
         }
     }
 
+    /// A policy cannot even be read: its fields have the wrong types.
+    pub(super) fn malformed(&mut self, key: &Key) {
+        let Some(malformed) = self.parts.index.malformed(key) else { return };
+        let message = format!("spec: cannot be read: {}", malformed.error);
+        warn!(policy = %key, %message, "policy cannot be used");
+        let object = ObjectRef {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            uid: malformed.uid.clone(),
+        };
+        self.parts.events.record(object, EventType::Warning, "InvalidSpec", &message);
+        let mut status = ScalePolicyStatus::default();
+        let condition = Condition { kind: ConditionKind::ScalingActive, status: false, reason: "InvalidSpec".to_owned(), message };
+        merge(&mut status.conditions, &[condition], None, &from_core(self.parts.clock.now()));
+        self.parts.status.put(key, &status);
+    }
+
     fn unreadable(&mut self, key: &Key, compiled: &Compiled, error: &ScaleError) {
         let message = format!("cannot read the scale of {}: {error}", compiled.target);
         debug!(policy = %key, %message);
@@ -183,8 +208,8 @@ impl Engine {
 
 fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
     ObjectRef {
-        api_version: "ballast.dev/v1alpha1".to_owned(),
-        kind: "ScalePolicy".to_owned(),
+        api_version: API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
         namespace: policy.metadata.namespace.clone().unwrap_or_default(),
         name: policy.metadata.name.clone().unwrap_or_default(),
         uid: policy.metadata.uid.clone().unwrap_or_default(),
