@@ -49,17 +49,17 @@ impl Side {
         }
     }
 
+    fn resource(&self) -> ApiResource {
+        let (group, version, plural) = match self.autoscaler {
+            Autoscaler::Stock => ("autoscaling", "v2", "horizontalpodautoscalers"),
+            Autoscaler::Ballast => ("ballast.dev", "v1alpha1", "scalepolicies"),
+        };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, self.kind()), plural)
+    }
+
     /// API of its policies.
     pub fn policies(&self, client: &Client) -> Api<DynamicObject> {
-        let (group, version) = match self.autoscaler {
-            Autoscaler::Stock => ("autoscaling", "v2"),
-            Autoscaler::Ballast => ("ballast.dev", "v1alpha1"),
-        };
-        let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, self.kind()));
-        if self.autoscaler == Autoscaler::Ballast {
-            resource.plural = "scalepolicies".into();
-        }
-        Api::namespaced_with(client.clone(), &self.namespace, &resource)
+        Api::namespaced_with(client.clone(), &self.namespace, &self.resource())
     }
 
     /// Creates the policy: the same spec on both sides.
@@ -71,8 +71,8 @@ impl Side {
             spec["smoothing"] = json!({"type": "None"});
         }
         let api = self.policies(client);
-        let object = json!({"metadata": {"name": name}, "spec": spec});
-        let object = DynamicObject { types: None, ..serde_json::from_value(object).unwrap() };
+        let mut object = DynamicObject::new(name, &self.resource());
+        object.data = json!({"spec": spec});
         api.create(&PostParams::default(), &object).await.unwrap_or_else(|e| panic!("policy {name}: {e}"));
     }
 }
