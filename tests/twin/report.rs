@@ -13,8 +13,8 @@ pub fn print(comparisons: &[Comparison]) -> Vec<String> {
         let mut verdict = match (&comparison.scenario.differs, ballast) {
             (_, None) => "not compared".to_owned(),
             (Some(difference), _) => format!("differs: {}", difference.reason),
-            (None, Some(ballast)) if ballast.sizes == stock.sizes && ballast.told == stock.told && ballast.status == stock.status => {
-                "same".to_owned()
+            (None, Some(ballast)) if ballast.same_as(stock, &comparison.scenario) => {
+                if comparison.scenario.only_first { "same first decision; then smoothed" } else { "same" }.to_owned()
             }
             (None, Some(ballast)) => {
                 format!("NOT THE SAME: {:?} {:?}, stock {:?} {:?}", ballast.told, ballast.status, stock.told, stock.status)

@@ -25,8 +25,14 @@ pub(super) fn propose(
         return Err(mismatch(target));
     };
     let setpoint = positive(setpoint)?;
-    let smooth = filter(raw, sample.time);
-    let value = arithmetic.value(smooth.apply(raw, 1));
+    // A value with a target of its own asks for more of what is there, so the demand behind it is the value times the pods: filtered
+    // by itself it would still be high when the pods it asked for have come, and would ask for as many again.
+    let sharing = match target {
+        Target::Value(_) => pods::ready(context.observation).max(1),
+        _ => 1,
+    };
+    let smooth = filter(raw * sharing as f64, sample.time);
+    let value = arithmetic.value(smooth.apply(raw, sharing));
     let ruled = rule(&context, value, setpoint)?;
     let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
     let current = match target {
