@@ -67,11 +67,7 @@ impl Annotated {
                 said.remove(&key);
                 continue;
             };
-            let target = TargetRef {
-                api_version: key.kind.api_version().to_owned(),
-                kind: key.kind.name().to_owned(),
-                name: key.key.name.to_string(),
-            };
+            let target = TargetRef { api_version: key.kind.api_version().to_owned(), kind: key.kind.name().to_owned(), name: key.key.name.to_string() };
             let (step, problem) = self.step(&key, &row, &target);
             self.tell(said.entry(key.clone()).or_default(), &key, &row, problem);
             if let Err(error) = self.take(&key, step).await {
@@ -102,11 +98,9 @@ impl Annotated {
             // The last good policy stays in force.
             Err(errors) => return (Step::Nothing, Some(("InvalidAnnotation", join(&errors)))),
         };
-        let hand_written = self
-            .index
-            .policies_of(key)
-            .into_iter()
-            .find(|other| *other != policy_key && self.index.policy(other).is_some_and(|policy| !is_annotation_owned(&policy)));
+        let hand_written = self.index.policies_of(key).into_iter().find(|other| {
+            *other != policy_key && self.index.policy(other).is_some_and(|policy| !is_annotation_owned(&policy))
+        });
         if let Some(other) = hand_written {
             let note = format!("annotations have no effect: ScalePolicy {} scales this {}", other.name, key.kind.name());
             return (owned.map_or(Step::Nothing, Step::Delete), Some(("AnnotationsOverridden", note)));
