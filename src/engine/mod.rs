@@ -20,7 +20,9 @@ use tracing::info;
 
 use crate::api::{Defaults, ScalePolicy, compile};
 use crate::clock::Clock;
-use crate::cluster::{Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult};
+use crate::cluster::{
+    Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
+};
 use crate::source::Sources;
 use crate::telemetry::{Metrics, PolicyLabels};
 
