@@ -143,7 +143,8 @@ impl ScaleClient {
             .await
             .map_err(|_| ScaleError::Failed(format!("discovery of {api_version}: no answer within {} s", CALL_TIMEOUT.as_secs())))?
             .map_err(|error| match error {
-                Error::Api(status) if status.is_not_found() => unknown(),
+                // The answer for a group that is not served is a bare 404 without a reason.
+                Error::Api(status) if status.code == 404 => unknown(),
                 Error::Discovery(_) => unknown(),
                 other => ScaleError::Failed(format!("discovery of {api_version}: {}", in_words(&other))),
             })?;
