@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// Namespaces to watch, separated by commas; default: all.
     #[arg(long, env = "BALLAST_NAMESPACES", value_name = "NS,…", value_delimiter = ',', help_heading = "Cluster")]
     pub namespaces: Vec<String>,
-    /// Kinds whose annotations are read besides Deployment and StatefulSet: ReplicaSet, ReplicationController.
+    /// More kinds whose annotations are read, besides `Deployment` and `StatefulSet`: `ReplicaSet`, `ReplicationController`.
     #[arg(long, env = "BALLAST_ANNOTATED_KINDS", value_name = "KIND,…", value_delimiter = ',', help_heading = "Cluster")]
     pub annotated_kinds: Vec<String>,
 
@@ -258,10 +258,12 @@ impl File {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let file: Self = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
+        let file: Self =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
         for (index, source) in file.sources.iter().enumerate() {
-            source.validate(&format!("sources[{index}]")).map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
+            source
+                .validate(&format!("sources[{index}]"))
+                .map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
         }
         for (namespace, defaults) in &file.defaults {
             let refuse = |field: &str, value: String, allowed| {

@@ -22,7 +22,7 @@ struct Cli {
 enum Command {
     /// Run the controller.
     Run(Box<RunArgs>),
-    /// Print the CustomResourceDefinitions.
+    /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
     Completions {

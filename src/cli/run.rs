@@ -15,7 +15,7 @@ use tracing::{error, info};
 use crate::admin::{self, Readiness};
 use crate::api::Defaults;
 use crate::clock::Clock;
-use crate::cluster::{Bucket, Index, LeaseOptions, Leadership, Recorder, ScaleClient, StatusWriter, WriteQueue, run_lease, start_watches};
+use crate::cluster::{Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, WriteQueue, run_lease, start_watches};
 use crate::config::{DefaultSmoothing, File, NamespaceDefaults, RunArgs, SmoothingName};
 use crate::core;
 use crate::engine::{Annotated, Engine, Parts};
@@ -67,7 +67,8 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let tasks = TaskTracker::new();
     let io = TaskTracker::new();
 
-    let listener = admin::bind(args.admin_address).await.with_context(|| format!("cannot listen on {} (--admin-address)", args.admin_address))?;
+    let listener =
+        admin::bind(args.admin_address).await.with_context(|| format!("cannot listen on {} (--admin-address)", args.admin_address))?;
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
     let (index, changes) = Index::new();

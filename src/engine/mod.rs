@@ -181,12 +181,11 @@ impl Engine {
         }
         match change {
             Change::Policy(key) => {
-                match self.parts.index.policy(&key) {
-                    Some(policy) => self.insert(&key, policy),
-                    None => {
-                        self.forget(&key);
-                        self.malformed(&key);
-                    }
+                if let Some(policy) = self.parts.index.policy(&key) {
+                    self.insert(&key, policy);
+                } else {
+                    self.forget(&key);
+                    self.malformed(&key);
                 }
                 self.count();
             }

@@ -108,7 +108,6 @@ impl Task {
                 lease_transitions: Some(transitions),
                 ..old_spec
             }),
-            ..Lease::default()
         }
     }
 
