@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::RunArgs;
 
 pub mod crds;
+pub mod reference;
 mod run;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
