@@ -1,5 +1,7 @@
 //! Conditions: exact types, statuses and reasons in every situation, and what people read.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{

@@ -1,5 +1,7 @@
 //! Targets whose pods cannot be told from others. Which pods belong to a target is settled before the decision, by ownership.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{ConditionKind, Observation, Selector, Verdict};

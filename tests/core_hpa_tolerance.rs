@@ -1,5 +1,7 @@
 //! The band in which nothing is done.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{Target, Tolerance, Verdict};

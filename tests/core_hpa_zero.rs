@@ -1,5 +1,7 @@
 //! Size zero.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{Behavior, ConditionKind, Decision, Observation, Policy, ScaleToZero, Signal, Target, Verdict};

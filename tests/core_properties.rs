@@ -1,5 +1,7 @@
 //! What must hold for every input.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use std::time::Duration;
@@ -58,7 +60,8 @@ fn smoothing() -> impl Strategy<Value = Smoothing> {
     prop_oneof![
         Just(Smoothing::None),
         Just(Smoothing::Smooth(SmoothParameters::default())),
-        (0u64..600, 0.0..10.0).prop_map(|(constant, band)| Smoothing::Smooth(SmoothParameters { time_constant: secs(constant), noise_band: band })),
+        (0u64..600, 0.0..10.0)
+            .prop_map(|(constant, band)| Smoothing::Smooth(SmoothParameters { time_constant: secs(constant), noise_band: band })),
     ]
 }
 
@@ -80,13 +83,19 @@ prop_compose! {
 fn a_pod() -> impl Strategy<Value = P> {
     let phase = prop_oneof![6 => Just(Phase::Running), 1 => Just(Phase::Pending), 1 => Just(Phase::Failed), 1 => Just(Phase::Succeeded), 1 => Just(Phase::Unknown)];
     let request = prop_oneof![12 => (1u32..2000).prop_map(|milli| Request::Milli(f64::from(milli))), 1 => Just(Request::Milli(f64::NAN)), 1 => Just(Request::Unset { container: "a".into() })];
-    (prop::option::weighted(0.85, value()), phase, prop::bool::weighted(0.1), prop::option::weighted(0.9, (any::<bool>(), 0u64..500)), 0u64..800, request).prop_map(
-        |(value, phase, deleting, readiness, started, request)| {
+    (
+        prop::option::weighted(0.85, value()),
+        phase,
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.9, (any::<bool>(), 0u64..500)),
+        0u64..800,
+        request,
+    )
+        .prop_map(|(value, phase, deleting, readiness, started, request)| {
             let mut pod = value.map_or_else(missing, ready).phase(phase).readiness(readiness).started(started).request(request);
             pod.pod.deleting = deleting;
             pod
-        },
-    )
+        })
 }
 
 fn a_reading() -> impl Strategy<Value = Option<Reading>> {
@@ -187,7 +196,7 @@ proptest! {
         policy.pause = None;
         for signal in &mut policy.signals {
             signal.target = match signal.target {
-                Target::AverageValue(target) | Target::Value(target) | Target::Capacity(target) if !(target > 0.0) => Target::AverageValue(500.0),
+                Target::AverageValue(target) | Target::Value(target) | Target::Capacity(target) if target.is_nan() || target <= 0.0 => Target::AverageValue(500.0),
                 target => target,
             };
         }
@@ -248,7 +257,7 @@ proptest! {
 
     #[test]
     fn the_order_of_signals_changes_nothing(policy in a_policy(), past in prop::collection::vec(an_observation(), 0..4), observation in an_observation()) {
-        // The same signal twice shares one filter and one reading.
+        // Signals of the same kind are told apart by their order.
         let mut policy = policy;
         let mut known = Vec::new();
         policy.signals.retain(|signal| { let new = !known.contains(&signal.kind); known.push(signal.kind.clone()); new });
@@ -284,10 +293,6 @@ proptest! {
     fn the_first_look_is_the_stock_rule(policy in a_policy(), observation in an_observation()) {
         let stock = decide_once(&Policy { smoothing: Smoothing::None, ..policy.clone() }, &observation);
         let smooth = decide_once(&Policy { smoothing: Smoothing::Smooth(SmoothParameters::default()), ..policy.clone() }, &observation);
-        let mut kinds: Vec<_> = policy.signals.iter().map(|signal| &signal.kind).collect();
-        kinds.dedup();
-        // Two signals of the same name but with different readings would share a filter.
-        prop_assume!(kinds.len() == policy.signals.len() && policy.signals.len() == kinds.iter().collect::<std::collections::HashSet<_>>().len());
         prop_assert_eq!(format!("{stock:?}"), format!("{smooth:?}"));
     }
 }

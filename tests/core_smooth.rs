@@ -1,5 +1,7 @@
 //! The level filter: stories on manual time, one look every 15 s.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::smooth::Level;
@@ -205,6 +207,19 @@ fn a_removed_signals_filter_is_forgotten() {
     story.policy.signals = vec![prometheus(Target::AverageValue(1000.0))];
     look(&mut story, 40.0);
     assert!(!serde_json::to_string(&story.memory).unwrap().contains("queue_length"));
+}
+
+#[test]
+fn signals_that_look_alike_have_filters_of_their_own() {
+    let mut story = Story::new(smooth(vec![per_replica(), per_replica()]), 40);
+    for _ in 0..10 {
+        let mut observation = seen_total(40, 40, 0.0);
+        let now = story.now;
+        let reading = |value| Reading::Total(Sample { value, time: now, window: secs(30) });
+        observation.readings = vec![reading(40_000.0), reading(4000.0)];
+        let decision = story.look(&observation, 15);
+        assert!(smoothed(&decision).is_none(), "{:?}", decision.reasons);
+    }
 }
 
 #[test]
