@@ -1,0 +1,109 @@
+//! Runs the `ballast` binary against the plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use super::Plane;
+use super::wait::eventually;
+
+/// Flags of `ballast run`; the rest can be given as text.
+#[derive(Clone, Debug)]
+pub struct Flags {
+    /// `--sync-period`.
+    pub sync_period: &'static str,
+    /// `--downscale-stabilization`.
+    pub downscale_stabilization: &'static str,
+    /// `--smoothing`.
+    pub smoothing: &'static str,
+    /// `--leader-elect`.
+    pub leader_elect: bool,
+    /// Everything else, such as `["--namespaces", "a,b"]`.
+    pub more: Vec<String>,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { sync_period: "1s", downscale_stabilization: "10s", smoothing: "smooth", leader_elect: false, more: Vec::new() }
+    }
+}
+
+/// A running controller; ends when dropped, and with the plane at the latest.
+pub struct Ballast {
+    child: Child,
+    /// Its admin port.
+    pub admin: SocketAddr,
+    /// Its output.
+    pub log: PathBuf,
+}
+
+impl Ballast {
+    /// Starts it and waits until it says that it is ready.
+    pub async fn start(plane: &Plane, name: &str, flags: &Flags) -> Self {
+        let mut ballast = Self::spawn(plane, name, flags).await;
+        ballast.wait_ready().await;
+        ballast
+    }
+
+    /// Starts it without waiting: a standby is not ready in the same way as a leader.
+    pub async fn spawn(plane: &Plane, name: &str, flags: &Flags) -> Self {
+        let admin = free_address().await;
+        let log = plane.dir.join(format!("logs/ballast-{name}.log"));
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        command.arg("run").arg("--kubeconfig").arg(&plane.kubeconfig).args(["--admin-address", &admin.to_string()]);
+        command.args(["--sync-period", flags.sync_period, "--downscale-stabilization", flags.downscale_stabilization]);
+        command.args(["--smoothing", flags.smoothing, "--leader-elect", &flags.leader_elect.to_string()]).args(&flags.more);
+        // The mark by which tests/cluster/down.sh ends what is left when the test process was killed.
+        command.env("BALLAST_CLUSTER_DIR", &plane.dir).kill_on_drop(true);
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Self { child, admin, log }
+    }
+
+    /// Waits for `/readyz`; panics with the log if the process ends or stays unready.
+    pub async fn wait_ready(&mut self) {
+        let url = format!("http://{}/readyz", self.admin);
+        let log = self.log.clone();
+        let child = &mut self.child;
+        eventually("ballast is ready", Duration::from_secs(30), async || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("ballast ended with {status}:\n{}", tail(&log));
+            }
+            let response = reqwest::get(&url).await.map_err(|e| format!("{e}\n{}", tail(&log)))?;
+            let ok = response.status().is_success();
+            let body = response.text().await.unwrap_or_default();
+            if ok { Ok(()) } else { Err(format!("{body}\n{}", tail(&log))) }
+        })
+        .await;
+    }
+
+    /// SIGTERM by process id, then waits for the end: how it stops in a cluster.
+    pub async fn stop(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("ballast does not end on SIGTERM").unwrap()
+    }
+
+    /// SIGKILL: a crash.
+    pub async fn crash(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// The end of the log.
+    pub fn tail(&self) -> String {
+        tail(&self.log)
+    }
+}
+
+fn tail(log: &PathBuf) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+async fn free_address() -> SocketAddr {
+    tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,27 @@
+//! Scenarios on twin targets: the stock autoscaler on one, Ballast on the other, with the same inputs.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod act;
+mod behavior;
+mod failures;
+mod formulas;
+mod limits;
+mod observe;
+mod report;
+mod run;
+mod scenario;
+mod sources;
+mod trajectories;
+
+pub use report::print;
+pub use run::Twins;
+pub use scenario::Scenario;
+
+/// All scenarios, each with a name of its own.
+pub fn scenarios() -> Vec<Scenario> {
+    let all = [formulas::all(), sources::all(), failures::all(), limits::all(), behavior::all(), trajectories::all()].concat();
+    let names: std::collections::BTreeSet<_> = all.iter().map(|s| s.name).collect();
+    assert_eq!(names.len(), all.len(), "two scenarios have the same name");
+    all
+}
