@@ -50,7 +50,9 @@ pub(super) fn from_api(error: &Error, api: &str, hint: &str) -> Failure {
     };
     let said = quote(&status.message);
     // A path below an API that is not served is answered without the details of a Status.
-    if status.code == 404 && (said.is_empty() || said.starts_with("404 page not found") || said.contains("could not find the requested resource")) {
+    if status.code == 404
+        && (said.is_empty() || said.starts_with("404 page not found") || said.contains("could not find the requested resource"))
+    {
         return Failure::unreachable(format!("{api} is not served by the API server: {hint}"));
     }
     let message = format!("{api}: {} {said}", status.code);

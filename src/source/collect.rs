@@ -85,7 +85,8 @@ impl Sources {
         }
         let answers = join_all(requests.iter().map(|request| self.send(request, now))).await;
         let reading = |(ask, request): (&Ask, &Result<Request<'_>, Failure>)| {
-            let answer = request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
+            let answer =
+                request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
             answer.and_then(|answer| read(answer, ask, now)).unwrap_or_else(|failure| named(ask, &failure).into())
         };
         asks.iter().zip(&planned).map(reading).collect()

@@ -70,7 +70,9 @@ impl Custom {
                 let sample = value.sample().map_err(|error| Failure::invalid(format!("metric {metric}: {API}: {error}")))?;
                 Ok(Reading::Total(sample))
             }
-            many => Err(Failure::invalid(format!("metric {metric}: {API}: returned {} values of {kind} {name}, one is needed", many.len()))),
+            many => {
+                Err(Failure::invalid(format!("metric {metric}: {API}: returned {} values of {kind} {name}, one is needed", many.len())))
+            }
         }
     }
 
@@ -107,9 +109,16 @@ impl Custom {
                         kube::Error::Discovery(_) => unknown(),
                         other => apiserver::from_api(other, &what, ""),
                     })?;
-                let (resource, _) =
-                    group.versioned_resources(&version.version).into_iter().find(|(resource, _)| resource.kind == kind).ok_or_else(unknown)?;
-                Ok(if resource.group.is_empty() { resource.plural.into() } else { format!("{}.{}", resource.plural, resource.group).into() })
+                let (resource, _) = group
+                    .versioned_resources(&version.version)
+                    .into_iter()
+                    .find(|(resource, _)| resource.kind == kind)
+                    .ok_or_else(unknown)?;
+                Ok(if resource.group.is_empty() {
+                    resource.plural.into()
+                } else {
+                    format!("{}.{}", resource.plural, resource.group).into()
+                })
             })
             .await
     }

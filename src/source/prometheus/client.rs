@@ -207,7 +207,8 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), String> {
 
 fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let value = |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
+    let value =
+        |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
     for (name, text) in &material.headers {
         let key = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is not a header name"))?;
         let mut value = value(text, &format!("the value of header {name}"))?;
@@ -262,7 +263,8 @@ fn client(material: &Material, https: bool, host: Option<String>) -> Result<Clie
     }
     if let Some((certificate, key)) = &trust.identity {
         let pem = [certificate.as_slice(), b"\n", key.as_slice()].concat();
-        let identity = Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
+        let identity =
+            Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
         builder = builder.identity(identity);
     }
     builder.build().map_err(|error| format!("its TLS settings cannot be used: {}", chain(&error)))
