@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// Namespaces to watch, separated by commas; default: all.
     #[arg(long, env = "BALLAST_NAMESPACES", value_name = "NS,…", value_delimiter = ',', help_heading = "Cluster")]
     pub namespaces: Vec<String>,
-    /// Kinds whose annotations are read besides Deployment and StatefulSet: ReplicaSet, ReplicationController.
+    /// More kinds whose annotations are read, besides `Deployment` and `StatefulSet`: `ReplicaSet`, `ReplicationController`.
     #[arg(long, env = "BALLAST_ANNOTATED_KINDS", value_name = "KIND,…", value_delimiter = ',', help_heading = "Cluster")]
     pub annotated_kinds: Vec<String>,
 
@@ -94,6 +94,10 @@ pub struct RunArgs {
     /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
     #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
     pub config: Option<PathBuf>,
+
+    /// Let `MetricSource`s lead to loopback addresses, which are the controller's own; for tests and one-machine set-ups.
+    #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
+    pub allow_loopback_sources: bool,
 
     /// Writes of replica counts per second, at most.
     #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
@@ -258,10 +262,12 @@ impl File {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let file: Self = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
+        let file: Self =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
         for (index, source) in file.sources.iter().enumerate() {
-            source.validate(&format!("sources[{index}]")).map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
+            source
+                .validate(&format!("sources[{index}]"))
+                .map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
         }
         for (namespace, defaults) in &file.defaults {
             let refuse = |field: &str, value: String, allowed| {

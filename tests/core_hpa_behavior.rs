@@ -1,5 +1,7 @@
 //! How far one move may go: bounds, the doubling limit, rate policies.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{Amount, Behavior, ConditionKind, Decision, Policy, ScalingRules, Select, Verdict};

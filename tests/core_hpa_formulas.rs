@@ -1,5 +1,7 @@
 //! From readings to a proposal (stock formulas, and those of Prometheus and capacity targets).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::demand::staffing;

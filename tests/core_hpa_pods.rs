@@ -1,5 +1,7 @@
 //! Which pods count (stock rules for pod classes).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
 mod core_support;
 
 use ballast::core::{Phase, Reason, Signal};

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::RunArgs;
 
 pub mod crds;
+pub mod reference;
 mod run;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
@@ -22,7 +23,7 @@ struct Cli {
 enum Command {
     /// Run the controller.
     Run(Box<RunArgs>),
-    /// Print the CustomResourceDefinitions.
+    /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
     Completions {

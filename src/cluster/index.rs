@@ -193,7 +193,10 @@ impl Index {
             old
         };
         let news = old.is_none_or(|old| {
-            old.uid != row.uid || old.spec_replicas != row.spec_replicas || old.annotations != row.annotations || old.selector.0 != row.selector.0
+            old.uid != row.uid
+                || old.spec_replicas != row.spec_replicas
+                || old.annotations != row.annotations
+                || old.selector.0 != row.selector.0
         });
         if news {
             self.changed(Change::Workload(key));

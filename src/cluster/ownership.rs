@@ -30,7 +30,7 @@ impl Index {
                 if !scale.selector.matches(&row.labels) {
                     continue;
                 }
-                if state.owned(row, &owners) { found.pods.push(Arc::clone(row)) } else { found.foreign += 1 }
+                if State::owned(row, &owners) { found.pods.push(Arc::clone(row)) } else { found.foreign += 1 }
             }
             found
         })
@@ -52,7 +52,7 @@ impl State {
 
     /// A pod is the target's if its chain of owners leads there. A chain that ends at a kind that is not watched cannot be followed;
     /// then the labels decide, as they do for the stock autoscaler.
-    fn owned(&self, row: &PodRow, owners: &[Arc<str>]) -> bool {
+    fn owned(row: &PodRow, owners: &[Arc<str>]) -> bool {
         let Some(owner) = &row.owner else { return false };
         if owners.contains(&owner.uid) {
             return true;

@@ -35,7 +35,7 @@ mod tests {
     use super::super::slim::SlimPod;
     use super::*;
 
-    fn pod(spec: Value) -> PodRow {
+    fn pod(spec: &Value) -> PodRow {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}, "spec": spec});
         serde_json::from_value::<SlimPod>(pod).unwrap().into()
     }
@@ -58,6 +58,6 @@ mod tests {
     #[case::pod_level_replaces_the_sum(
         json!({"containers": [{"name": "b"}], "resources": {"requests": {"cpu": "2"}}}), None, Request::Milli(2000.0))]
     fn requests(#[case] spec: Value, #[case] container: Option<&str>, #[case] expected: Request) {
-        assert_eq!(request_of(&pod(spec), "cpu", container), expected);
+        assert_eq!(request_of(&pod(&spec), "cpu", container), expected);
     }
 }

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::Key;
 use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
+use super::{Key, in_words};
 use crate::api::ScalePolicy;
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
@@ -143,7 +143,7 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
                 debug!(what = %watch.what, "listed");
             }
             Err(error) => {
-                let error = error.to_string();
+                let error = watch_error(&error);
                 if last_error != error {
                     warn!(what = %watch.what, %error, "cannot watch; trying again");
                 }
@@ -154,6 +154,16 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
                 last_error = error;
             }
         }
+    }
+}
+
+fn watch_error(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+            in_words(error)
+        }
+        watcher::Error::WatchError(status) => status.message.clone(),
+        other @ watcher::Error::NoResourceVersion => other.to_string(),
     }
 }
 

@@ -38,12 +38,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     }
 
     // Each signal asks for a size; the largest is wanted.
-    let measured: Vec<Measured> = policy
-        .signals
-        .iter()
-        .enumerate()
-        .map(|(index, signal)| measure(policy, signal, observation.readings.get(index), observation, memory, now))
-        .collect();
+    let measured: Vec<Measured> = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
     draft.warn(&measured);
     let wanted = match combine(&measured, current) {
         Combined::Wanted { replicas, driver } => {

@@ -10,7 +10,7 @@ impl Decision {
         let start = match self.verdict {
             Verdict::ScaleUp | Verdict::ScaleDown if self.recommends() => format!("Recommended size: {to} (now {from})"),
             Verdict::ScaleUp | Verdict::ScaleDown => format!("New size: {to} (was {from})"),
-            Verdict::Steady => format!("size {from} is right"),
+            Verdict::Steady => format!("stays at {from}"),
             Verdict::Held => format!("held at {from}"),
             Verdict::Unknown => format!("size unknown, kept at {from}"),
             Verdict::Disabled => return self.reasons.first().map(ToString::to_string).unwrap_or_default(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{Changes, Proposals};
 use super::smooth::Level;
-use super::{Policy, ScalingRules, Signal, SignalKind, SmoothParameters, Time};
+use super::{Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,16 @@ pub struct Memory {
     /// Replicas removed by own moves.
     pub(super) downs: Changes,
     /// Filters by what they measure, so that editing one signal does not reset the others.
-    levels: Vec<(SignalKind, Level)>,
+    levels: Vec<Filter>,
+}
+
+/// The filter of one signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Filter {
+    kind: SignalKind,
+    /// Earlier signals of the policy that look the same from here, e.g. one metric by two selectors.
+    nth: usize,
+    level: Level,
 }
 
 impl Memory {
@@ -36,9 +45,9 @@ impl Memory {
         self.proposals.not_after(now);
         self.ups.not_after(now);
         self.downs.not_after(now);
-        self.levels.retain(|(kind, _)| policy.signals.iter().any(|signal| signal.kind == *kind));
-        for (_, level) in &mut self.levels {
-            level.not_after(now);
+        self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
+        for filter in &mut self.levels {
+            filter.level.not_after(now);
         }
     }
 
@@ -54,14 +63,16 @@ impl Memory {
         }
     }
 
-    /// The filter of a signal after it consumed `raw`.
-    pub(super) fn level(&mut self, signal: &Signal, parameters: SmoothParameters, raw: f64, time: Time) -> Level {
-        if let Some((_, level)) = self.levels.iter_mut().find(|(kind, _)| *kind == signal.kind) {
-            level.consume(parameters, raw, time);
-            return *level;
+    /// The filter of the policy's signal at `index` after it consumed `raw`.
+    pub(super) fn level(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, time: Time) -> Level {
+        let kind = &policy.signals[index].kind;
+        let nth = policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count();
+        if let Some(filter) = self.levels.iter_mut().find(|filter| filter.nth == nth && filter.kind == *kind) {
+            filter.level.consume(parameters, raw, time);
+            return filter.level;
         }
         let level = Level::start(raw, time);
-        self.levels.push((signal.kind.clone(), level));
+        self.levels.push(Filter { kind: kind.clone(), nth, level });
         level
     }
 }

@@ -14,7 +14,7 @@ use super::said::Said;
 use crate::api::annotations::{self, is_annotation_owned, policy_name};
 use crate::api::{ScalePolicy, TargetRef, join};
 use crate::clock::Clock;
-use crate::cluster::{CALL_TIMEOUT, EventType, Index, Key, Leadership, MANAGER, ObjectRef, Recorder, Workload, WorkloadKey};
+use crate::cluster::{CALL_TIMEOUT, EventType, Index, Key, Leadership, MANAGER, ObjectRef, Recorder, Workload, WorkloadKey, in_words};
 
 /// Pause before a workload is read again after the API server refused.
 const RETRY: Duration = Duration::from_secs(5);
@@ -67,7 +67,11 @@ impl Annotated {
                 said.remove(&key);
                 continue;
             };
-            let target = TargetRef { api_version: key.kind.api_version().to_owned(), kind: key.kind.name().to_owned(), name: key.key.name.to_string() };
+            let target = TargetRef {
+                api_version: key.kind.api_version().to_owned(),
+                kind: key.kind.name().to_owned(),
+                name: key.key.name.to_string(),
+            };
             let (step, problem) = self.step(&key, &row, &target);
             self.tell(said.entry(key.clone()).or_default(), &key, &row, problem);
             if let Err(error) = self.take(&key, step).await {
@@ -98,9 +102,11 @@ impl Annotated {
             // The last good policy stays in force.
             Err(errors) => return (Step::Nothing, Some(("InvalidAnnotation", join(&errors)))),
         };
-        let hand_written = self.index.policies_of(key).into_iter().find(|other| {
-            *other != policy_key && self.index.policy(other).is_some_and(|policy| !is_annotation_owned(&policy))
-        });
+        let hand_written = self
+            .index
+            .policies_of(key)
+            .into_iter()
+            .find(|other| *other != policy_key && self.index.policy(other).is_some_and(|policy| !is_annotation_owned(&policy)));
         if let Some(other) = hand_written {
             let note = format!("annotations have no effect: ScalePolicy {} scales this {}", other.name, key.kind.name());
             return (owned.map_or(Step::Nothing, Step::Delete), Some(("AnnotationsOverridden", note)));
@@ -157,7 +163,7 @@ impl Annotated {
             }
         };
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Ok(result) => result.map_err(|error| error.to_string()),
+            Ok(result) => result.map_err(|error| in_words(&error)),
             Err(_) => Err(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
         }
     }

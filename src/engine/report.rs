@@ -99,7 +99,8 @@ impl Engine {
         let policy = policy_ref(&entry.object);
         for (_, kind, reason, note) in states.iter().filter(|(state, ..)| news.contains(&state.as_str())) {
             self.parts.events.record(policy.clone(), *kind, reason, note);
-            if let Some(target) = target_ref(key, compiled, scale) {
+            // The summary after the signal's own Warning would only repeat it.
+            if let Some(target) = workload_ref(key, compiled, scale.uid.as_deref()).filter(|_| *reason != "FailedComputeMetricsReplicas") {
                 self.parts.events.record(target, *kind, reason, note);
             }
         }
@@ -209,6 +210,7 @@ impl Engine {
     /// No decision is possible: a condition, and a Warning once while it lasts.
     fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &str, message: String, now: core::Time) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.status.target = entry.compiled.as_ref().ok().map(|compiled| compiled.target.to_string());
         if !entry.said.news([reason].into_iter(), now).is_empty() {
             self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
         }
@@ -225,10 +227,6 @@ fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
         name: policy.metadata.name.clone().unwrap_or_default(),
         uid: policy.metadata.uid.clone().unwrap_or_default(),
     }
-}
-
-fn target_ref(key: &Key, compiled: &Compiled, scale: &ScaleView) -> Option<ObjectRef> {
-    workload_ref(key, compiled, scale.uid.as_deref())
 }
 
 /// The target as an Event names it; without a UID `kubectl describe` would not find the Event.

@@ -8,7 +8,7 @@ mod total;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
-use super::{Current, Memory, Observation, Policy, Reading, Sample, Signal, SignalReport, Smoothing, Target, Time, Tolerance};
+use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
 pub use staffing::staffing;
 
@@ -52,21 +52,16 @@ struct Smooth {
     level: Option<Level>,
 }
 
-/// Runs one reading through filter and rule.
-pub(super) fn measure(
-    policy: &Policy,
-    signal: &Signal,
-    reading: Option<&Reading>,
-    observation: &Observation,
-    memory: &mut Memory,
-    now: Time,
-) -> Measured {
+/// Runs the reading of the policy's signal at `index` through filter and rule.
+pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, memory: &mut Memory, now: Time) -> Measured {
+    let signal = &policy.signals[index];
+    let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
     let name = signal.kind.to_string();
     let filter = |raw: f64, time: Time| match policy.smoothing {
         Smoothing::None => Smooth { raw, demand: raw, level: None },
         Smoothing::Smooth(parameters) => {
-            let level = memory.level(signal, parameters, raw, time);
+            let level = memory.level(policy, index, parameters, raw, time);
             Smooth { raw, demand: level.demand(parameters, raw), level: Some(level) }
         }
     };
@@ -156,9 +151,9 @@ fn usable(sample: &Sample) -> bool {
     sample.value.is_finite() && sample.value >= 0.0
 }
 
-/// The target of a signal, refused where a formula would divide by nothing.
+/// The target of a signal, refused where a formula would divide by nothing, at most the largest quantity.
 fn positive(target: f64) -> Result<f64, String> {
-    if target.is_finite() && target > 0.0 { Ok(target) } else { Err(format!("target {target} is not above 0")) }
+    if target.is_finite() && target > 0.0 { Ok(target.min(sums::LARGEST)) } else { Err(format!("target {target} is not above 0")) }
 }
 
 /// The kinds of target a reading of this shape cannot meet.

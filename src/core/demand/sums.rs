@@ -1,7 +1,7 @@
 //! Sums and means, with the stock rule's integer steps where it has them.
 
 /// Largest value of a Kubernetes quantity in thousandths; also keeps squares and sums finite.
-const LARGEST: f64 = 9.2e18;
+pub(super) const LARGEST: f64 = 9.2e18;
 
 /// One pod's part: its usage and what it requests, in thousandths of the unit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,62 @@
+//! Targets whose pods cannot be told from others. Which pods belong to a target is settled before the decision, by ownership.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
+
+mod core_support;
+
+use ballast::core::{ConditionKind, Observation, Selector, Verdict};
+use core_support::*;
+use rstest::rstest;
+
+fn ambiguous() -> Selector {
+    Selector::Ambiguous { others: vec!["HorizontalPodAutoscaler/web".into(), "ScalePolicy/web-2".into()] }
+}
+
+fn with(selector: Selector, spec: u32) -> Observation {
+    Observation { selector, ..seen(spec, many(3, &ready(2000.0))) }
+}
+
+#[rstest]
+#[case::missing(Selector::Missing, "SelectorRequired", "InvalidSelector", "no pod selector")]
+#[case::unparsable(Selector::Invalid { message: "found '=='".into() }, "InvalidSelector", "InvalidSelector", "found '=='")]
+#[case::ambiguous(ambiguous(), "AmbiguousSelector", "AmbiguousSelector", "HorizontalPodAutoscaler/web, ScalePolicy/web-2")]
+fn nothing_scales(#[case] selector: Selector, #[case] event: &str, #[case] reason: &str, #[case] says: &str) {
+    let decision = decide_once(&policy(vec![cpu(50)]), &with(selector, 3));
+    assert_eq!((decision.to, decision.verdict), (3, Verdict::Unknown));
+    assert_eq!(condition(&decision, ConditionKind::ScalingActive), Some((false, reason)));
+    let warnings: Vec<_> = decision.warnings.iter().map(|warning| warning.reason.as_str()).collect();
+    assert_eq!(warnings, [event, "FailedComputeMetricsReplicas"]);
+    assert!(decision.headline().contains(says), "{}", decision.headline());
+    assert!(decision.signals.is_empty(), "metrics are not read");
+}
+
+#[rstest]
+#[case::bounds_come_first(1500, 1000)]
+fn forced_moves_do_not_need_a_selector(#[case] spec: u32, #[case] to: u32) {
+    assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(ambiguous(), spec)).to, to);
+}
+
+#[test]
+fn switched_off_comes_first() {
+    assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(Selector::Missing, 0)).verdict, Verdict::Disabled);
+}
+
+#[test]
+fn a_usable_selector_changes_nothing() {
+    assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(Selector::Usable, 3)).verdict, Verdict::ScaleUp);
+}
+
+#[test]
+fn no_proposal_is_stored_meanwhile() {
+    let mut story = Story::new(policy(vec![cpu(50)]), 3);
+    story.look(&with(Selector::Usable, 3), 15);
+    let before = story.memory.clone();
+    story.look(&with(ambiguous(), 3), 15);
+    assert_eq!(story.memory, before);
+}
+
+#[test]
+fn only_the_pods_handed_in_count() {
+    // A foreign pod with the same labels is not in the observation, so it cannot shift the mean; without owned pods there is no size.
+    assert_eq!(proposal(cpu(50), &seen(2, vec![])), None);
+}
