@@ -19,8 +19,14 @@ pub(super) fn propose(
         Target::Value(target) | Target::AverageValue(target) | Target::Capacity(target) => positive(target)?,
         Target::Utilization(_) => return Err("a utilization needs one value per pod and the pods' requests".to_owned()),
     };
-    let smooth = filter(raw, sample.time);
-    let value = arithmetic.value(smooth.apply(raw, 1));
+    // A value with a target of its own asks for more of what is there, so the demand behind it is the value times the pods: filtered
+    // by itself it would still be high when the pods it asked for have come, and would ask for as many again.
+    let sharing = match target {
+        Target::Value(_) => pods::ready(context.observation).max(1),
+        _ => 1,
+    };
+    let smooth = filter(raw * sharing as f64, sample.time);
+    let value = arithmetic.value(smooth.apply(raw, sharing));
     let ruled = match target {
         Target::Value(_) => whole(&context, value, setpoint)?,
         Target::Capacity(_) => capacity(&context, value, setpoint),
