@@ -21,14 +21,10 @@ pub struct Readiness(Arc<Mutex<Vec<(&'static str, Probe)>>>);
 /// Says what is missing, or `None` when nothing is.
 type Probe = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// More text for `/metrics`, from parts that keep their own counters.
-pub type Extra = Arc<dyn Fn() -> String + Send + Sync>;
-
 #[derive(Clone)]
 struct Admin {
     readiness: Readiness,
     metrics: Metrics,
-    extra: Extra,
 }
 
 // === impl Readiness ===
@@ -50,14 +46,13 @@ pub async fn serve(
     listener: TcpListener,
     readiness: Readiness,
     metrics: Metrics,
-    extra: Extra,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
-        .with_state(Admin { readiness, metrics, extra });
+        .with_state(Admin { readiness, metrics });
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
@@ -74,6 +69,6 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {
-    let text = (admin.extra)() + &admin.metrics.encode();
+    let text = admin.metrics.encode();
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

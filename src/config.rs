@@ -9,6 +9,8 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::api::join;
+
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
@@ -151,9 +153,9 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct File {
-    /// Sources that every namespace may name, by name.
+    /// Servers that every namespace may name as `source`.
     #[serde(default)]
-    pub sources: BTreeMap<String, crate::source::OperatorSource>,
+    pub sources: Vec<crate::api::SourceConfig>,
     /// Defaults for the policies of a namespace, by namespace.
     #[serde(default)]
     pub defaults: BTreeMap<String, NamespaceDefaults>,
@@ -258,6 +260,9 @@ impl File {
         }
         let file: Self = serde_saphyr::from_str(text)
             .map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
+        for (index, source) in file.sources.iter().enumerate() {
+            source.validate(&format!("sources[{index}]")).map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
+        }
         for (namespace, defaults) in &file.defaults {
             let refuse = |field: &str, value: String, allowed| {
                 Err(ConfigError::OutOfRange { field: format!("defaults.{namespace}.{field}"), value, allowed })

@@ -35,7 +35,13 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
-        Command::Crds => print(crds::yaml().as_bytes()),
+        Command::Crds => match crds::yaml() {
+            Ok(yaml) => print(yaml.as_bytes()),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ballast", &mut out);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, MANAGER};
+use super::{CALL_TIMEOUT, MANAGER, in_words};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -78,8 +78,7 @@ impl Recorder {
         let (sender, receiver) = mpsc::channel(WAITING);
         // As client-go: a burst for the start, then a rate an API server does not notice.
         let bucket = Bucket::new(clock.clone(), 20.0, 200.0);
-        let writer =
-            Writer { client, bucket, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
+        let writer = Writer { client, bucket, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
         (Self { sender, metrics }, writer.run(receiver, shutdown))
     }
 
@@ -108,7 +107,7 @@ impl Writer {
             let outcome = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
                 Ok(Ok(())) => "written",
                 Ok(Err(error)) => {
-                    warn!(%error, "cannot write an Event");
+                    warn!(error = in_words(&error), "cannot write an Event");
                     "failed"
                 }
                 Err(_) => {

@@ -31,6 +31,15 @@ pub enum Change {
     Workload(WorkloadKey),
 }
 
+/// A policy that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Malformed {
+    /// Its UID, for Events.
+    pub uid: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
 /// Watched state. Reads are short; writers are the watches.
 #[derive(Debug)]
 pub struct Index {
@@ -49,6 +58,8 @@ pub(super) struct State {
     /// UIDs of workloads by the UID of their controller: a Deployment's `ReplicaSet`s, an operator's Deployments.
     pub(super) sets_of: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     policies: BTreeMap<Key, Arc<ScalePolicy>>,
+    /// Policies whose fields have the wrong type: older than the CRD's rules, or written around them.
+    malformed: BTreeMap<Key, Arc<Malformed>>,
     /// Policies by what they scale.
     by_target: HashMap<Target, BTreeSet<Key>>,
     hpas: HashMap<Key, Target>,
@@ -94,6 +105,16 @@ impl Index {
     /// One policy.
     pub fn policy(&self, key: &Key) -> Option<Arc<ScalePolicy>> {
         self.state.read().policies.get(key).cloned()
+    }
+
+    /// All policies that cannot be read.
+    pub fn malformed_policies(&self) -> Vec<Key> {
+        self.state.read().malformed.keys().cloned().collect()
+    }
+
+    /// Why a policy cannot be read.
+    pub fn malformed(&self, key: &Key) -> Option<Arc<Malformed>> {
+        self.state.read().malformed.get(key).cloned()
     }
 
     /// One workload.
@@ -172,7 +193,10 @@ impl Index {
             old
         };
         let news = old.is_none_or(|old| {
-            old.uid != row.uid || old.spec_replicas != row.spec_replicas || old.annotations != row.annotations || old.selector.0 != row.selector.0
+            old.uid != row.uid
+                || old.spec_replicas != row.spec_replicas
+                || old.annotations != row.annotations
+                || old.selector.0 != row.selector.0
         });
         if news {
             self.changed(Change::Workload(key));
@@ -200,9 +224,19 @@ impl Index {
             let mut state = self.state.write();
             state.forget_policy(&key);
             let target = &policy.spec.scale_target_ref;
-            let target = Target::new(&key.namespace, &target.api_version_or_default(), &target.kind, &target.name);
+            let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
             state.by_target.entry(target).or_default().insert(key.clone());
             state.policies.insert(key.clone(), Arc::new(policy));
+        }
+        self.changed(Change::Policy(key));
+    }
+
+    /// Takes a policy that cannot be read; what it said before holds no longer.
+    pub fn apply_malformed(&self, key: Key, malformed: Malformed) {
+        {
+            let mut state = self.state.write();
+            state.forget_policy(&key);
+            state.malformed.insert(key.clone(), Arc::new(malformed));
         }
         self.changed(Change::Policy(key));
     }
@@ -257,9 +291,10 @@ impl State {
     }
 
     fn forget_policy(&mut self, key: &Key) -> bool {
-        let Some(old) = self.policies.remove(key) else { return false };
+        let malformed = self.malformed.remove(key).is_some();
+        let Some(old) = self.policies.remove(key) else { return malformed };
         let target = &old.spec.scale_target_ref;
-        let target = Target::new(&key.namespace, &target.api_version_or_default(), &target.kind, &target.name);
+        let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
         remove_from(&mut self.by_target, &target, key);
         true
     }

@@ -16,9 +16,10 @@ mod watch;
 use std::fmt;
 use std::sync::Arc;
 
+pub use bucket::Bucket;
 pub use events::{EventType, ObjectRef, Recorder};
 pub use index::{Change, Index, Workload, WorkloadKey};
-pub use lease::{LeaseOptions, Leadership};
+pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::request_of;
@@ -32,6 +33,14 @@ pub const MANAGER: &str = "ballast";
 
 /// Longest wait for one call to the API server: a call that hangs must not outlive the decision it belongs to.
 pub const CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// An error of the API server in its own words; kube's text repeats the whole answer.
+pub fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

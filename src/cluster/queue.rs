@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::bucket::Bucket;
 use super::lease::Leadership;
-use super::{CALL_TIMEOUT, Key, MANAGER};
+use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 
 /// A size to be written.
 #[derive(Clone, Debug)]
@@ -172,8 +172,7 @@ impl Shared {
         match tokio::time::timeout(CALL_TIMEOUT, api.patch_scale(&write.target, &params, &Patch::Merge(patch))).await {
             Ok(Ok(scale)) => WriteOutcome::Written(scale.metadata.resource_version.unwrap_or_default()),
             Ok(Err(Error::Api(status))) if status.is_conflict() => WriteOutcome::Conflict,
-            Ok(Err(Error::Api(status))) => WriteOutcome::Failed(status.message),
-            Ok(Err(error)) => WriteOutcome::Failed(error.to_string()),
+            Ok(Err(error)) => WriteOutcome::Failed(in_words(&error)),
             Err(_) => WriteOutcome::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
         }
     }
@@ -185,7 +184,15 @@ mod tests {
 
     fn write(policy: &str, from: u32, to: u32) -> ScaleWrite {
         let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
-        ScaleWrite { policy: Key::new("n", policy), resource, target: policy.to_owned(), target_uid: None, from, to, resource_version: String::new() }
+        ScaleWrite {
+            policy: Key::new("n", policy),
+            resource,
+            target: policy.to_owned(),
+            target_uid: None,
+            from,
+            to,
+            resource_version: String::new(),
+        }
     }
 
     #[test]

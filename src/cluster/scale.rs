@@ -13,7 +13,7 @@ use thiserror::Error as ThisError;
 
 use super::index::{Index, WorkloadKey};
 use super::slim::{WorkloadKind, parsed};
-use super::{CALL_TIMEOUT, Key};
+use super::{CALL_TIMEOUT, Key, in_words};
 use crate::api::TargetRef;
 use crate::clock::Clock;
 
@@ -54,7 +54,9 @@ pub enum ScaleError {
         api_version: String,
     },
     /// The kind has no scale subresource.
-    #[error("a {0} has no scale subresource, so its size cannot be set; kinds that can be scaled: Deployment, StatefulSet, ReplicaSet, ReplicationController, and custom resources with a scale subresource")]
+    #[error(
+        "a {0} has no scale subresource, so its size cannot be set; kinds that can be scaled: Deployment, StatefulSet, ReplicaSet, ReplicationController, and custom resources with a scale subresource"
+    )]
     NotScalable(String),
     /// There is no such object.
     #[error("{0} does not exist")]
@@ -141,13 +143,16 @@ impl ScaleClient {
             .await
             .map_err(|_| ScaleError::Failed(format!("discovery of {api_version}: no answer within {} s", CALL_TIMEOUT.as_secs())))?
             .map_err(|error| match error {
-                Error::Api(status) if status.is_not_found() => unknown(),
+                // The answer for a group that is not served is a bare 404 without a reason.
+                Error::Api(status) if status.code == 404 => unknown(),
                 Error::Discovery(_) => unknown(),
-                other => ScaleError::Failed(format!("discovery of {api_version}: {other}")),
+                other => ScaleError::Failed(format!("discovery of {api_version}: {}", in_words(&other))),
             })?;
         let resources = group.versioned_resources(&version.version);
         let (resource, capabilities) = resources.into_iter().find(|(resource, _)| resource.kind == kind).ok_or_else(unknown)?;
-        if capabilities.supports_subresource("scale") { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
+        let scale = format!("{}/scale", resource.plural);
+        let scalable = capabilities.subresources.iter().any(|(sub, _)| sub.plural == scale || sub.plural == "scale");
+        if scalable { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
     }
 }
 
@@ -186,7 +191,6 @@ fn from_api(target: &TargetRef, error: Error) -> ScaleError {
     match error {
         Error::Api(status) if status.is_not_found() => ScaleError::NotFound(target.to_string()),
         Error::Api(status) if status.is_forbidden() => ScaleError::Forbidden(status.message),
-        Error::Api(status) => ScaleError::Failed(status.message),
-        other => ScaleError::Failed(other.to_string()),
+        other => ScaleError::Failed(in_words(&other)),
     }
 }

@@ -12,8 +12,8 @@ use kube::core::Selector;
 use serde::{Deserialize, Serialize};
 
 use super::selector;
-use crate::api::compile::time;
 use crate::api::quantity::Quantity;
+use crate::api::time::to_core as time;
 use crate::core::{Phase, Pod, Ready};
 
 /// A pod as watched.
@@ -232,9 +232,9 @@ impl WorkloadKind {
     /// The watched kind of this group, version and name; any version of the group names the same objects.
     pub fn find(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-        [Self::Deployment, Self::StatefulSet, Self::ReplicaSet, Self::ReplicationController].into_iter().find(|known| {
-            known.name() == kind && known.api_version().rsplit_once('/').map_or("", |(known, _)| known) == group
-        })
+        [Self::Deployment, Self::StatefulSet, Self::ReplicaSet, Self::ReplicationController]
+            .into_iter()
+            .find(|known| known.name() == kind && known.api_version().rsplit_once('/').map_or("", |(known, _)| known) == group)
     }
 }
 
@@ -262,7 +262,14 @@ impl From<SlimPod> for PodRow {
         let plain = spec.containers.len();
         let sidecars = spec.init_containers.into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
         let containers = spec.containers.into_iter().chain(sidecars).map(|c| (c.name, milli(c.resources))).collect();
-        Self { pod, owner: owner(&metadata), labels: metadata.labels.unwrap_or_default(), pod_requests: milli(spec.resources), containers, plain }
+        Self {
+            pod,
+            owner: owner(&metadata),
+            labels: metadata.labels.unwrap_or_default(),
+            pod_requests: milli(spec.resources),
+            containers,
+            plain,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, Key, MANAGER};
+use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::api::ScalePolicyStatus;
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
@@ -43,15 +43,8 @@ impl StatusWriter {
     /// A writer, and its task, which ends at `shutdown` when nothing waits any more.
     pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
         let bucket = Bucket::new(clock.clone(), 50.0, 100.0);
-        let shared = Arc::new(Shared {
-            client,
-            clock,
-            bucket,
-            metrics,
-            waiting: Mutex::default(),
-            written: Mutex::default(),
-            added: Notify::new(),
-        });
+        let shared =
+            Arc::new(Shared { client, clock, bucket, metrics, waiting: Mutex::default(), written: Mutex::default(), added: Notify::new() });
         (Self { shared: Arc::clone(&shared) }, shared.run(shutdown))
     }
 
@@ -116,7 +109,7 @@ impl Shared {
                 Err(Error::Api(answer)) if answer.is_not_found() => self.metrics.status("gone"),
                 Err(error) => {
                     self.metrics.status("failed");
-                    warn!(policy = %key, %error, "cannot write the status");
+                    warn!(policy = %key, error = in_words(&error), "cannot write the status");
                 }
             }
         }
@@ -124,7 +117,8 @@ impl Shared {
 
     async fn write(&self, key: &Key, status: &ScalePolicyStatus) -> Result<(), Error> {
         let api: Api<crate::api::ScalePolicy> = Api::namespaced(self.client.clone(), &key.namespace);
-        let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": &*key.name }, "status": status });
+        let object =
+            json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": &*key.name }, "status": status });
         let params = PatchParams::apply(MANAGER).force();
         match tokio::time::timeout(CALL_TIMEOUT, api.patch_status(&key.name, &params, &Patch::Apply(object))).await {
             Ok(result) => result.map(|_| ()),

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Api, Client, Resource};
@@ -14,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::Key;
-use super::index::{Index, WorkloadKey};
+use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
+use super::{Key, in_words};
 use crate::api::ScalePolicy;
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
@@ -83,7 +84,7 @@ pub fn start(client: &Client, index: &Arc<Index>, namespaces: &[String], tasks: 
         start.watch::<SlimStatefulSet>();
         start.watch::<SlimReplicationController>();
         start.watch::<SlimHpa>();
-        start.watch::<ScalePolicy>();
+        start.watch::<DeserializeGuard<ScalePolicy>>();
     }
     watches
 }
@@ -142,7 +143,7 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
                 debug!(what = %watch.what, "listed");
             }
             Err(error) => {
-                let error = error.to_string();
+                let error = watch_error(&error);
                 if last_error != error {
                     warn!(what = %watch.what, %error, "cannot watch; trying again");
                 }
@@ -153,6 +154,16 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
                 last_error = error;
             }
         }
+    }
+}
+
+fn watch_error(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+            in_words(error)
+        }
+        watcher::Error::WatchError(status) => status.message.clone(),
+        other @ watcher::Error::NoResourceVersion => other.to_string(),
     }
 }
 
@@ -183,11 +194,19 @@ impl Indexed for SlimPod {
     }
 }
 
-impl Indexed for ScalePolicy {
-    fn apply(mut self, key: Key, index: &Index) {
-        // Half of an object's bytes, and nobody here reads them.
-        self.metadata.managed_fields = None;
-        index.apply_policy(key, self);
+/// One policy with a field of the wrong type must not stop the list of all others.
+impl Indexed for DeserializeGuard<ScalePolicy> {
+    fn apply(self, key: Key, index: &Index) {
+        match self.0 {
+            Ok(mut policy) => {
+                // Half of an object's bytes, and nobody here reads them.
+                policy.metadata.managed_fields = None;
+                index.apply_policy(key, policy);
+            }
+            Err(invalid) => {
+                index.apply_malformed(key, Malformed { uid: invalid.metadata.uid.unwrap_or_default(), error: invalid.error });
+            }
+        }
     }
 
     fn delete(key: &Key, index: &Index) {
@@ -195,14 +214,14 @@ impl Indexed for ScalePolicy {
     }
 
     fn keys(index: &Index) -> Vec<Key> {
-        index.policies().into_iter().map(|(key, _)| key).collect()
+        index.policies().into_iter().map(|(key, _)| key).chain(index.malformed_policies()).collect()
     }
 }
 
 impl Indexed for SlimHpa {
     fn apply(self, key: Key, index: &Index) {
         let target = &self.spec.scale_target_ref;
-        index.apply_hpa(key, &target.api_version_or_default(), &target.kind, &target.name);
+        index.apply_hpa(key, target.api_version_or_default(), &target.kind, &target.name);
     }
 
     fn delete(key: &Key, index: &Index) {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
-
 use super::said::Said;
 use crate::api::conditions::{is_true, merge};
 use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
+use crate::api::time::from_core as stamp;
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
 
@@ -125,9 +124,4 @@ impl Entry {
 /// A count as the API has it.
 fn count(replicas: u32) -> i32 {
     i32::try_from(replicas).unwrap_or(i32::MAX)
-}
-
-/// A time as the API has it, in whole seconds.
-pub fn stamp(time: Time) -> meta::Time {
-    meta::Time(jiff::Timestamp::from_second(time.as_millis().div_euclid(1000)).unwrap_or_default())
 }

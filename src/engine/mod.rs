@@ -20,7 +20,9 @@ use tracing::info;
 
 use crate::api::{Defaults, ScalePolicy, compile};
 use crate::clock::Clock;
-use crate::cluster::{Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult};
+use crate::cluster::{
+    Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
+};
 use crate::source::Sources;
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -134,6 +136,9 @@ impl Engine {
             for (key, policy) in self.parts.index.policies() {
                 self.insert(&key, policy);
             }
+            for key in self.parts.index.malformed_policies() {
+                self.malformed(&key);
+            }
             for workload in self.parts.index.annotated() {
                 self.reread(workload);
             }
@@ -178,7 +183,10 @@ impl Engine {
             Change::Policy(key) => {
                 match self.parts.index.policy(&key) {
                     Some(policy) => self.insert(&key, policy),
-                    None => self.forget(&key),
+                    None => {
+                        self.forget(&key);
+                        self.malformed(&key);
+                    }
                 }
                 self.count();
             }

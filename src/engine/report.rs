@@ -7,9 +7,15 @@ use tracing::{debug, info, warn};
 
 use super::look::Seen;
 use super::{Engine, labels};
-use crate::api::{Compiled, ScalePolicy, join};
+use crate::api::conditions::merge;
+use crate::api::time::from_core;
+use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verdict};
+
+/// Address of a policy, for Events.
+const API_VERSION: &str = "ballast.dev/v1alpha1";
+const KIND: &str = "ScalePolicy";
 
 /// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state. Doubled for each conflict in a
 /// row, up to 32 times.
@@ -83,7 +89,8 @@ impl Engine {
         let policy = policy_ref(&entry.object);
         for (_, kind, reason, note) in states.iter().filter(|(state, ..)| news.contains(&state.as_str())) {
             self.parts.events.record(policy.clone(), *kind, reason, note);
-            if let Some(target) = target_ref(key, compiled, scale) {
+            // The summary after the signal's own Warning would only repeat it.
+            if let Some(target) = workload_ref(key, compiled, scale.uid.as_deref()).filter(|_| *reason != "FailedComputeMetricsReplicas") {
                 self.parts.events.record(target, *kind, reason, note);
             }
         }
@@ -163,6 +170,25 @@ impl Engine {
         }
     }
 
+    /// A policy cannot even be read: its fields have the wrong types.
+    pub(super) fn malformed(&mut self, key: &Key) {
+        let Some(malformed) = self.parts.index.malformed(key) else { return };
+        let message = format!("spec: cannot be read: {}", malformed.error);
+        warn!(policy = %key, %message, "policy cannot be used");
+        let object = ObjectRef {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            uid: malformed.uid.clone(),
+        };
+        self.parts.events.record(object, EventType::Warning, "InvalidSpec", &message);
+        let mut status = ScalePolicyStatus::default();
+        let condition = Condition { kind: ConditionKind::ScalingActive, status: false, reason: "InvalidSpec".to_owned(), message };
+        merge(&mut status.conditions, &[condition], None, &from_core(self.parts.clock.now()));
+        self.parts.status.put(key, &status);
+    }
+
     fn unreadable(&mut self, key: &Key, compiled: &Compiled, error: &ScaleError) {
         let message = format!("cannot read the scale of {}: {error}", compiled.target);
         debug!(policy = %key, %message);
@@ -173,6 +199,7 @@ impl Engine {
     /// No decision is possible: a condition, and a Warning once while it lasts.
     fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &str, message: String, now: core::Time) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.status.target = entry.compiled.as_ref().ok().map(|compiled| compiled.target.to_string());
         if !entry.said.news([reason].into_iter(), now).is_empty() {
             self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
         }
@@ -183,16 +210,12 @@ impl Engine {
 
 fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
     ObjectRef {
-        api_version: "ballast.dev/v1alpha1".to_owned(),
-        kind: "ScalePolicy".to_owned(),
+        api_version: API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
         namespace: policy.metadata.namespace.clone().unwrap_or_default(),
         name: policy.metadata.name.clone().unwrap_or_default(),
         uid: policy.metadata.uid.clone().unwrap_or_default(),
     }
-}
-
-fn target_ref(key: &Key, compiled: &Compiled, scale: &ScaleView) -> Option<ObjectRef> {
-    workload_ref(key, compiled, scale.uid.as_deref())
 }
 
 /// The target as an Event names it; without a UID `kubectl describe` would not find the Event.

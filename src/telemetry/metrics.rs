@@ -40,6 +40,8 @@ struct OutcomeLabel {
 pub struct Metrics {
     decisions: Family<VerdictLabel, Counter>,
     writes: Family<OutcomeLabel, Counter>,
+    events: Family<OutcomeLabel, Counter>,
+    statuses: Family<OutcomeLabel, Counter>,
     /// Policies known.
     pub policies: Gauge,
     /// 1 while this process leads.
@@ -61,6 +63,8 @@ impl Default for Metrics {
         let mut metrics = Self {
             decisions: Family::default(),
             writes: Family::default(),
+            events: Family::default(),
+            statuses: Family::default(),
             policies: Gauge::default(),
             leader: Gauge::default(),
             lateness: seconds(),
@@ -72,6 +76,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("ballast");
         registry.register("decisions", "Decisions by verdict", metrics.decisions.clone());
         registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
+        registry.register("events", "Events by outcome", metrics.events.clone());
+        registry.register("status_writes", "Writes of policy status by outcome", metrics.statuses.clone());
         registry.register("policies", "Policies known", metrics.policies.clone());
         registry.register("leader", "1 while this process leads", metrics.leader.clone());
         registry.register("decision_lateness_seconds", "Time from when a decision was due to when it was made", metrics.lateness.clone());
@@ -94,6 +100,16 @@ impl Metrics {
     /// Counts a finished write.
     pub fn wrote(&self, outcome: &'static str) {
         self.writes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts an Event.
+    pub fn event(&self, outcome: &'static str) {
+        self.events.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a write of a status.
+    pub fn status(&self, outcome: &'static str) {
+        self.statuses.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// Drops the series of a policy that is gone.

@@ -135,7 +135,7 @@ fn bounds(policy: &ScalePolicy, list: &[super::metrics::MetricSpec], defaults: &
 
 /// Checks a reference and fills in its API version.
 fn reference(path: &str, reference: &CrossVersionObjectReference, out: &mut Problems) -> TargetRef {
-    let CrossVersionObjectReference { api_version, kind, name } = reference;
+    let CrossVersionObjectReference { kind, name, .. } = reference;
     path_segment(&format!("{path}.kind"), kind, out);
     path_segment(&format!("{path}.name"), name, out);
     let api_version = reference.api_version_or_default();

@@ -10,17 +10,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::evaluate::{Observed, Seen, Step, evaluate};
-use super::{LeaseOptions, Leadership};
+use super::{Leadership, LeaseOptions};
 use crate::clock::Clock;
-use crate::cluster::CALL_TIMEOUT;
+use crate::cluster::{CALL_TIMEOUT, in_words};
 
 /// Holds the lease as long as it can, until `shutdown`; then releases it so that a standby takes over at once. Release comes after
 /// `drained` so that nothing is written without the lease.
 pub async fn run(client: Client, options: LeaseOptions, leadership: Leadership, shutdown: CancellationToken, drained: CancellationToken) {
-    let mut task = Task { api: Api::namespaced(client, &options.namespace), clock: leadership.clock.clone(), options, leadership, observed: None };
+    let mut task =
+        Task { api: Api::namespaced(client, &options.namespace), clock: leadership.clock.clone(), options, leadership, observed: None };
     loop {
         if let Err(error) = task.step().await {
-            warn!(lease = %task.options.name, %error, "cannot work on the lease");
+            warn!(lease = %format_args!("{}/{}", task.options.namespace, task.options.name), %error, "cannot work on the lease (--lease-namespace)");
         }
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -53,7 +54,9 @@ impl Task {
         let seen = Seen {
             holder: spec.holder_identity.clone(),
             version: lease.metadata.resource_version.clone().unwrap_or_default(),
-            duration: spec.lease_duration_seconds.map_or(self.options.duration, |s| Duration::from_secs(u64::try_from(s).unwrap_or_default())),
+            duration: spec
+                .lease_duration_seconds
+                .map_or(self.options.duration, |s| Duration::from_secs(u64::try_from(s).unwrap_or_default())),
         };
         let (step, observed) = evaluate(&self.options.identity, &seen, self.observed.take(), self.clock.instant());
         self.observed = Some(observed);
@@ -128,7 +131,7 @@ impl Task {
 async fn call<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
     match tokio::time::timeout(CALL_TIMEOUT, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(in_words(&error)),
         Err(_) => Err(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
     }
 }

@@ -1,0 +1,228 @@
+//! `ballast run`: wires the parts together and takes them down in order.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use crate::admin::{self, Readiness};
+use crate::api::Defaults;
+use crate::clock::Clock;
+use crate::cluster::{Bucket, Index, LeaseOptions, Leadership, Recorder, ScaleClient, StatusWriter, WriteQueue, run_lease, start_watches};
+use crate::config::{DefaultSmoothing, File, NamespaceDefaults, RunArgs, SmoothingName};
+use crate::core;
+use crate::engine::{Annotated, Engine, Parts};
+use crate::source::Sources;
+use crate::telemetry::{Metrics, start_logging};
+
+/// Runs the controller until SIGTERM or SIGINT.
+pub fn main(args: &RunArgs) -> ExitCode {
+    let prepared = start_logging(args.log_format, &args.log_level).map_err(anyhow::Error::msg).and_then(|()| {
+        args.validate()?;
+        args.config.as_deref().map(File::read).transpose().map_err(Into::into)
+    });
+    let file = match prepared {
+        Ok(file) => file.unwrap_or_default(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(args, file)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &RunArgs, file: File) -> Result<()> {
+    let config = kube_config(args).await?;
+    let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
+    let reads = Client::try_from(config.clone()).context("cannot make a client")?;
+    // A retried write would be a stale one.
+    let mut impatient = config;
+    impatient.default_retry = false;
+    let writes = Client::try_from(impatient).context("cannot make a client")?;
+    let clock = Clock::real();
+    let metrics = Metrics::default();
+
+    // Three steps down: stop deciding; then write out what is queued; then let the lease go.
+    let (stop, written, drained) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
+    let io = TaskTracker::new();
+
+    let listener = admin::bind(args.admin_address).await.with_context(|| format!("cannot listen on {} (--admin-address)", args.admin_address))?;
+    info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
+
+    let (index, changes) = Index::new();
+    let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
+    let leadership = if args.leader_elect { Leadership::standby(clock.clone()) } else { Leadership::always(clock.clone()) };
+
+    let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
+    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
+    io.spawn(run_events);
+    io.spawn(run_status);
+    let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
+    let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
+
+    let sources = Arc::new(Sources::new(reads.clone(), clock.clone(), args.prometheus_url.as_deref(), &file.sources)?);
+    let readiness = Readiness::default();
+    readiness.add("watches", {
+        let watches = watches.clone();
+        move || watches.waiting()
+    });
+    tasks.spawn(admin::serve(listener, readiness, metrics.clone(), drained.clone()));
+
+    let (annotated, annotated_rx) = mpsc::unbounded_channel();
+    let kinds = ["Deployment", "StatefulSet"].into_iter().map(str::to_owned).chain(args.annotated_kinds.clone()).collect();
+    let annotations = Annotated {
+        index: Arc::clone(&index),
+        client: writes.clone(),
+        events: events.clone(),
+        leadership: leadership.clone(),
+        clock: clock.clone(),
+        kinds,
+    };
+    let engine = Engine::new(Parts {
+        index: Arc::clone(&index),
+        scale: ScaleClient::new(reads.clone(), Arc::clone(&index), clock.clone()),
+        sources,
+        queue,
+        status,
+        events,
+        leadership: leadership.clone(),
+        clock: clock.clone(),
+        metrics,
+        defaults: Arc::new(defaults(args, file)),
+        annotated: annotated.clone(),
+    });
+
+    let signalled = signal();
+    tokio::pin!(signalled);
+    // Nobody leads before it can see: a decision from half an index would be a wrong one.
+    while let Some(waiting) = watches.waiting() {
+        tokio::select! {
+            name = &mut signalled => {
+                info!(signal = name?, "stopping before the first lists were complete");
+                drained.cancel();
+                return Ok(());
+            }
+            () = tokio::time::sleep(Duration::from_millis(50)) => tracing::trace!(%waiting, "waiting for first lists"),
+        }
+    }
+    info!("first lists complete");
+    tasks.spawn(annotations.run(annotated_rx, annotated, stop.clone()));
+    let lease = args.leader_elect.then(|| {
+        let options = lease_options(args, namespace);
+        info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, "waiting to lead");
+        tasks.spawn(run_lease(writes.clone(), options, leadership, stop.clone(), drained.clone()))
+    });
+    let engine = tasks.spawn(engine.run(changes, results, stop.clone()));
+
+    let name = signalled.await?;
+    info!(signal = name, "stopping");
+    stop.cancel();
+    engine.await.context("the engine failed")?;
+    written.cancel();
+    io.close();
+    io.wait().await;
+    drained.cancel();
+    if let Some(lease) = lease {
+        lease.await.context("the lease task failed")?;
+    }
+    tasks.close();
+    // Watches and open admin connections are not worth more waiting.
+    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn kube_config(args: &RunArgs) -> Result<Config> {
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    if let Some(path) = &args.kubeconfig {
+        let file = kube::config::Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig: {}", path.display()))?;
+        return Config::from_custom_kubeconfig(file, &options).await.with_context(|| format!("--kubeconfig: {}", path.display()));
+    }
+    if args.context.is_some() {
+        return Config::from_kubeconfig(&options).await.context("--context");
+    }
+    Config::infer().await.context("no cluster: neither an in-cluster configuration nor a kubeconfig was found")
+}
+
+/// The namespace this process runs in, or the one the chart uses.
+fn own_namespace(config: &Config) -> String {
+    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    if in_cluster { config.default_namespace.clone() } else { "ballast-system".to_owned() }
+}
+
+/// Unique per process: two controllers on one host, or one restarted, are not the same holder.
+fn lease_options(args: &RunArgs, namespace: String) -> LeaseOptions {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "ballast".to_owned());
+    let unique = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    LeaseOptions {
+        namespace,
+        name: args.lease_name.clone(),
+        identity: format!("{host}_{unique:016x}"),
+        duration: args.lease_duration,
+        renew_deadline: args.renew_deadline,
+        retry_period: args.retry_period,
+    }
+}
+
+/// Defaults for policies by namespace: the flags, and over them the file.
+fn defaults(args: &RunArgs, file: File) -> impl Fn(&str) -> Defaults + Send + Sync + 'static {
+    let base = Defaults {
+        tolerance: args.tolerance,
+        downscale_stabilization: args.downscale_stabilization,
+        interval: args.sync_period,
+        warm_up: core::WarmUp { cpu_initialization: args.cpu_initialization_period, initial_readiness_delay: args.initial_readiness_delay },
+        smoothing: match args.smoothing {
+            DefaultSmoothing::Smooth => core::Smoothing::Smooth(core::SmoothParameters::default()),
+            DefaultSmoothing::None => core::Smoothing::None,
+        },
+        scale_to_zero: if args.scale_to_zero { core::ScaleToZero::On } else { core::ScaleToZero::Off },
+    };
+    move |namespace| file.defaults.get(namespace).map_or_else(|| base.clone(), |own| over(&base, own))
+}
+
+fn over(base: &Defaults, own: &NamespaceDefaults) -> Defaults {
+    let seconds = |own: Option<u32>, base| own.map_or(base, |s| Duration::from_secs(u64::from(s)));
+    Defaults {
+        tolerance: own.tolerance.unwrap_or(base.tolerance),
+        interval: seconds(own.interval_seconds, base.interval),
+        downscale_stabilization: seconds(own.downscale_stabilization_seconds, base.downscale_stabilization),
+        smoothing: match own.smoothing {
+            Some(SmoothingName::Smooth) => core::Smoothing::Smooth(core::SmoothParameters::default()),
+            Some(SmoothingName::None) => core::Smoothing::None,
+            None => base.smoothing,
+        },
+        ..base.clone()
+    }
+}
+
+/// Waits for SIGTERM or SIGINT and names it.
+async fn signal() -> Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
