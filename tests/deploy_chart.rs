@@ -1,5 +1,8 @@
 //! The chart's objects, its values, and what is generated from it.
 
+// Helpers fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod deploy_support;
 
 use std::collections::BTreeSet;
