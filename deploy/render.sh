@@ -4,7 +4,8 @@
 #   render.sh            writes deploy/chart/ballast/files/crds/ and deploy/manifests/ballast.yaml
 #   render.sh --stdout   prints the manifest and writes nothing
 #
-# Helm is $HELM, or in $BALLAST_TOOLS_BIN, or on PATH, or else built by tests/cluster/build.sh.
+# Helm is $HELM, or in $BALLAST_TOOLS_BIN, or else built by tests/cluster/build.sh. Not whatever is on PATH: versions of Helm differ in
+# blank lines and comments, and the result is compared.
 set -euo pipefail
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$deploy")
@@ -13,7 +14,6 @@ chart=$deploy/chart/ballast
 find_helm() {
   if [[ -n ${HELM:-} ]]; then echo "$HELM"
   elif [[ -n ${BALLAST_TOOLS_BIN:-} ]]; then echo "$BALLAST_TOOLS_BIN/helm"
-  elif command -v helm; then :
   else echo "$("$root/tests/cluster/build.sh" helm | tail -1)/helm"
   fi
 }

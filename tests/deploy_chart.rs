@@ -1,5 +1,8 @@
 //! The chart's objects, its values, and what is generated from it.
 
+// Helpers fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod deploy_support;
 
 use std::collections::BTreeSet;
@@ -128,10 +131,11 @@ fn defaults_are_those_of_the_program() {
 
 #[test]
 fn values_reach_their_flags() {
-    let release = Release::new(Some("ci/high-availability-values.yaml"), &["--set", "scaleToZero=false,smoothing=none,write.qps=2.5"]);
+    let release =
+        Release::new(Some("ci/high-availability-values.yaml"), &["--set", "scaleToZero=false,smoothing=none,write.qps=2.5,tolerance=0.07"]);
     let args = parse(&release.flags());
     assert_eq!(args.prometheus_url.as_deref(), Some("https://prometheus.example.com/select/0"));
-    assert_eq!((args.sync_period.as_secs(), args.tolerance.to_string().as_str()), (5, "0.05"));
+    assert_eq!((args.sync_period.as_secs(), args.tolerance.to_string().as_str()), (5, "0.07"));
     assert_eq!((args.scale_to_zero, args.write_qps.to_string().as_str()), (false, "2.5"));
     let namespaced = parse(&Release::new(Some("ci/namespaced-values.yaml"), &[]).flags());
     assert_eq!(namespaced.namespaces, ["shop", "billing"]);
@@ -185,6 +189,7 @@ fn the_network_policy_opens_the_admin_port() {
 #[case::unknown_key("replica=2", "replica")]
 #[case::no_unit("syncPeriod=15", "/syncPeriod")]
 #[case::negative("tolerance=-1", "/tolerance")]
+#[case::negative_text("tolerance=-0.1", "/tolerance")]
 #[case::scheme("prometheus.url=ftp://x", "/prometheus/url")]
 #[case::password("prometheus.url=http://me:secret@x", "/prometheus/url")]
 #[case::all_namespaces("watchNamespaces={*}", "/watchNamespaces/0")]

@@ -12,12 +12,12 @@ use serde_json::Value;
 /// Namespace of the release.
 pub const NAMESPACE: &str = "ballast-system";
 
-/// Helm: `$HELM`, in `$BALLAST_TOOLS_BIN`, on `PATH`, or else built from its Go module as the test cluster's programs are.
+/// Helm: `$HELM`, in `$BALLAST_TOOLS_BIN`, or else built from its Go module as the test cluster's programs are. Not whatever is on `PATH`:
+/// the plain manifest is compared byte by byte, and versions of Helm differ in blank lines.
 static HELM: LazyLock<PathBuf> = LazyLock::new(|| {
     let named = std::env::var_os("HELM").map(PathBuf::from);
     let tools = || std::env::var_os("BALLAST_TOOLS_BIN").map(|bin| Path::new(&bin).join("helm"));
-    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|bin| bin.join("helm")).find(|helm| helm.is_file());
-    named.or_else(tools).or_else(on_path).unwrap_or_else(build)
+    named.or_else(tools).unwrap_or_else(build)
 });
 
 fn build() -> PathBuf {
@@ -25,7 +25,7 @@ fn build() -> PathBuf {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "no helm: set HELM or BALLAST_TOOLS_BIN, or put it on PATH; tests/cluster/build.sh helm: {}",
+        "no helm: set HELM or BALLAST_TOOLS_BIN; tests/cluster/build.sh helm: {}",
         String::from_utf8_lossy(&output.stderr)
     );
     Path::new(text.lines().last().unwrap()).join("helm")
