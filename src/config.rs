@@ -95,6 +95,10 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
     pub config: Option<PathBuf>,
 
+    /// Let `MetricSource`s lead to loopback addresses, which are the controller's own; for tests and one-machine set-ups.
+    #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
+    pub allow_loopback_sources: bool,
+
     /// Writes of replica counts per second, at most.
     #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
     pub write_qps: f64,

@@ -67,7 +67,7 @@ pub struct MetricSourceSpec {
     pub enforce_label: Option<String>,
 }
 
-pub(super) const fn default_timeout() -> i32 {
+pub(crate) const fn default_timeout() -> i32 {
     5
 }
 

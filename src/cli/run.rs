@@ -1,5 +1,6 @@
 //! `ballast run`: wires the parts together and takes them down in order.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,14 @@ use crate::admin::{self, Readiness};
 use crate::api::Defaults;
 use crate::clock::Clock;
 use crate::cluster::{Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, WriteQueue, run_lease, start_watches};
-use crate::config::{DefaultSmoothing, File, NamespaceDefaults, RunArgs, SmoothingName};
+use crate::config::{DefaultSmoothing, File, RunArgs};
 use crate::core;
-use crate::engine::{Annotated, Engine, Parts};
-use crate::source::Sources;
+use crate::engine::{Annotated, Engine, LiveDefaults, Parts};
+use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, start_logging};
+
+/// Time between two readings of the configuration file: a mounted ConfigMap changes within a minute anyway.
+const REREAD: Duration = Duration::from_secs(5);
 
 /// Runs the controller until SIGTERM or SIGINT.
 pub fn main(args: &RunArgs) -> ExitCode {
@@ -82,7 +86,13 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
     let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
 
-    let sources = Arc::new(Sources::new(reads.clone(), clock.clone(), args.prometheus_url.as_deref(), &file.sources)?);
+    let settings =
+        Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
+    let sources = Arc::new(Sources::new(reads.clone(), clock.clone(), settings));
+    let defaults = Arc::new(LiveDefaults::new(defaults(args), file.defaults));
+    if let Some(path) = args.config.clone() {
+        tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
+    }
     let readiness = Readiness::default();
     readiness.add("watches", {
         let watches = watches.clone();
@@ -110,7 +120,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         leadership: leadership.clone(),
         clock: clock.clone(),
         metrics,
-        defaults: Arc::new(defaults(args, file)),
+        defaults,
         annotated: annotated.clone(),
     });
 
@@ -186,9 +196,9 @@ fn lease_options(args: &RunArgs, namespace: String) -> LeaseOptions {
     }
 }
 
-/// Defaults for policies by namespace: the flags, and over them the file.
-fn defaults(args: &RunArgs, file: File) -> impl Fn(&str) -> Defaults + Send + Sync + 'static {
-    let base = Defaults {
+/// Defaults that the flags set.
+fn defaults(args: &RunArgs) -> Defaults {
+    Defaults {
         tolerance: args.tolerance,
         downscale_stabilization: args.downscale_stabilization,
         interval: args.sync_period,
@@ -198,22 +208,31 @@ fn defaults(args: &RunArgs, file: File) -> impl Fn(&str) -> Defaults + Send + Sy
             DefaultSmoothing::None => core::Smoothing::None,
         },
         scale_to_zero: if args.scale_to_zero { core::ScaleToZero::On } else { core::ScaleToZero::Off },
-    };
-    move |namespace| file.defaults.get(namespace).map_or_else(|| base.clone(), |own| over(&base, own))
+    }
 }
 
-fn over(base: &Defaults, own: &NamespaceDefaults) -> Defaults {
-    let seconds = |own: Option<u32>, base| own.map_or(base, |s| Duration::from_secs(u64::from(s)));
-    Defaults {
-        tolerance: own.tolerance.unwrap_or(base.tolerance),
-        interval: seconds(own.interval_seconds, base.interval),
-        downscale_stabilization: seconds(own.downscale_stabilization_seconds, base.downscale_stabilization),
-        smoothing: match own.smoothing {
-            Some(SmoothingName::Smooth) => core::Smoothing::Smooth(core::SmoothParameters::default()),
-            Some(SmoothingName::None) => core::Smoothing::None,
-            None => base.smoothing,
-        },
-        ..base.clone()
+/// Reads the configuration file again and again, and takes it into use when it has changed. A file that cannot be used leaves the last
+/// good one in force and is named in the log once.
+async fn follow_file(path: PathBuf, sources: Arc<Sources>, defaults: Arc<LiveDefaults>, shutdown: CancellationToken) {
+    let mut last = std::fs::read_to_string(&path).ok();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(REREAD) => {}
+        }
+        let text = tokio::fs::read_to_string(&path).await.ok();
+        if text == last {
+            continue;
+        }
+        match File::read(&path) {
+            Ok(file) => {
+                info!(file = %path.display(), "configuration changed");
+                sources.reload(file.sources);
+                defaults.reload(file.defaults);
+            }
+            Err(error) => error!("{error}; the last good configuration stays in force"),
+        }
+        last = text;
     }
 }
 

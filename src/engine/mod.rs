@@ -4,13 +4,14 @@
 //! loop; a policy is looked at by one task at a time.
 
 mod annotated;
+mod defaults;
 mod due;
 mod entry;
 mod look;
 mod report;
 mod said;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +19,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::api::{Defaults, ScalePolicy, compile};
+use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::cluster::{
     Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
 };
+use crate::config::NamespaceDefaults;
 use crate::source::Sources;
 use crate::telemetry::{Metrics, PolicyLabels};
 
 pub use annotated::Annotated;
+pub use defaults::LiveDefaults;
 
 use due::Due;
 use entry::Entry;
@@ -62,7 +65,7 @@ pub struct Parts {
     /// The controller's own metrics.
     pub metrics: Metrics,
     /// Defaults for policies, by namespace.
-    pub defaults: Arc<dyn Fn(&str) -> Defaults + Send + Sync>,
+    pub defaults: Arc<LiveDefaults>,
     /// Workloads whose annotations should be read again.
     pub annotated: mpsc::UnboundedSender<WorkloadKey>,
 }
@@ -75,6 +78,8 @@ pub struct Engine {
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
     leading: bool,
+    /// Defaults that the policies were compiled with.
+    defaults: Arc<BTreeMap<String, NamespaceDefaults>>,
 }
 
 // === impl Engine ===
@@ -84,7 +89,8 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let due = Due::new(parts.clock.instant());
-        Self { parts, entries: HashMap::new(), due, seen, seen_rx, leading: false }
+        let defaults = parts.defaults.version();
+        Self { defaults, parts, entries: HashMap::new(), due, seen, seen_rx, leading: false }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue.
@@ -96,6 +102,7 @@ impl Engine {
     ) {
         loop {
             self.follow_leadership();
+            self.follow_defaults();
             if self.leading {
                 self.sweep();
             }
@@ -144,6 +151,22 @@ impl Engine {
             }
         }
         self.count();
+    }
+
+    /// New defaults mean new policies, with the memory they had.
+    fn follow_defaults(&mut self) {
+        let defaults = self.parts.defaults.version();
+        if Arc::ptr_eq(&defaults, &self.defaults) {
+            return;
+        }
+        self.defaults = defaults;
+        let keys: Vec<Key> = self.entries.keys().cloned().collect();
+        info!(policies = keys.len(), "defaults changed");
+        for key in keys {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            entry.compiled = compile(&entry.object, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
+            self.look_soon(&key);
+        }
     }
 
     /// Starts looks at everything that is due.
@@ -212,7 +235,7 @@ impl Engine {
             }
         }
         self.reread_target(&policy);
-        let compiled = compile(&policy, &(self.parts.defaults)(&key.namespace)).map(Arc::new);
+        let compiled = compile(&policy, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
         match self.entries.get_mut(key) {
             // The memory outlives an edit: a new target must not forget the windows.
             Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {

@@ -2,9 +2,21 @@
 //!
 //! A tick hands all its questions over at once, so that sources can answer many policies with one request.
 
+mod apiserver;
+mod collect;
+mod custom;
+mod external;
+mod failure;
 pub mod preset;
+pub mod prometheus;
+mod registry;
+mod resource;
+mod samples;
 
 use std::sync::Arc;
+
+pub use collect::Sources;
+pub use registry::Settings;
 
 /// One question: the current value of one signal for one target.
 #[derive(Clone, Debug)]

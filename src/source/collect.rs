@@ -1,0 +1,199 @@
+//! All questions of a tick at once: equal requests are sent once, everything else side by side.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use kube::Client;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::apiserver::TIMEOUT;
+use super::custom::{self, ByPod, Custom, ObjectAsk};
+use super::prometheus::{self, Answer, Server};
+use super::registry::{Registry, Settings};
+use super::resource::{self, Usage};
+use super::{Ask, PrometheusQuery, Query, external};
+use crate::api::SourceConfig;
+use crate::clock::Clock;
+use crate::core::{Failure, Reading, Time};
+
+/// Requests under way at once to the metrics APIs.
+const CONCURRENCY: usize = 8;
+/// A request waits this many timeouts for its turn.
+const PATIENCE: u32 = 3;
+
+/// Every source of numbers.
+pub struct Sources {
+    client: Client,
+    registry: Registry,
+    custom: Custom,
+    slots: Semaphore,
+}
+
+/// One request; asks with the same one share its answer.
+#[derive(PartialEq, Eq, Hash)]
+enum Request<'a> {
+    Resource { namespace: &'a str },
+    Pods { namespace: &'a str, pods: &'a str, metric: &'a str, selector: &'a str },
+    Total { namespace: &'a str, query: &'a Query },
+    Prometheus { server: ByAddress, query: String },
+}
+
+/// A server, compared by identity.
+struct ByAddress(Arc<Server>);
+
+/// What a request gave.
+enum Answered {
+    Resource(Usage),
+    Pods(ByPod),
+    Total(Reading),
+    Prometheus(Answer),
+}
+
+// === impl Sources ===
+
+impl Sources {
+    /// Sources behind `client` and those of `settings`.
+    pub fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+        Self {
+            registry: Registry::new(client.clone(), clock.clone(), settings),
+            custom: Custom::new(client.clone(), clock),
+            client,
+            slots: Semaphore::new(CONCURRENCY),
+        }
+    }
+
+    /// Takes another list of the controller's sources into use; clients of unchanged ones are kept.
+    pub fn reload(&self, sources: Vec<SourceConfig>) {
+        self.registry.reload(sources);
+    }
+
+    /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
+    ///
+    /// `requests` of the readings are left empty.
+    pub async fn collect(&self, asks: &[Ask], now: Time) -> Vec<Reading> {
+        let servers = self.servers(asks).await;
+        let planned: Vec<Result<Request<'_>, Failure>> = asks.iter().map(|ask| plan(ask, &servers)).collect();
+        let mut requests: Vec<&Request<'_>> = Vec::new();
+        let mut index: HashMap<&Request<'_>, usize> = HashMap::new();
+        for request in planned.iter().flatten() {
+            index.entry(request).or_insert_with(|| {
+                requests.push(request);
+                requests.len() - 1
+            });
+        }
+        let answers = join_all(requests.iter().map(|request| self.send(request, now))).await;
+        let reading = |(ask, request): (&Ask, &Result<Request<'_>, Failure>)| {
+            let answer =
+                request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
+            answer.and_then(|answer| read(answer, ask, now)).unwrap_or_else(|failure| named(ask, &failure).into())
+        };
+        asks.iter().zip(&planned).map(reading).collect()
+    }
+
+    /// The servers of all Prometheus asks, each looked up once.
+    async fn servers<'a>(&self, asks: &'a [Ask]) -> HashMap<(&'a str, &'a str), Result<Arc<Server>, Failure>> {
+        let mut wanted: HashMap<(&str, &str), ()> = HashMap::new();
+        for ask in asks {
+            if let Query::Prometheus(query) = &ask.query {
+                wanted.insert((&ask.namespace, &query.source), ());
+            }
+        }
+        let find = |key: (&'a str, &'a str)| async move {
+            let found = match self.slot().await {
+                Ok(_slot) => self.registry.find(key.0, key.1).await,
+                Err(failure) => Err(failure),
+            };
+            (key, found)
+        };
+        join_all(wanted.into_keys().map(find)).await.into_iter().collect()
+    }
+
+    /// A turn at the API server, unless it keeps everybody waiting.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        match tokio::time::timeout(TIMEOUT * PATIENCE, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(Failure::unreachable(format!(
+                "{CONCURRENCY} other requests kept the API server busy for {} s",
+                (TIMEOUT * PATIENCE).as_secs()
+            ))),
+        }
+    }
+
+    async fn send(&self, request: &Request<'_>, now: Time) -> Result<Answered, Failure> {
+        if let Request::Prometheus { server, query } = request {
+            return server.0.query(query, now).await.map(Answered::Prometheus);
+        }
+        let _slot = self.slot().await?;
+        match request {
+            Request::Resource { namespace } => resource::list(&self.client, namespace).await.map(Answered::Resource),
+            Request::Pods { namespace, pods, metric, selector } => {
+                self.custom.pods(namespace, pods, metric, selector).await.map(Answered::Pods)
+            }
+            Request::Total { namespace, query: Query::Object { metric, selector, api_version, kind, name } } => {
+                self.custom.object(&ObjectAsk { namespace, metric, selector, api_version, kind, name }).await.map(Answered::Total)
+            }
+            Request::Total { namespace, query: Query::External { metric, selector } } => {
+                external::total(&self.client, namespace, metric, selector).await.map(Answered::Total)
+            }
+            Request::Total { .. } | Request::Prometheus { .. } => Err(Failure::refused("no such request")),
+        }
+    }
+}
+
+/// The request that answers an ask.
+fn plan<'a>(ask: &'a Ask, servers: &HashMap<(&str, &str), Result<Arc<Server>, Failure>>) -> Result<Request<'a>, Failure> {
+    let namespace = &*ask.namespace;
+    Ok(match &ask.query {
+        Query::Resource { .. } => Request::Resource { namespace },
+        Query::Pods { metric, selector } => Request::Pods { namespace, pods: &ask.selector, metric, selector },
+        query @ (Query::Object { .. } | Query::External { .. }) => Request::Total { namespace, query },
+        Query::Prometheus(PrometheusQuery { source, query, .. }) => {
+            let unknown = || Err(Failure::refused(format!("source {source} is unknown")));
+            let server = servers.get(&(namespace, source.as_str())).cloned().unwrap_or_else(unknown)?;
+            let query = match &server.material().enforce_label {
+                Some(label) => prometheus::substitute(&prometheus::enforce(query, label, namespace)?, ask)?,
+                None => prometheus::substitute(query, ask)?,
+            };
+            Request::Prometheus { server: ByAddress(server), query }
+        }
+    })
+}
+
+/// An ask's own part of an answer.
+fn read(answer: &Answered, ask: &Ask, now: Time) -> Result<Reading, Failure> {
+    match (answer, &ask.query) {
+        (Answered::Resource(usage), Query::Resource { resource, container }) => Ok(usage.reading(ask, resource, container.as_deref())),
+        (Answered::Pods(values), _) => Ok(custom::per_pod(values, ask)),
+        (Answered::Total(reading), _) => Ok(reading.clone()),
+        (Answered::Prometheus(answer), Query::Prometheus(query)) => {
+            prometheus::reading(answer, query, &ask.pods, now).map_err(|failure| failure.of(&format!("source {}", query.source)))
+        }
+        _ => Err(Failure::refused("no such answer")),
+    }
+}
+
+/// Puts the metric's name in front of what a Prometheus server said.
+fn named(ask: &Ask, failure: &Failure) -> Failure {
+    match &ask.query {
+        Query::Prometheus(query) => failure.of(&format!("metric {}", query.name)),
+        _ => failure.clone(),
+    }
+}
+
+// === impl ByAddress ===
+
+impl PartialEq for ByAddress {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for ByAddress {}
+
+impl Hash for ByAddress {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}

@@ -1,0 +1,169 @@
+//! custom.metrics.k8s.io: metrics of pods and other objects, from an adapter.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
+use kube::core::GroupVersion;
+use kube::{Client, discovery};
+use parking_lot::Mutex;
+
+use super::Ask;
+use super::apiserver::{self, Path, TIMEOUT};
+use super::samples::{List, MetricValue};
+use crate::clock::Clock;
+use crate::core::{Failure, Reading, Sample};
+
+const API: &str = "custom.metrics.k8s.io";
+const HINT: &str = "install an adapter such as prometheus-adapter, or use a Prometheus metric";
+/// How long an answer of discovery is trusted, and how long a failure.
+const FRESH: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_secs(10);
+
+/// The custom metrics API with what discovery said about it.
+pub(super) struct Custom {
+    client: Client,
+    versions: Discovered<()>,
+    plurals: Discovered<(String, String)>,
+}
+
+/// Values of one metric by pod.
+pub(super) type ByPod = HashMap<String, Option<Sample>>;
+
+// === impl Custom ===
+
+impl Custom {
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, versions: Discovered::new(clock.clone()), plurals: Discovered::new(clock) }
+    }
+
+    /// A metric of every pod that `pods` selects.
+    pub async fn pods(&self, namespace: &str, pods: &str, metric: &str, selector: &str) -> Result<ByPod, Failure> {
+        let version = self.version().await?;
+        let segments = ["apis", API, &version, "namespaces", namespace, "pods", "*", metric];
+        let path = Path::new(&segments, &[("labelSelector", pods), ("metricLabelSelector", selector)])?;
+        let values = self.values(&path, metric).await?;
+        if values.is_empty() {
+            return Err(Failure::empty(format!("metric {metric}: {API}: no pod has it")));
+        }
+        Ok(values.into_iter().map(|value| (value.described_object.name.clone(), value.sample().ok())).collect())
+    }
+
+    /// A metric of one object.
+    pub async fn object(&self, ask: &ObjectAsk<'_>) -> Result<Reading, Failure> {
+        let ObjectAsk { namespace, metric, selector, api_version, kind, name } = *ask;
+        let version = self.version().await?;
+        let query = [("metricLabelSelector", selector)];
+        let start = ["apis", API, &version, "namespaces", namespace];
+        let path = if kind == "Namespace" && api_version == "v1" {
+            // Always the policy's own namespace, as in the stock autoscaler: a reference must not lead out of it.
+            Path::new(&[&start[..], &["metrics", metric]].concat(), &query)?
+        } else {
+            let resource = self.plural(api_version, kind).await.map_err(|failure| failure.of(&format!("metric {metric}")))?;
+            Path::new(&[&start[..], &[&resource, name, metric]].concat(), &query)?
+        };
+        match self.values(&path, metric).await?.as_slice() {
+            [] => Err(Failure::empty(format!("metric {metric}: {API}: {kind} {name} has no such metric"))),
+            [value] => {
+                let sample = value.sample().map_err(|error| Failure::invalid(format!("metric {metric}: {API}: {error}")))?;
+                Ok(Reading::Total(sample))
+            }
+            many => {
+                Err(Failure::invalid(format!("metric {metric}: {API}: returned {} values of {kind} {name}, one is needed", many.len())))
+            }
+        }
+    }
+
+    async fn values(&self, path: &Path, metric: &str) -> Result<Vec<MetricValue>, Failure> {
+        let list: Result<List<MetricValue>, _> = apiserver::get(&self.client, path, API, HINT).await;
+        list.map(List::into_items).map_err(|failure| failure.of(&format!("metric {metric}")))
+    }
+
+    /// The version that is served: v1beta2, else v1beta1.
+    async fn version(&self) -> Result<Arc<str>, Failure> {
+        self.versions
+            .get((), async {
+                let path = Path::new(&["apis", API], &[])?;
+                let group: APIGroup = apiserver::get(&self.client, &path, API, HINT).await?;
+                let served = |version: &&str| group.versions.iter().any(|served| served.version == *version);
+                let version = ["v1beta2", "v1beta1"].into_iter().find(served);
+                version.map(Arc::from).ok_or_else(|| Failure::unreachable(format!("{API}: serves neither v1beta2 nor v1beta1")))
+            })
+            .await
+    }
+
+    /// A kind as the API's paths name it: `services`, `ingresses.networking.k8s.io`.
+    async fn plural(&self, api_version: &str, kind: &str) -> Result<Arc<str>, Failure> {
+        let unknown = || Failure::refused(format!("the API server knows no kind {kind} in {api_version}"));
+        self.plurals
+            .get((api_version.to_owned(), kind.to_owned()), async {
+                let version: GroupVersion = api_version.parse().map_err(|_| unknown())?;
+                let what = format!("discovery of {api_version}");
+                let group = tokio::time::timeout(TIMEOUT, discovery::pinned_group(&self.client, &version))
+                    .await
+                    .map_err(|_| Failure::unreachable(format!("{what}: no answer within {} s", TIMEOUT.as_secs())))?
+                    .map_err(|error| match &error {
+                        kube::Error::Api(status) if status.code == 404 => unknown(),
+                        kube::Error::Discovery(_) => unknown(),
+                        other => apiserver::from_api(other, &what, ""),
+                    })?;
+                let (resource, _) = group
+                    .versioned_resources(&version.version)
+                    .into_iter()
+                    .find(|(resource, _)| resource.kind == kind)
+                    .ok_or_else(unknown)?;
+                Ok(if resource.group.is_empty() {
+                    resource.plural.into()
+                } else {
+                    format!("{}.{}", resource.plural, resource.group).into()
+                })
+            })
+            .await
+    }
+}
+
+/// One question about an object.
+#[derive(Clone, Copy)]
+pub(super) struct ObjectAsk<'a> {
+    pub namespace: &'a str,
+    pub metric: &'a str,
+    pub selector: &'a str,
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    pub name: &'a str,
+}
+
+/// The values of an ask's pods.
+pub(super) fn per_pod(values: &ByPod, ask: &Ask) -> Reading {
+    let samples = ask.pods.iter().map(|pod| values.get(&**pod).copied().flatten()).collect();
+    Reading::PerPod { samples, requests: Vec::new() }
+}
+
+/// Answers of discovery, kept for a while.
+struct Discovered<K> {
+    clock: Clock,
+    known: Mutex<HashMap<K, (Instant, Result<Arc<str>, Failure>)>>,
+}
+
+// === impl Discovered ===
+
+impl<K: Eq + Hash> Discovered<K> {
+    fn new(clock: Clock) -> Self {
+        Self { clock, known: Mutex::default() }
+    }
+
+    async fn get(&self, key: K, ask: impl Future<Output = Result<Arc<str>, Failure>>) -> Result<Arc<str>, Failure> {
+        let now = self.clock.instant();
+        if let Some((when, found)) = self.known.lock().get(&key) {
+            let fresh = if found.is_ok() { FRESH } else { RETRY };
+            if now.duration_since(*when) < fresh {
+                return found.clone();
+            }
+        }
+        let found = ask.await;
+        self.known.lock().insert(key, (now, found.clone()));
+        found
+    }
+}

@@ -1,0 +1,92 @@
+//! Which addresses a source may lead to: a tenant's source must not reach what only the controller's machine can.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
+
+/// How far a source may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Anywhere: the operator of the controller chose the address.
+    Everywhere,
+    /// Not to link-local, metadata, unspecified and multicast addresses; to loopback only if so allowed.
+    Network {
+        /// Whether loopback is allowed, for tests and single-machine set-ups.
+        loopback: bool,
+    },
+}
+
+/// A name that leads where it must not.
+#[derive(Debug, Error)]
+#[error("{host} is {address}, a link-local, metadata, loopback or otherwise reserved address, which a MetricSource must not use")]
+pub(super) struct AddressRefused {
+    pub host: String,
+    pub address: IpAddr,
+}
+
+// === impl Reach ===
+
+impl Reach {
+    /// Refuses an address out of reach.
+    pub(super) fn check(self, host: &str, address: IpAddr) -> Result<(), AddressRefused> {
+        let allowed = match (self, embedded(address)) {
+            (Self::Everywhere, _) => true,
+            (Self::Network { loopback }, inner) => {
+                if inner.is_loopback() {
+                    loopback
+                } else {
+                    !reserved(inner)
+                }
+            }
+        };
+        if allowed { Ok(()) } else { Err(AddressRefused { host: host.to_owned(), address }) }
+    }
+}
+
+fn reserved(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            // 100.100.100.200 serves credentials of machines in one large cloud, outside of the link-local range.
+            v4.is_link_local() || v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast() || v4 == Ipv4Addr::new(100, 100, 100, 200)
+        }
+        IpAddr::V6(v6) => {
+            // fd00:ec2::254 is the same of another cloud.
+            let metadata = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+            v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || v6 == metadata
+        }
+    }
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), compatible, or behind NAT64 (RFC 6052).
+fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let [.., a, b, c, d] = v6.octets();
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        _ => address,
+    }
+}
+
+/// Name resolution that checks every address at the time of the connection, so that a name cannot change its mind after a check.
+pub(super) struct Guarded {
+    pub reach: Reach,
+    /// Host to resolve in place of the name in the certificate.
+    pub host: Option<String>,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (reach, host) = (self.reach, self.host.clone().unwrap_or_else(|| name.as_str().to_owned()));
+        Box::pin(async move {
+            // A literal IPv6 host keeps its brackets.
+            let plain = host.trim_start_matches('[').trim_end_matches(']');
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((plain, 0)).await?.collect();
+            for address in &found {
+                reach.check(&host, address.ip())?;
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! The HTTP client of one server.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
+use tokio::sync::Semaphore;
+
+use super::address::{AddressRefused, Guarded, Reach};
+use super::decode::{Answer, DecodeError, decode};
+use crate::core::{Failure, Time};
+use crate::source::failure::{chain, quote};
+
+/// Requests under way at once to one server.
+const CONCURRENCY: usize = 8;
+/// A request waits this many timeouts for its turn.
+const PATIENCE: u32 = 3;
+/// Largest body that is read.
+const BODY_LIMIT: usize = 8 << 20;
+/// Most series a query may give; servers that know the parameter stop there.
+const SERIES_LIMIT: usize = 20_000;
+
+/// Everything a connection is made of, with the secrets' values. Two equal ones share a client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Material {
+    /// Base address.
+    pub url: String,
+    /// Longest wait for an answer.
+    pub timeout: Duration,
+    /// Label set to the policy's namespace in every selector.
+    pub enforce_label: Option<String>,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// How to log in.
+    pub login: Login,
+    /// Certificates.
+    pub trust: Trust,
+    /// Where the address may lead.
+    pub reach: Reach,
+}
+
+/// How to log in.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Login {
+    /// Not at all.
+    #[default]
+    None,
+    /// `Authorization: Bearer`.
+    Bearer(String),
+    /// User name and password.
+    Basic(String, String),
+}
+
+/// Certificates in PEM form.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Certificate authorities instead of the public ones.
+    pub ca: Option<Vec<u8>>,
+    /// Client certificate and its key.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Name the server's certificate must have, if not the host's.
+    pub server_name: Option<String>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+}
+
+/// A server that can be asked.
+pub struct Server {
+    /// How messages call it.
+    name: String,
+    material: Material,
+    http: Client,
+    endpoint: Url,
+    headers: HeaderMap,
+    slots: Semaphore,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Makes a client; nothing is sent yet.
+    pub fn new(name: &str, material: Material) -> Result<Arc<Self>, Failure> {
+        let refuse = |why: String| Failure::refused(format!("source {name}: {why}"));
+        let (endpoint, host) = endpoint(&material).map_err(refuse)?;
+        let headers = headers(&material, host.as_deref()).map_err(refuse)?;
+        let http = client(&material, endpoint.scheme() == "https", host).map_err(refuse)?;
+        Ok(Arc::new(Self { name: name.to_owned(), material, http, endpoint, headers, slots: Semaphore::new(CONCURRENCY) }))
+    }
+
+    /// What the client was made of.
+    pub const fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// How messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks for the value of `query` at `now`.
+    pub async fn query(&self, query: &str, now: Time) -> Result<Answer, Failure> {
+        let timeout = self.material.timeout;
+        let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
+            let waited = (timeout * PATIENCE).as_secs();
+            return Err(self.failed(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
+        };
+        self.ask(query, now).await.map_err(|failure| self.failed(failure))
+    }
+
+    fn failed(&self, failure: Failure) -> Failure {
+        failure.of(&format!("source {}", self.name))
+    }
+
+    async fn ask(&self, query: &str, now: Time) -> Result<Answer, Failure> {
+        let millis = now.as_millis();
+        let time = format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000));
+        let timeout = format!("{}ms", self.material.timeout.as_millis());
+        let limit = SERIES_LIMIT.to_string();
+        let form = [("query", query), ("time", &time), ("timeout", &timeout), ("limit", &limit)];
+        let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).form(&form);
+        let response = request.send().await.map_err(|error| self.transport(error))?;
+        let status = response.status();
+        let body = self.body(response).await;
+        if !status.is_success() {
+            return Err(rejected(status, &body.unwrap_or_default()));
+        }
+        let (answer, warnings) = decode(&body?).map_err(|error| match error {
+            DecodeError::Server(said) => Failure::refused(quote(&said)),
+            DecodeError::Invalid(why) => Failure::invalid(quote(&why)),
+        })?;
+        for warning in warnings {
+            tracing::warn!(source = %self.name, query, warning = %quote(&warning), "the server answered with a warning");
+        }
+        match &answer {
+            Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => {
+                Err(Failure::invalid(format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)")))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(error))? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err(Failure::invalid(format!("the answer is larger than {} MiB", BODY_LIMIT >> 20)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn transport(&self, error: reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return Failure::unreachable(format!("no answer within {} s", self.material.timeout.as_secs_f64()));
+        }
+        let error = error.without_url();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(inner) = cause {
+            if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
+                return Failure::refused(refused.to_string());
+            }
+            cause = inner.source();
+        }
+        Failure::unreachable(quote(&chain(&error)))
+    }
+}
+
+/// What an answer with an error status means.
+fn rejected(status: StatusCode, body: &[u8]) -> Failure {
+    let said = match decode(body) {
+        Err(DecodeError::Server(said)) => said,
+        // A page of a proxy in between says nothing that helps.
+        _ => match std::str::from_utf8(body) {
+            Ok(text) if !text.trim_start().starts_with(['<', '{']) => text.to_owned(),
+            _ => String::new(),
+        },
+    };
+    let said = quote(&said);
+    let message = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
+    if status.is_server_error() {
+        Failure::unreachable(message)
+    } else if status.is_redirection() {
+        Failure::refused(format!("{message}: redirects are not followed; give the final address"))
+    } else {
+        Failure::refused(message)
+    }
+}
+
+/// The query address. Where the certificate bears another name, that name stands in it, and the real host is returned to be resolved.
+fn endpoint(material: &Material) -> Result<(Url, Option<String>), String> {
+    let mut url = Url::parse(&material.url).map_err(|error| format!("its url cannot be read: {error}"))?;
+    let host = url.host_str().ok_or("its url has no host")?.to_owned();
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        material.reach.check(&host, address).map_err(|error| error.to_string())?;
+    }
+    url.path_segments_mut().map_err(|()| "its url has no path".to_owned())?.pop_if_empty().extend(["api", "v1", "query"]);
+    let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
+    if name.parse::<IpAddr>().is_ok() {
+        return Err(format!("tls.serverName {name} must be a DNS name"));
+    }
+    url.set_host(Some(name)).map_err(|error| format!("tls.serverName {name}: {error}"))?;
+    Ok((url, Some(host)))
+}
+
+fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let value =
+        |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
+    for (name, text) in &material.headers {
+        let key = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is not a header name"))?;
+        let mut value = value(text, &format!("the value of header {name}"))?;
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    let credentials = match &material.login {
+        Login::None => None,
+        Login::Bearer(token) => Some(format!("Bearer {token}")),
+        Login::Basic(user, password) => {
+            use base64::Engine as _;
+            Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))))
+        }
+    };
+    if let Some(text) = credentials {
+        let mut value = value(&text, "the token")?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    if let Some(host) = host {
+        headers.insert(HOST, value(host, "the host")?);
+    }
+    Ok(headers)
+}
+
+fn client(material: &Material, https: bool, host: Option<String>) -> Result<Client, String> {
+    let trust = &material.trust;
+    let mut builder = Client::builder()
+        .user_agent(concat!("ballast/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        // A proxy would resolve names behind the back of the check.
+        .no_proxy()
+        .timeout(material.timeout)
+        .connect_timeout(material.timeout)
+        .pool_max_idle_per_host(CONCURRENCY)
+        .dns_resolver(Guarded { reach: material.reach, host: host.clone() });
+    if host.is_some() {
+        // HTTP/2 has no Host header that could differ from the certificate's name.
+        builder = builder.http1_only();
+    }
+    if !https {
+        // Saves reading the machine's certificate authorities, which a small image may not even have.
+        builder = builder.tls_certs_only([]);
+    } else if trust.insecure_skip_verify {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else if let Some(ca) = &trust.ca {
+        let bundle = Certificate::from_pem_bundle(ca).map_err(|error| format!("its tls.ca is not in PEM form: {}", chain(&error)))?;
+        if bundle.is_empty() {
+            return Err("its tls.ca has no certificate in PEM form".to_owned());
+        }
+        builder = builder.tls_certs_only(bundle);
+    }
+    if let Some((certificate, key)) = &trust.identity {
+        let pem = [certificate.as_slice(), b"\n", key.as_slice()].concat();
+        let identity =
+            Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| format!("its TLS settings cannot be used: {}", chain(&error)))
+}

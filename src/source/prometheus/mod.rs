@@ -1,0 +1,15 @@
+//! Prometheus-compatible servers: instant queries by HTTP.
+
+mod address;
+mod answer;
+mod client;
+mod decode;
+mod enforce;
+mod substitute;
+
+pub use address::Reach;
+pub use answer::reading;
+pub use client::{Login, Material, Server, Trust};
+pub use decode::{Answer, Number, Series, decode};
+pub use enforce::enforce;
+pub use substitute::substitute;

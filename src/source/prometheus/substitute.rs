@@ -1,0 +1,76 @@
+//! `${namespace}`, `${name}` and `${pods}` in queries.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::core::Failure;
+use crate::source::{Ask, PLACEHOLDERS};
+
+/// Matches no text: something in front of the beginning. An empty alternation would match series without the label.
+const NOTHING: &str = ".^";
+
+/// Fills the placeholders of a query.
+///
+/// `${pods}` becomes a regular expression that matches the pods of the target and nothing else. Every value is escaped for
+/// PromQL's quoted strings, so none can end the string it stands in.
+pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
+    let mut out = String::with_capacity(query.len());
+    let mut rest = query;
+    while let Some(start) = rest.find("${") {
+        out.push_str(&rest[..start]);
+        let placeholder = rest[start..].find('}').map_or(&rest[start..], |end| &rest[start..=start + end]);
+        match placeholder {
+            "${namespace}" => escape(&mut out, &ask.namespace),
+            "${name}" => escape(&mut out, &ask.target),
+            "${pods}" => alternation(&mut out, &ask.pods),
+            unknown => {
+                let known = PLACEHOLDERS.join(", ");
+                return Err(Failure::refused(format!("unknown placeholder {}; there are {known}", super::super::failure::quote(unknown))));
+            }
+        }
+        rest = &rest[start + placeholder.len()..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn alternation(out: &mut String, pods: &[Arc<str>]) {
+    if pods.is_empty() {
+        out.push_str(NOTHING);
+    }
+    for (index, pod) in pods.iter().enumerate() {
+        if index > 0 {
+            out.push('|');
+        }
+        escape(out, &literal(pod));
+    }
+}
+
+/// A regular expression (RE2) that matches `text` only. A dot, the one special character of pod names, becomes `[.]`, which needs no
+/// escape in any kind of string.
+fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '.' => out.push_str("[.]"),
+            '\\' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => out.extend(['\\', c]),
+            plain => out.push(plain),
+        }
+    }
+    out
+}
+
+/// Escapes for strings in double and single quotes. Quotes become hexadecimal, which both kinds understand and which cannot end
+/// a string in backticks either.
+fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str(r"\\"),
+            '"' | '\'' | '`' | '\0'..='\x1f' | '\x7f' => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            plain => out.push(plain),
+        }
+    }
+}

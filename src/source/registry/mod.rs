@@ -1,0 +1,65 @@
+//! Which server a policy's `source` means.
+
+mod global;
+mod namespaced;
+mod secrets;
+
+use std::sync::Arc;
+
+use global::Globals;
+use kube::Client;
+use namespaced::Namespaced;
+
+use super::prometheus::{Reach, Server};
+use crate::api::SourceConfig;
+use crate::clock::Clock;
+use crate::core::Failure;
+
+/// What the operator of the controller sets about sources.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Address of the source `default`, unless `sources` has one of that name.
+    pub prometheus_url: Option<String>,
+    /// Sources that every namespace may name.
+    pub sources: Vec<SourceConfig>,
+    /// Whether a `MetricSource` may lead to loopback addresses; default false, as they are the controller's own.
+    pub allow_loopback: bool,
+}
+
+/// All servers that can be asked.
+pub(super) struct Registry {
+    globals: Globals,
+    namespaced: Namespaced,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    pub fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+        let reach = Reach::Network { loopback: settings.allow_loopback };
+        Self {
+            namespaced: Namespaced::new(client, clock.clone(), reach),
+            globals: Globals::new(clock, settings.prometheus_url, settings.sources),
+        }
+    }
+
+    /// Takes another list of global sources into use.
+    pub fn reload(&self, sources: Vec<SourceConfig>) {
+        self.globals.reload(sources);
+    }
+
+    /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
+    pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
+        if let Some(server) = self.namespaced.get(namespace, name).await? {
+            return Ok(server);
+        }
+        if let Some(server) = self.globals.get(name).await? {
+            return Ok(server);
+        }
+        let known = self.globals.names();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Failure::refused(format!(
+            "source {name} is unknown: there is no MetricSource {namespace}/{name}; sources of the controller's configuration: {known}"
+        )))
+    }
+}
