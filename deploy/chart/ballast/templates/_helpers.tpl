@@ -1,61 +1,81 @@
 {{- define "ballast.name" -}}
-{{- if contains "ballast" .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}{{ else }}{{ printf "%s-ballast" .Release.Name | trunc 52 | trimSuffix "-" }}{{ end -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "ballast.selector" -}}
-app.kubernetes.io/name: ballast
+{{/* The release's name, which says ballast once. */}}
+{{- define "ballast.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "ballast.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What never changes over a release's life. */}}
+{{- define "ballast.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "ballast.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "ballast.labels" -}}
-{{ include "ballast.selector" . }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "ballast.selectorLabels" . }}
+app.kubernetes.io/component: controller
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{- define "ballast.serviceAccount" -}}
-{{- .Values.serviceAccount.name | default (ternary (include "ballast.name" .) "default" .Values.serviceAccount.create) -}}
+{{- define "ballast.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
 {{- end }}
 
-{{/* What the controller may do with what it watches and scales. */}}
-{{- define "ballast.rules" -}}
-- apiGroups: [ballast.dev]
-  resources: [scalepolicies]
-  verbs: [get, list, watch, create, patch, delete] # create, patch, delete: policies made from annotations
-- apiGroups: [ballast.dev]
-  resources: [scalepolicies/status]
-  verbs: [patch]
-- apiGroups: [ballast.dev]
-  resources: [metricsources]
-  verbs: [get]
-- apiGroups: [""]
-  resources: [pods, replicationcontrollers]
-  verbs: [list, watch]
-- apiGroups: [apps]
-  resources: [deployments, statefulsets, replicasets]
-  verbs: [list, watch]
-- apiGroups: [apps]
-  resources: [deployments/scale, statefulsets/scale, replicasets/scale]
-  verbs: [patch]
-- apiGroups: [""]
-  resources: [replicationcontrollers/scale]
-  verbs: [patch]
-{{- range .Values.rbac.extraScaleResources }}
-- apiGroups: [{{ .apiGroup | quote }}]
-  resources: [{{ printf "%s/scale" .resource }}]
-  verbs: [get, patch]
+{{- define "ballast.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "ballast.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
 {{- end }}
-- apiGroups: [autoscaling]
-  resources: [horizontalpodautoscalers]
-  verbs: [list, watch] # to see that a target has two masters
-- apiGroups: [metrics.k8s.io]
-  resources: [pods]
-  verbs: [list]
-- apiGroups: [custom.metrics.k8s.io, external.metrics.k8s.io]
-  resources: ["*"] # metrics are resources of these groups, and their names are not known beforehand
-  verbs: [get, list]
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create, patch]
+{{- end }}
+
+{{- define "ballast.leaseName" -}}
+{{- .Values.leaderElection.leaseName | default (include "ballast.fullname" .) }}
+{{- end }}
+
+{{- define "ballast.configMapName" -}}
+{{- .Values.existingConfigMap | default (printf "%s-config" (include "ballast.fullname" .)) }}
+{{- end }}
+
+{{/* The controller, as the subject of a binding. */}}
+{{- define "ballast.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "ballast.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "ballast.topologySpread" -}}
+{{- $constraints := .Values.topologySpreadConstraints }}
+{{- if and (not $constraints) (gt (int .Values.replicas) 1) }}
+{{- $constraints = list
+  (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway")
+  (dict "maxSkew" 1 "topologyKey" "topology.kubernetes.io/zone" "whenUnsatisfiable" "ScheduleAnyway") }}
+{{- end }}
+{{- if $constraints }}
+{{- $selector := dict "matchLabels" (include "ballast.selectorLabels" . | fromYaml) }}
+topologySpreadConstraints:
+{{- range $constraints }}
+- {{- merge (dict) . (dict "labelSelector" $selector) | toYaml | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end }}
