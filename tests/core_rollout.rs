@@ -91,7 +91,7 @@ fn constant_load_never_adds_a_replica(
     #[case] replicas: u32,
     #[case] surge: u32,
     #[case] unavailable: u32,
-    #[values(0.0, 540.0)] idle: f64,
+    #[values(0.0, 300.0, 540.0)] idle: f64,
     #[values(0.95, 1.0, 1.05)] share: f64,
 ) {
     let mut rollout = Rollout::new(policy_of(smoothing, 300), replicas, surge, unavailable);
