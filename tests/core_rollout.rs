@@ -54,7 +54,11 @@ impl Rollout {
                 _ => ready(each).started(u64::from(age) * 15).readiness(Some((true, (u64::from(age) - 3) * 15 + 20))),
             });
         }
+        // A custom metric knows no start-up rules: every ready pod reports at once.
+        let reports = |p: &P| p.pod.ready.filter(|ready| ready.status && p.sample.is_some()).map(|_| sample(each));
+        let custom = Reading::PerPod { samples: pods.iter().map(reports).collect(), requests: vec![] };
         let mut observation = seen(self.story.replicas, pods);
+        observation.readings.push(custom);
         let sum = load + idle * f64::from(self.ready());
         observation.readings.push(total(sum));
         let late = self.story.now.since(NOW);
@@ -76,7 +80,11 @@ impl Rollout {
 }
 
 fn policy_of(smoothing: Smoothing, down_window: u64) -> Policy {
-    Policy { smoothing, downscale_stabilization: secs(down_window), ..policy(vec![cpu(60), external(Target::AverageValue(600.0))]) }
+    Policy {
+        smoothing,
+        downscale_stabilization: secs(down_window),
+        ..policy(vec![cpu(60), pods_metric(600.0), external(Target::AverageValue(600.0))])
+    }
 }
 
 #[rstest]
