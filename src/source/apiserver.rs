@@ -22,7 +22,7 @@ impl Path {
         if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
             return Err(Failure::refused(format!("{bad:?} cannot be a name in the metrics API")));
         }
-        let broken = |_| Failure::refused("the address of the metrics API cannot be built");
+        let broken = |()| Failure::refused("the address of the metrics API cannot be built");
         let mut url = Url::parse("https://kubernetes.invalid").map_err(|_| broken(()))?;
         url.path_segments_mut().map_err(broken)?.extend(segments);
         let pairs: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
@@ -50,7 +50,9 @@ pub(super) fn from_api(error: &Error, api: &str, hint: &str) -> Failure {
     };
     let said = quote(&status.message);
     // A path below an API that is not served is answered without the details of a Status.
-    if status.code == 404 && (said.is_empty() || said.starts_with("404 page not found") || said.contains("could not find the requested resource")) {
+    if status.code == 404
+        && (said.is_empty() || said.starts_with("404 page not found") || said.contains("could not find the requested resource"))
+    {
         return Failure::unreachable(format!("{api} is not served by the API server: {hint}"));
     }
     let message = format!("{api}: {} {said}", status.code);

@@ -1,6 +1,6 @@
 //! All questions of a tick at once: equal requests are sent once, everything else side by side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -72,6 +72,7 @@ impl Sources {
     /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
     ///
     /// `requests` of the readings are left empty.
+    #[allow(clippy::mutable_key_type)] // Servers are compared by address.
     pub async fn collect(&self, asks: &[Ask], now: Time) -> Vec<Reading> {
         let servers = self.servers(asks).await;
         let planned: Vec<Result<Request<'_>, Failure>> = asks.iter().map(|ask| plan(ask, &servers)).collect();
@@ -85,7 +86,8 @@ impl Sources {
         }
         let answers = join_all(requests.iter().map(|request| self.send(request, now))).await;
         let reading = |(ask, request): (&Ask, &Result<Request<'_>, Failure>)| {
-            let answer = request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
+            let answer =
+                request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
             answer.and_then(|answer| read(answer, ask, now)).unwrap_or_else(|failure| named(ask, &failure).into())
         };
         asks.iter().zip(&planned).map(reading).collect()
@@ -93,12 +95,7 @@ impl Sources {
 
     /// The servers of all Prometheus asks, each looked up once.
     async fn servers<'a>(&self, asks: &'a [Ask]) -> HashMap<(&'a str, &'a str), Result<Arc<Server>, Failure>> {
-        let mut wanted: HashMap<(&str, &str), ()> = HashMap::new();
-        for ask in asks {
-            if let Query::Prometheus(query) = &ask.query {
-                wanted.insert((&ask.namespace, &query.source), ());
-            }
-        }
+        let wanted: HashSet<(&str, &str)> = asks.iter().filter_map(named_source).collect();
         let find = |key: (&'a str, &'a str)| async move {
             let found = match self.slot().await {
                 Ok(_slot) => self.registry.find(key.0, key.1).await,
@@ -106,7 +103,7 @@ impl Sources {
             };
             (key, found)
         };
-        join_all(wanted.into_keys().map(find)).await.into_iter().collect()
+        join_all(wanted.into_iter().map(find)).await.into_iter().collect()
     }
 
     /// A turn at the API server, unless it keeps everybody waiting.
@@ -138,6 +135,14 @@ impl Sources {
             }
             Request::Total { .. } | Request::Prometheus { .. } => Err(Failure::refused("no such request")),
         }
+    }
+}
+
+/// Where an ask names a source: its namespace and that name.
+fn named_source(ask: &Ask) -> Option<(&str, &str)> {
+    match &ask.query {
+        Query::Prometheus(query) => Some((&ask.namespace, &query.source)),
+        _ => None,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::core::{Failure, Reading, Sample};
 const API: &str = "custom.metrics.k8s.io";
 const HINT: &str = "install an adapter such as prometheus-adapter, or use a Prometheus metric";
 /// How long an answer of discovery is trusted, and how long a failure.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The custom metrics API with what discovery said about it.
@@ -70,7 +70,9 @@ impl Custom {
                 let sample = value.sample().map_err(|error| Failure::invalid(format!("metric {metric}: {API}: {error}")))?;
                 Ok(Reading::Total(sample))
             }
-            many => Err(Failure::invalid(format!("metric {metric}: {API}: returned {} values of {kind} {name}, one is needed", many.len()))),
+            many => {
+                Err(Failure::invalid(format!("metric {metric}: {API}: returned {} values of {kind} {name}, one is needed", many.len())))
+            }
         }
     }
 
@@ -107,9 +109,16 @@ impl Custom {
                         kube::Error::Discovery(_) => unknown(),
                         other => apiserver::from_api(other, &what, ""),
                     })?;
-                let (resource, _) =
-                    group.versioned_resources(&version.version).into_iter().find(|(resource, _)| resource.kind == kind).ok_or_else(unknown)?;
-                Ok(if resource.group.is_empty() { resource.plural.into() } else { format!("{}.{}", resource.plural, resource.group).into() })
+                let (resource, _) = group
+                    .versioned_resources(&version.version)
+                    .into_iter()
+                    .find(|(resource, _)| resource.kind == kind)
+                    .ok_or_else(unknown)?;
+                Ok(if resource.group.is_empty() {
+                    resource.plural.into()
+                } else {
+                    format!("{}.{}", resource.plural, resource.group).into()
+                })
             })
             .await
     }
@@ -132,10 +141,13 @@ pub(super) fn per_pod(values: &ByPod, ask: &Ask) -> Reading {
     Reading::PerPod { samples, requests: Vec::new() }
 }
 
+/// When discovery was asked, and what it said.
+type Asked = (Instant, Result<Arc<str>, Failure>);
+
 /// Answers of discovery, kept for a while.
 struct Discovered<K> {
     clock: Clock,
-    known: Mutex<HashMap<K, (Instant, Result<Arc<str>, Failure>)>>,
+    known: Mutex<HashMap<K, Asked>>,
 }
 
 // === impl Discovered ===

@@ -33,7 +33,11 @@ impl Reach {
         let allowed = match (self, embedded(address)) {
             (Self::Everywhere, _) => true,
             (Self::Network { loopback }, inner) => {
-                if inner.is_loopback() { loopback } else { !reserved(inner) }
+                if inner.is_loopback() {
+                    loopback
+                } else {
+                    !reserved(inner)
+                }
             }
         };
         if allowed { Ok(()) } else { Err(AddressRefused { host: host.to_owned(), address }) }

@@ -26,7 +26,10 @@ pub fn reading(answer: &Answer, query: &PrometheusQuery, pods: &[Arc<str>], now:
             (all, 0) => Err(Failure::invalid(format!("returned {} series, one is needed (or one per pod, with a label pod)", all.len()))),
             (all, labelled) if labelled < all.len() => {
                 let without = all.len() - labelled;
-                Err(Failure::invalid(format!("returned {} series of which {without} have no label pod; all or none must have it", all.len())))
+                Err(Failure::invalid(format!(
+                    "returned {} series of which {without} have no label pod; all or none must have it",
+                    all.len()
+                )))
             }
             (all, _) => per_pod(all, pods),
         },
@@ -43,7 +46,10 @@ fn per_pod(series: &[Series], pods: &[Arc<str>]) -> Result<Reading, Failure> {
     for Series { pod, number } in series {
         let Some(&slot) = pod.as_deref().and_then(|pod| slots.get(pod)) else { continue };
         if found[slot].replace(*number).is_some() {
-            return Err(Failure::invalid(format!("returned several series of pod {}; aggregate them, e.g. with sum by (pod) (…)", pods[slot])));
+            return Err(Failure::invalid(format!(
+                "returned several series of pod {}; aggregate them, e.g. with sum by (pod) (…)",
+                pods[slot]
+            )));
         }
     }
     Ok(Reading::PerPod { samples: found.into_iter().map(|number| number.and_then(sample)).collect(), requests: Vec::new() })

@@ -85,7 +85,7 @@ impl Server {
         let refuse = |why: String| Failure::refused(format!("source {name}: {why}"));
         let (endpoint, host) = endpoint(&material).map_err(refuse)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse)?;
-        let http = client(&material, endpoint.scheme() == "https", host).map_err(refuse)?;
+        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse)?;
         Ok(Arc::new(Self { name: name.to_owned(), material, http, endpoint, headers, slots: Semaphore::new(CONCURRENCY) }))
     }
 
@@ -104,12 +104,12 @@ impl Server {
         let timeout = self.material.timeout;
         let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
             let waited = (timeout * PATIENCE).as_secs();
-            return Err(self.failed(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
+            return Err(self.failed(&Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
         };
-        self.ask(query, now).await.map_err(|failure| self.failed(failure))
+        self.ask(query, now).await.map_err(|failure| self.failed(&failure))
     }
 
-    fn failed(&self, failure: Failure) -> Failure {
+    fn failed(&self, failure: &Failure) -> Failure {
         failure.of(&format!("source {}", self.name))
     }
 
@@ -207,7 +207,8 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), String> {
 
 fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let value = |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
+    let value =
+        |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
     for (name, text) in &material.headers {
         let key = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is not a header name"))?;
         let mut value = value(text, &format!("the value of header {name}"))?;
@@ -233,7 +234,7 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
     Ok(headers)
 }
 
-fn client(material: &Material, https: bool, host: Option<String>) -> Result<Client, String> {
+fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client, String> {
     let trust = &material.trust;
     let mut builder = Client::builder()
         .user_agent(concat!("ballast/", env!("CARGO_PKG_VERSION")))
@@ -243,7 +244,7 @@ fn client(material: &Material, https: bool, host: Option<String>) -> Result<Clie
         .timeout(material.timeout)
         .connect_timeout(material.timeout)
         .pool_max_idle_per_host(CONCURRENCY)
-        .dns_resolver(Guarded { reach: material.reach, host: host.clone() });
+        .dns_resolver(Guarded { reach: material.reach, host: host.map(str::to_owned) });
     if host.is_some() {
         // HTTP/2 has no Host header that could differ from the certificate's name.
         builder = builder.http1_only();
@@ -262,7 +263,8 @@ fn client(material: &Material, https: bool, host: Option<String>) -> Result<Clie
     }
     if let Some((certificate, key)) = &trust.identity {
         let pem = [certificate.as_slice(), b"\n", key.as_slice()].concat();
-        let identity = Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
+        let identity =
+            Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
         builder = builder.identity(identity);
     }
     builder.build().map_err(|error| format!("its TLS settings cannot be used: {}", chain(&error)))

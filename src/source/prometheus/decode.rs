@@ -83,8 +83,8 @@ struct Point(f64, String);
 
 /// Reads a body; the second part are the server's warnings.
 pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
-    let body: Body =
-        serde_json::from_slice(body).map_err(|error| DecodeError::Invalid(format!("the answer is not one of a Prometheus API: {error}")))?;
+    let body: Body = serde_json::from_slice(body)
+        .map_err(|error| DecodeError::Invalid(format!("the answer is not one of a Prometheus API: {error}")))?;
     if body.status != "success" {
         return Err(DecodeError::Server(match (body.error_type.as_str(), body.error.as_str()) {
             ("", "") => format!("status {:?} without an error", body.status),
@@ -118,7 +118,8 @@ fn vector(elements: Vec<Element>) -> Result<Answer, DecodeError> {
 
 impl Point {
     fn number(&self) -> Result<Number, DecodeError> {
-        let value = self.1.parse().map_err(|_| DecodeError::Invalid(format!("{:?} is not a number", super::super::failure::quote(&self.1))))?;
+        let value =
+            self.1.parse().map_err(|_| DecodeError::Invalid(format!("{:?} is not a number", super::super::failure::quote(&self.1))))?;
         // Saturates where no calendar reaches.
         #[allow(clippy::cast_possible_truncation)]
         let millis = (self.0 * 1000.0).round() as i64;

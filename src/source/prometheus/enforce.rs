@@ -14,9 +14,8 @@ const MAX_DEPTH: usize = 64;
 ///
 /// Placeholders must not be filled yet: as they can then only stand in strings, nothing filled in later escapes the rewriting.
 pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure> {
-    let refuse = |why: &str| {
-        Failure::refused(format!("the query cannot be limited to {label}={value:?}, as this source requires: {}", quote(why)))
-    };
+    let refuse =
+        |why: &str| Failure::refused(format!("the query cannot be limited to {label}={value:?}, as this source requires: {}", quote(why)));
     check_size(query).map_err(refuse)?;
     let mut expr = parse(query).map_err(|error| refuse(&error))?;
     let matcher = Matcher::new(MatchOp::Equal, label, value);
@@ -79,5 +78,7 @@ fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), &'stat
     let matchers = &mut selector.matchers.matchers;
     matchers.retain(|other| other.name != matcher.name);
     matchers.push(matcher.clone());
+    // They are written in this order.
+    matchers.sort_by_cached_key(ToString::to_string);
     Ok(())
 }

@@ -116,7 +116,9 @@ async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Tru
         _ => None,
     };
     let identity = match (&tls.certificate, &tls.key) {
-        (Some(certificate), Some(key)) => Some((secrets.bytes(&certificate.secret_key_ref).await?, secrets.bytes(&key.secret_key_ref).await?)),
+        (Some(certificate), Some(key)) => {
+            Some((secrets.bytes(&certificate.secret_key_ref).await?, secrets.bytes(&key.secret_key_ref).await?))
+        }
         _ => None,
     };
     Ok(Trust { ca, identity, server_name: tls.server_name.clone(), insecure_skip_verify: tls.insecure_skip_verify })

@@ -30,7 +30,9 @@ impl<'a> Secrets<'a> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => slot.insert(secret(self.client, self.namespace, &key.name).await?),
         };
-        data.get(&key.key).cloned().ok_or_else(|| Failure::refused(format!("Secret {}/{} has no key {}", self.namespace, key.name, key.key)))
+        data.get(&key.key)
+            .cloned()
+            .ok_or_else(|| Failure::refused(format!("Secret {}/{} has no key {}", self.namespace, key.name, key.key)))
     }
 
     /// The text of a Secret's key, without the line break editors add.
