@@ -1,5 +1,8 @@
 //! Answers that a healthy Prometheus does not give on demand, and how many requests are sent.
 
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
 mod source_support;
 
 use std::sync::Arc;

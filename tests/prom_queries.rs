@@ -1,5 +1,8 @@
 //! Bodies, placeholders and enforced labels: what needs no server.
 
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
 mod source_support;
 
 use std::collections::HashSet;

@@ -1,5 +1,8 @@
 //! Queries at a real Prometheus.
 
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
 mod source_support;
 mod support_faults;
 

@@ -1,5 +1,8 @@
 //! metrics.k8s.io, custom.metrics.k8s.io and external.metrics.k8s.io.
 
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
 mod source_support;
 
 use std::time::Duration;

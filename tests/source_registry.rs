@@ -1,5 +1,8 @@
 //! Which server a source's name means, where its secrets come from, and when both are read again.
 
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
 mod source_support;
 
 use std::time::Duration;
@@ -8,7 +11,7 @@ use ballast::clock::Clock;
 use ballast::core::{FailureKind, Time};
 use ballast::source::{Settings, Sources};
 use serde_json::{Value, json};
-use source_support::kubernetes::{api_server, client, failure, metric_source, metric_source_path, requests, serve, serve_failure};
+use source_support::kubernetes::{api_server, client, forget, metric_source, metric_source_path, requests, serve, serve_failure};
 use source_support::{ask, config, failed, query, total};
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -64,19 +67,18 @@ async fn a_namespaces_own_source_wins_over_the_controllers() {
 
 #[tokio::test]
 async fn an_object_is_read_again_after_a_while_only() {
-    let (old, new_server, api) = (prometheus(1).await, prometheus(2).await, api_server().await);
+    let (first, second, api) = (prometheus(1).await, prometheus(2).await, api_server().await);
     let at_path = metric_source_path("shop", "own");
-    let object = |url: String| ResponseTemplate::new(200).set_body_json(metric_source("shop", "own", json!({"url": url})));
-    let first = Mock::given(wiremock::matchers::path(&at_path)).respond_with(object(old.uri())).mount_as_scoped(&api).await;
+    serve(&api, &at_path, metric_source("shop", "own", json!({"url": first.uri()}))).await;
     let clock = Clock::manual(at());
     let sources = new(&api, &clock, Settings::default());
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
-    drop(first);
-    serve(&api, &at_path, metric_source("shop", "own", json!({"url": new_server.uri()}))).await;
-    let before = requests(&api, &at_path).await;
+    forget(&api).await;
+    serve(&api, &at_path, metric_source("shop", "own", json!({"url": second.uri()}))).await;
+    clock.advance(Duration::from_secs(29));
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
-    assert_eq!(requests(&api, &at_path).await, before);
-    clock.advance(Duration::from_secs(31));
+    assert_eq!(requests(&api, &at_path).await, 0);
+    clock.advance(Duration::from_secs(1));
     assert_eq!(get(&sources, "shop", "own").await, Ok(2.0));
 }
 
@@ -84,16 +86,16 @@ async fn an_object_is_read_again_after_a_while_only() {
 async fn an_api_server_that_is_away_takes_no_known_source_away() {
     let (server, api) = (prometheus(1).await, api_server().await);
     let at_path = metric_source_path("shop", "own");
-    let object = ResponseTemplate::new(200).set_body_json(metric_source("shop", "own", json!({"url": server.uri()})));
-    let up = Mock::given(wiremock::matchers::path(&at_path)).respond_with(object).mount_as_scoped(&api).await;
+    serve(&api, &at_path, metric_source("shop", "own", json!({"url": server.uri()}))).await;
     let clock = Clock::manual(at());
     let sources = new(&api, &clock, Settings::default());
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
-    drop(up);
-    let down = Mock::given(wiremock::matchers::path(&at_path)).respond_with(failure(503, "overloaded")).mount_as_scoped(&api).await;
+    forget(&api).await;
+    serve_failure(&api, &at_path, 503, "overloaded").await;
     clock.advance(Duration::from_secs(31));
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
-    drop(down);
+    assert_eq!(requests(&api, &at_path).await, 1);
+    forget(&api).await;
     clock.advance(Duration::from_secs(31));
     assert!(get(&sources, "shop", "own").await.unwrap_err().contains("source own is unknown"), "a deleted source is gone");
 }

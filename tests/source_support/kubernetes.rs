@@ -17,8 +17,14 @@ pub fn client(uri: &str) -> Client {
 /// An API server that knows nothing: every path is a 404 with a `Status`.
 pub async fn api_server() -> MockServer {
     let server = MockServer::start().await;
-    Mock::given(wiremock::matchers::any()).respond_with(failure(404, "not found")).with_priority(255).mount(&server).await;
+    forget(&server).await;
     server
+}
+
+/// Makes it know nothing again. (Scoped mocks would be the obvious way, but their guards remove the wrong mock where priorities differ.)
+pub async fn forget(server: &MockServer) {
+    server.reset().await;
+    Mock::given(wiremock::matchers::any()).respond_with(failure(404, "not found")).with_priority(255).mount(server).await;
 }
 
 /// An error as API servers write it.

@@ -1,7 +1,7 @@
 //! What tests of sources share.
 
 // Each test binary uses its own part of this module; to panic is how a test says that something is wrong.
-#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 
 pub mod kubernetes;
 pub mod prometheus;

@@ -1,9 +1,11 @@
 //! The HTTP client of one server.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
@@ -21,6 +23,8 @@ const PATIENCE: u32 = 3;
 const BODY_LIMIT: usize = 8 << 20;
 /// Most series a query may give; servers that know the parameter stop there.
 const SERIES_LIMIT: usize = 20_000;
+/// Most warnings that are remembered as logged.
+const WARNINGS_KEPT: usize = 1000;
 
 /// Everything a connection is made of, with the secrets' values. Two equal ones share a client.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub struct Server {
     endpoint: Url,
     headers: HeaderMap,
     slots: Semaphore,
+    /// Warnings that were logged.
+    warned: Mutex<HashSet<String>>,
 }
 
 // === impl Server ===
@@ -86,7 +92,15 @@ impl Server {
         let (endpoint, host) = endpoint(&material).map_err(refuse)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse)?;
         let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse)?;
-        Ok(Arc::new(Self { name: name.to_owned(), material, http, endpoint, headers, slots: Semaphore::new(CONCURRENCY) }))
+        Ok(Arc::new(Self {
+            name: name.to_owned(),
+            material,
+            http,
+            endpoint,
+            headers,
+            slots: Semaphore::new(CONCURRENCY),
+            warned: Mutex::default(),
+        }))
     }
 
     /// What the client was made of.
@@ -130,14 +144,25 @@ impl Server {
             DecodeError::Server(said) => Failure::refused(quote(&said)),
             DecodeError::Invalid(why) => Failure::invalid(quote(&why)),
         })?;
-        for warning in warnings {
-            tracing::warn!(source = %self.name, query, warning = %quote(&warning), "the server answered with a warning");
-        }
+        self.warn(query, &warnings);
         match &answer {
             Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => {
                 Err(Failure::invalid(format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)")))
             }
             _ => Ok(answer),
+        }
+    }
+
+    /// Logs the server's warnings, each once: they come with every answer.
+    fn warn(&self, query: &str, warnings: &[String]) {
+        for warning in warnings {
+            let mut warned = self.warned.lock();
+            if warned.len() >= WARNINGS_KEPT {
+                warned.clear();
+            }
+            if warned.insert(format!("{query} {warning}")) {
+                tracing::warn!(source = %self.name, query, warning = %quote(warning), "the server answered with a warning");
+            }
         }
     }
 
