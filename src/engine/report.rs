@@ -11,11 +11,14 @@ use crate::api::conditions::merge;
 use crate::api::time::from_core;
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verdict};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector};
 
 /// Address of a policy, for Events.
 const API_VERSION: &str = "ballast.dev/v1alpha1";
 const KIND: &str = "ScalePolicy";
+
+/// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
+const AFTER_STALE: Duration = Duration::from_millis(100);
 
 /// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state. Doubled for each conflict in a
 /// row, up to 32 times.
@@ -41,6 +44,13 @@ impl Engine {
             Ok(target) => target,
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
+        // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
+        if let Some(entry) = self.entries.get(&job.key)
+            && (entry.writing.is_some() || entry.replaced.as_ref() == Some(&scale.resource_version))
+        {
+            self.due.at_latest(&job.key, instant + AFTER_STALE);
+            return;
+        }
         let rivals = self.parts.index.rivals(&job.key, &job.compiled.target);
         if !rivals.is_empty() {
             observation.selector = Selector::Ambiguous { others: rivals };
@@ -74,8 +84,8 @@ impl Engine {
             .iter()
             .map(|warning| (warning.reason.clone(), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
             .collect();
-        if decision.verdict == Verdict::Held {
-            let by = decision.held_by().unwrap_or_default();
+        // A service that idles at its minimum is as it should be, and no news.
+        if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
             states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", message.clone()));
         }
         if moves && decision.recommends() {
@@ -125,6 +135,7 @@ impl Engine {
             WriteOutcome::Written(_) => {
                 let message = decision.headline();
                 entry.conflicts = 0;
+                entry.replaced = Some(write.resource_version.clone());
                 entry.memory.rescaled(&compiled.policy, write.from, write.to, now);
                 entry.scaled(write.from, write.to, &message, now);
                 entry.set_conditions(&decision.conditions_after_rescale(&compiled.policy), now);

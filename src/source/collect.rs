@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::apiserver::TIMEOUT;
 use super::custom::{self, ByPod, Custom, ObjectAsk};
+use super::failure::quote;
 use super::prometheus::{self, Answer, Server};
 use super::registry::{Registry, Settings};
 use super::resource::{self, Usage};
@@ -174,10 +175,10 @@ fn read(answer: &Answered, ask: &Ask, now: Time) -> Result<Reading, Failure> {
     }
 }
 
-/// Puts the metric's name in front of what a Prometheus server said.
+/// Puts the query in front of what a Prometheus server said: people know it by that, and can ask it themselves.
 fn named(ask: &Ask, failure: &Failure) -> Failure {
     match &ask.query {
-        Query::Prometheus(query) => failure.of(&format!("metric {}", query.name)),
+        Query::Prometheus(query) => failure.of(&format!("query {}", quote(&query.query))),
         _ => failure.clone(),
     }
 }
