@@ -132,7 +132,7 @@ fn defaults_are_those_of_the_program() {
 #[test]
 fn values_reach_their_flags() {
     let release =
-        Release::new(Some("ci/high-availability-values.yaml"), &["--set", "scaleToZero=false,smoothing=none,write.qps=2.5,tolerance=0.07"]);
+        Release::new(Some("ci/high-availability-values.yaml"), &["--set", "scaleToZero=false,smoothing=none,writeQps=2.5,tolerance=0.07"]);
     let args = parse(&release.flags());
     assert_eq!(args.prometheus_url.as_deref(), Some("https://prometheus.example.com/select/0"));
     assert_eq!((args.sync_period.as_secs(), args.tolerance.to_string().as_str()), (5, "0.07"));

@@ -107,7 +107,7 @@ fn namespaces(plane: &Plane, names: &[&str]) {
 /// Every kind of the chart but the ServiceMonitor, whose CRD is somebody else's, is taken by the server without a warning.
 #[rstest]
 #[case::defaults("one", &[])]
-#[case::high_availability("two", &["--values", "ci/high-availability-values.yaml", "--set", "metrics.serviceMonitor.enabled=false"])]
+#[case::high_availability("two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
 #[case::sources("three", &["--values", "ci/sources-values.yaml"])]
 #[case::single("four", &["--values", "ci/single-values.yaml"])]
 fn the_server_takes_every_object(#[case] namespace: &str, #[case] args: &[&str]) {

@@ -6,27 +6,28 @@ those are named one by one in rbac.secrets.
 # Policies. Those of annotations are made, changed and deleted by the controller.
 - apiGroups: [ballast.dev]
   resources: [scalepolicies]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [ballast.dev]
+  resources: [scalepolicies/status]
+  verbs: [patch]
+# Read by name when a policy uses them.
 - apiGroups: [ballast.dev]
   resources: [metricsources]
-  verbs: [get, list, watch]
-- apiGroups: [ballast.dev]
-  resources: [scalepolicies/status, metricsources/status]
-  verbs: [patch, update]
+  verbs: [get]
 # Pods and their owners: read only.
 - apiGroups: [""]
   resources: [pods, replicationcontrollers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apps]
   resources: [deployments, statefulsets, replicasets]
-  verbs: [get, list, watch]
-# Sizes: the scale subresources, not the workloads.
+  verbs: [list, watch]
+# Sizes: the scale subresources, not the workloads, whose own size is known from the watch.
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale, replicasets/scale]
-  verbs: [get, patch]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [replicationcontrollers/scale]
-  verbs: [get, patch]
+  verbs: [patch]
 {{- range .Values.rbac.extraScaleResources }}
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ printf "%s/scale" .resource | quote }}]
@@ -35,16 +36,16 @@ those are named one by one in rbac.secrets.
 # An HPA of the same target is a conflict that is reported.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Metrics. Adapters name the resources of the latter two after metrics, so they can't be listed.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [list]
 - apiGroups: [custom.metrics.k8s.io, external.metrics.k8s.io]
   resources: ["*"]
   verbs: [get, list]
 # Events on policies and their targets.
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
 {{- end }}
