@@ -27,6 +27,12 @@ fn ballast_does_what_the_stock_autoscaler_does() {
 
         let mismatches = twin::print(&comparisons);
         println!("{} scenarios", comparisons.len());
+        if let Some(ballast) = &ballast {
+            // On an overloaded machine the two see different moments; these lines tell.
+            let metrics = ballast.metrics().await;
+            let speed = metrics.lines().filter(|line| (line.contains("lateness") || line.contains("collect")) && !line.starts_with('#'));
+            println!("{}", speed.collect::<Vec<_>>().join("\n"));
+        }
         for (name, mismatch) in &mismatches {
             let log = ballast.as_ref().map_or_else(String::new, |b| b.lines(&format!("/{name} ")));
             println!("\n{name}: {mismatch}\n{log}");

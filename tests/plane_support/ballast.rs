@@ -92,6 +92,11 @@ impl Ballast {
         self.child.kill().await.unwrap();
     }
 
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> String {
+        reqwest::get(format!("http://{}/metrics", self.admin)).await.unwrap().text().await.unwrap()
+    }
+
     /// The lines of the log that contain this.
     pub fn lines(&self, text: &str) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();

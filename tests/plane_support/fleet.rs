@@ -100,6 +100,15 @@ impl Pods {
     pub fn alive(&self, namespace: &str, app: &str) -> usize {
         self.of(namespace, app).filter(|(_, pod)| pod.alive).count()
     }
+
+    /// The same for all apps, by namespace and app.
+    pub fn all_alive(&self) -> HashMap<(&str, &str), usize> {
+        let mut counts = HashMap::new();
+        for ((namespace, _), pod) in self.0.iter().filter(|(_, pod)| pod.alive) {
+            *counts.entry((namespace.as_str(), pod.app())).or_default() += 1;
+        }
+        counts
+    }
 }
 
 #[derive(Default)]

@@ -87,13 +87,13 @@ impl Table {
         self.faults.get(&(app.to_owned(), metric.to_owned())).copied()
     }
 
-    /// Value of a per-pod source for one pod.
-    pub fn of_pod(&self, pods: &Pods, namespace: &str, pod: &FleetPod, wanted: impl Fn(&Source) -> bool) -> Option<i64> {
+    /// Value of a per-pod source for one pod of an app with so many `alive`.
+    pub fn of_pod(&self, alive: usize, pod: &FleetPod, wanted: impl Fn(&Source) -> bool) -> Option<i64> {
         let (_, load) = self.loads.get(pod.app())?.iter().find(|(source, _)| wanted(source))?;
         if matches!(load, Load::Total(_)) && !pod.alive {
             return None;
         }
-        load.value(pods.alive(namespace, pod.app()), pod.ordinal)
+        load.value(alive, pod.ordinal)
     }
 
     /// Value of an object's metric.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Fleet;
+use super::fleet::FleetPod;
 use super::load::{Fault, Source, Table};
 use super::metrics_api::APIS;
 
@@ -70,6 +71,8 @@ fn selector(parameters: &Parameters, name: &str) -> Selector {
 fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Parameters) -> Response {
     let wanted = selector(parameters, "labelSelector");
     let (table, pods) = (s.table.lock(), s.fleet.pods());
+    let alive = pods.all_alive();
+    let count = |namespace: &str, pod: &FleetPod| alive.get(&(namespace, pod.app())).copied().unwrap_or_default();
     let mut items = Vec::new();
     for ((ns, name), pod) in pods.select(namespace, &wanted) {
         match table.faulty(pod.app(), "resource") {
@@ -79,8 +82,8 @@ fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Paramet
         }
         let (mut containers, mut known) = (Vec::new(), false);
         for container in &pod.containers {
-            let cpu = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Cpu { container: c } if c == container));
-            let memory = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Memory { container: c } if c == container));
+            let cpu = table.of_pod(count(ns, pod), pod, |source| matches!(source, Source::Cpu { container: c } if c == container));
+            let memory = table.of_pod(count(ns, pod), pod, |source| matches!(source, Source::Memory { container: c } if c == container));
             let mut usage = serde_json::Map::new();
             cpu.inspect(|v| drop(usage.insert("cpu".into(), json!(format!("{v}m")))));
             memory.inspect(|v| drop(usage.insert("memory".into(), json!(format!("{v}Mi")))));
@@ -111,13 +114,15 @@ async fn custom(
     };
     if name == "*" {
         let wanted = selector(&parameters, "labelSelector");
+        let alive = pods.all_alive();
+        let count = |namespace: &str, pod: &FleetPod| alive.get(&(namespace, pod.app())).copied().unwrap_or_default();
         for ((ns, pod_name), pod) in pods.select(Some(&namespace), &wanted) {
             match table.faulty(pod.app(), &metric) {
                 Some(Fault::Empty) => continue,
                 Some(fault) => return fail(fault).unwrap_or_default(),
                 None => {}
             }
-            let value = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Pods { metric: m } if *m == metric));
+            let value = table.of_pod(count(ns, pod), pod, |source| matches!(source, Source::Pods { metric: m } if *m == metric));
             value.inspect(|v| add("Pod", pod_name, *v));
         }
     } else {
