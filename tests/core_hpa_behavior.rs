@@ -218,6 +218,26 @@ fn an_outdated_move_gives_way_to_a_new_one() {
 }
 
 #[test]
+fn a_move_exactly_as_old_as_the_longest_period_is_kept() {
+    let mut story = Story::new(with(rules(0, Select::Max, &[(Pods(4), 15)]), rules(0, Select::Max, &[(Pods(1), 600)])), 10);
+    assert_eq!(story.sizes(&[14, 18]), [14, 18]);
+    assert_eq!(story.wants(1, 15).to, 9, "all 8 additions come back beside the budget of 1");
+}
+
+#[rstest]
+#[case::additions(10, 100, 14)]
+#[case::removals(30, 1, 26)]
+fn a_clock_that_went_back_gives_the_budget_back_after_one_period(#[case] spec: u32, #[case] wanted: u32, #[case] first: u32) {
+    let four = rules(0, Select::Max, &[(Pods(4), 60)]);
+    let mut story = Story::new(with(four.clone(), four), spec);
+    assert_eq!(story.wants(wanted, 15).to, first);
+    story.now = ago(100_000);
+    let sizes = story.sizes(&[wanted; 5]);
+    assert_eq!(sizes[..4], [first; 4]);
+    assert_ne!(sizes[4], first);
+}
+
+#[test]
 fn a_failed_write_uses_up_nothing() {
     let mut story = Story::new(with(rules(0, Select::Max, &[(Pods(4), 600)]), default_down()), 10);
     let observation = seen_total(10, 10, 100_000.0);

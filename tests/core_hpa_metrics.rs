@@ -76,6 +76,13 @@ fn partly_failed_growth_is_active_and_still_warns() {
 }
 
 #[test]
+fn partly_failed_with_the_best_at_the_current_size_is_active() {
+    let decision = decision(4, &[None, Some(4)]);
+    assert_eq!(condition(&decision, ballast::core::ConditionKind::ScalingActive), Some((true, "ValidMetricFound")));
+    assert_eq!(decision.verdict, Verdict::Steady);
+}
+
+#[test]
 fn a_blocked_look_stores_no_proposal_and_no_desired_size() {
     let (policy, _) = readings(&[Some(1)]);
     let mut story = Story::new(policy, 8);

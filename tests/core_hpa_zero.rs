@@ -81,6 +81,23 @@ fn a_raised_minimum_wakes_a_marked_target(#[case] value: f64, #[case] min: u32, 
 }
 
 #[test]
+fn a_raised_minimum_asks_even_signals_that_cannot_see_zero() {
+    // They fail for want of pods, so the target stays at 0, but as unknown and not as switched off.
+    let observation = Observation { scaled_to_zero: true, ..seen(0, vec![]) };
+    let decision = decide_once(&policy_for(cpu(50), On, 3), &observation);
+    assert_eq!((decision.to, decision.verdict), (0, Verdict::Unknown));
+    assert_eq!(active(&decision), (false, "FailedGetResourceMetric"));
+}
+
+#[test]
+fn pods_left_over_at_zero_must_not_turn_a_low_reading_into_growth() {
+    let left_over = [many(9, &ready(100.0)), vec![missing()]].concat();
+    let observation = Observation { scaled_to_zero: true, ..seen(0, left_over) };
+    let decision = decide_once(&policy_for(cpu(50), On, 1), &observation);
+    assert_eq!((decision.signals[0].proposal, decision.to), (Some(0), 1));
+}
+
+#[test]
 fn a_raised_minimum_wakes_even_past_a_disabled_direction() {
     let mut policy = policy_for(per_replica(), On, 2);
     let off = rules(0, ballast::core::Select::Disabled, &[(ballast::core::Amount::Pods(1), 15)]);

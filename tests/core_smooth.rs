@@ -127,6 +127,17 @@ fn the_same_sample_is_not_consumed_twice() {
 }
 
 #[test]
+fn a_repeated_sample_time_changes_no_part_of_the_filter() {
+    let parameters = SmoothParameters::default();
+    let mut level = Level::start(100.0, NOW);
+    level.consume(parameters, 110.0, at(15));
+    let before = level;
+    level.consume(parameters, 110.0, at(15));
+    level.consume(parameters, 500.0, at(14));
+    assert_eq!(level, before);
+}
+
+#[test]
 fn a_missing_signal_leaves_the_filter_alone() {
     let mut story = story(40);
     look(&mut story, 40.0);

@@ -27,7 +27,11 @@ fn ballast_does_what_the_stock_autoscaler_does() {
 
         let mismatches = twin::print(&comparisons);
         println!("{} scenarios", comparisons.len());
-        assert!(mismatches.is_empty(), "{}\n{}", mismatches.join("\n"), ballast.map_or_else(String::new, |b| b.tail()));
+        for (name, mismatch) in &mismatches {
+            let log = ballast.as_ref().map_or_else(String::new, |b| b.lines(&format!("/{name} ")));
+            println!("\n{name}: {mismatch}\n{log}");
+        }
+        assert!(mismatches.is_empty(), "{} mismatches, see above", mismatches.len());
         assert!(!stock_only, "only the stock autoscaler ran (TWIN_STOCK_ONLY), as expected; nothing was compared");
     });
 }

@@ -53,10 +53,9 @@ pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
 
 /// A size was computed.
 pub(super) fn active(driver: &str, failed: usize, of: usize) -> Condition {
-    let message = if failed == 0 {
-        format!("size computed from {of} signal(s); {driver} decides")
-    } else {
-        format!("size computed from {} of {of} signals; {driver} decides", of - failed)
+    let message = match of {
+        1 => format!("the size was computed from {driver}"),
+        _ => format!("the size was computed from {} of {of} signals; {driver} decides", of - failed),
     };
     condition(ConditionKind::ScalingActive, true, "ValidMetricFound", message)
 }

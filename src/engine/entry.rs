@@ -30,6 +30,8 @@ pub struct Entry {
     pub again: bool,
     /// The decision whose write is under way.
     pub writing: Option<Decision>,
+    /// Version of the target that the last write replaced: whoever still sees it sees the time before that write.
+    pub replaced: Option<String>,
     /// Size last written, so that the watch's echo of it is not taken for somebody else's.
     pub last_written: Option<u32>,
     /// When the last look began.
@@ -53,6 +55,7 @@ impl Entry {
             looking: false,
             again: false,
             writing: None,
+            replaced: None,
             last_written: None,
             last_look: None,
             conflicts: 0,

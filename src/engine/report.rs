@@ -17,6 +17,9 @@ use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verd
 const API_VERSION: &str = "ballast.dev/v1alpha1";
 const KIND: &str = "ScalePolicy";
 
+/// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
+const AFTER_STALE: Duration = Duration::from_millis(100);
+
 /// Pause before a policy is decided again after a conflict: enough for the watch to bring the new state. Doubled for each conflict in a
 /// row, up to 32 times.
 const AFTER_CONFLICT: Duration = Duration::from_millis(250);
@@ -41,6 +44,13 @@ impl Engine {
             Ok(target) => target,
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
+        // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
+        if let Some(entry) = self.entries.get(&job.key)
+            && (entry.writing.is_some() || entry.replaced.as_ref() == Some(&scale.resource_version))
+        {
+            self.due.at_latest(&job.key, instant + AFTER_STALE);
+            return;
+        }
         let rivals = self.parts.index.rivals(&job.key, &job.compiled.target);
         if !rivals.is_empty() {
             observation.selector = Selector::Ambiguous { others: rivals };
@@ -125,6 +135,7 @@ impl Engine {
             WriteOutcome::Written(_) => {
                 let message = decision.headline();
                 entry.conflicts = 0;
+                entry.replaced = Some(write.resource_version.clone());
                 entry.memory.rescaled(&compiled.policy, write.from, write.to, now);
                 entry.scaled(write.from, write.to, &message, now);
                 entry.set_conditions(&decision.conditions_after_rescale(&compiled.policy), now);

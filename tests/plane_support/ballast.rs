@@ -92,6 +92,12 @@ impl Ballast {
         self.child.kill().await.unwrap();
     }
 
+    /// The lines of the log that contain this.
+    pub fn lines(&self, text: &str) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().filter(|line| line.contains(text)).collect::<Vec<_>>().join("\n")
+    }
+
     /// The end of the log.
     pub fn tail(&self) -> String {
         tail(&self.log)

@@ -14,7 +14,7 @@ use kube::core::{Selector, SelectorExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use super::wait::eventually;
@@ -81,9 +81,30 @@ impl FleetPod {
     }
 }
 
+/// All pods, by namespace and name.
+#[derive(Default)]
+pub struct Pods(BTreeMap<(String, String), FleetPod>);
+
+impl Pods {
+    /// Those of a namespace (all if `None`) whose labels match.
+    pub fn select(&self, namespace: Option<&str>, wanted: &Selector) -> impl Iterator<Item = (&(String, String), &FleetPod)> {
+        self.0.iter().filter(move |((ns, _), pod)| namespace.is_none_or(|n| n == ns) && wanted.matches(&pod.labels))
+    }
+
+    /// Those of one app.
+    pub fn of(&self, namespace: &str, app: &str) -> impl Iterator<Item = (&(String, String), &FleetPod)> {
+        self.0.iter().filter(move |((ns, _), pod)| ns == namespace && pod.app() == app)
+    }
+
+    /// How many of an app are alive.
+    pub fn alive(&self, namespace: &str, app: &str) -> usize {
+        self.of(namespace, app).filter(|(_, pod)| pod.alive).count()
+    }
+}
+
 #[derive(Default)]
 struct State {
-    pods: BTreeMap<(String, String), FleetPod>,
+    pods: Pods,
     shapes: HashMap<String, Vec<PodState>>,
 }
 
@@ -105,32 +126,27 @@ impl Fleet {
     /// From now on pod number `i` of `app`, in every namespace, is in state `states[i]`; further pods are ready.
     pub async fn shape(&self, app: &str, states: &[PodState]) {
         self.state.lock().shapes.insert(app.to_owned(), states.to_vec());
-        for ((namespace, name), pod) in self.pods(None, &Selector::from_iter([("app".to_owned(), app.to_owned())])) {
-            self.report(&namespace, &name, app, pod.ordinal).await;
+        let all = Selector::from_iter([("app".to_owned(), app.to_owned())]);
+        let pods: Vec<_> = self.pods().select(None, &all).map(|(key, pod)| (key.clone(), pod.ordinal)).collect();
+        for ((namespace, name), ordinal) in pods {
+            self.report(&namespace, &name, app, ordinal).await;
         }
     }
 
-    /// Pods of a namespace (all if `None`) whose labels match, by namespace and name.
-    pub fn pods(&self, namespace: Option<&str>, wanted: &Selector) -> Vec<((String, String), FleetPod)> {
-        let state = self.state.lock();
-        let chosen = state.pods.iter().filter(|((ns, _), pod)| namespace.is_none_or(|n| n == ns) && wanted.matches(&pod.labels));
-        chosen.map(|(k, v)| (k.clone(), v.clone())).collect()
+    /// The pods as they are now; they stand still while this is held.
+    pub fn pods(&self) -> MappedMutexGuard<'_, Pods> {
+        MutexGuard::map(self.state.lock(), |state| &mut state.pods)
     }
 
     /// Waits until `app` has exactly `alive` live pods in `namespace` and all its pods have the status they should have.
     pub async fn ready(&self, namespace: &str, app: &str, alive: usize) {
         eventually(&format!("{alive} pods of {namespace}/{app}"), Duration::from_mins(1), async || {
-            let state = self.state.lock();
-            let pods: Vec<_> = state.pods.iter().filter(|((ns, _), pod)| ns == namespace && pod.app() == app).map(|(_, pod)| pod).collect();
-            let done = pods.iter().filter(|p| p.alive).count() == alive && pods.iter().all(|p| p.reported);
+            let all = self.pods();
+            let pods: Vec<_> = all.of(namespace, app).map(|(_, pod)| pod).collect();
+            let done = all.alive(namespace, app) == alive && pods.iter().all(|pod| pod.reported);
             if done { Ok(()) } else { Err(format!("{pods:?}")) }
         })
         .await;
-    }
-
-    /// Live pods of `app` in `namespace`.
-    pub fn alive(&self, namespace: &str, app: &str) -> usize {
-        self.state.lock().pods.iter().filter(|((ns, _), pod)| ns == namespace && pod.app() == app && pod.alive).count()
     }
 
     async fn follow(self) {
@@ -139,7 +155,7 @@ impl Fleet {
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Apply(pod) | Event::InitApply(pod)) => self.seen(&pod),
-                Ok(Event::Delete(pod)) => drop(self.state.lock().pods.remove(&key(&pod))),
+                Ok(Event::Delete(pod)) => drop(self.pods().0.remove(&key(&pod))),
                 Ok(Event::Init | Event::InitDone) => {}
                 Err(error) => eprintln!("fleet: {error}"),
             }
@@ -150,16 +166,16 @@ impl Fleet {
         let key = key(pod);
         let ended = pod.status.as_ref().and_then(|s| s.phase.as_deref()).is_some_and(|p| p == "Failed" || p == "Succeeded");
         let alive = pod.metadata.deletion_timestamp.is_none() && !ended;
-        let mut state = self.state.lock();
-        if let Some(known) = state.pods.get_mut(&key) {
+        let mut pods = self.pods();
+        if let Some(known) = pods.0.get_mut(&key) {
             known.alive = alive;
             return;
         }
         let app = pod.labels().get("app").cloned().unwrap_or_default();
-        let taken: Vec<usize> = state.pods.iter().filter(|((ns, _), p)| *ns == key.0 && p.app() == app).map(|(_, p)| p.ordinal).collect();
+        let taken: Vec<usize> = pods.of(&key.0, &app).map(|(_, pod)| pod.ordinal).collect();
         let ordinal = (0..=taken.len()).find(|i| !taken.contains(i)).unwrap_or_default();
         let containers = pod.spec.iter().flat_map(|s| &s.containers).map(|c| c.name.clone()).collect();
-        state.pods.insert(key.clone(), FleetPod { ordinal, labels: pod.labels().clone(), containers, alive, reported: false });
+        pods.0.insert(key.clone(), FleetPod { ordinal, labels: pod.labels().clone(), containers, alive, reported: false });
         let fleet = self.clone();
         tokio::spawn(async move { fleet.report(&key.0, &key.1, &app, ordinal).await });
     }
@@ -176,7 +192,7 @@ impl Fleet {
             match pods.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
                 Ok(_) => {
                     let key = (namespace.to_owned(), name.to_owned());
-                    self.state.lock().pods.entry(key).and_modify(|pod| pod.reported = true);
+                    self.pods().0.entry(key).and_modify(|pod| pod.reported = true);
                     return;
                 }
                 Err(kube::Error::Api(status)) if status.is_not_found() => return,

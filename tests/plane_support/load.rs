@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fleet::{Fleet, FleetPod};
+use super::fleet::{FleetPod, Pods};
 
 /// Labels of a series.
 pub type Labels = &'static [(&'static str, &'static str)];
@@ -88,21 +88,21 @@ impl Table {
     }
 
     /// Value of a per-pod source for one pod.
-    pub fn of_pod(&self, fleet: &Fleet, namespace: &str, pod: &FleetPod, wanted: impl Fn(&Source) -> bool) -> Option<i64> {
+    pub fn of_pod(&self, pods: &Pods, namespace: &str, pod: &FleetPod, wanted: impl Fn(&Source) -> bool) -> Option<i64> {
         let (_, load) = self.loads.get(pod.app())?.iter().find(|(source, _)| wanted(source))?;
-        load.value(fleet.alive(namespace, pod.app()), pod.ordinal)
+        load.value(pods.alive(namespace, pod.app()), pod.ordinal)
     }
 
     /// Value of an object's metric.
-    pub fn of_object(&self, fleet: &Fleet, namespace: &str, object: &str, metric: &str) -> Option<i64> {
+    pub fn of_object(&self, pods: &Pods, namespace: &str, object: &str, metric: &str) -> Option<i64> {
         let (_, load) =
             self.loads.get(object)?.iter().find(|(source, _)| matches!(source, Source::Object { metric: m } if *m == metric))?;
-        load.value(fleet.alive(namespace, object), 0)
+        load.value(pods.alive(namespace, object), 0)
     }
 
     /// Labels and value of each series of an app's external metric.
-    pub fn series(&self, fleet: &Fleet, namespace: &str, app: &str, metric: &str) -> Vec<(Labels, i64)> {
-        let alive = fleet.alive(namespace, app);
+    pub fn series(&self, pods: &Pods, namespace: &str, app: &str, metric: &str) -> Vec<(Labels, i64)> {
+        let alive = pods.alive(namespace, app);
         let series = self.loads.get(app).into_iter().flatten().filter_map(|(source, load)| match source {
             Source::External { metric: m, labels } if *m == metric => Some((*labels, load.value(alive, 0)?)),
             _ => None,

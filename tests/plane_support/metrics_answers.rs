@@ -69,9 +69,9 @@ fn selector(parameters: &Parameters, name: &str) -> Selector {
 
 fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Parameters) -> Response {
     let wanted = selector(parameters, "labelSelector");
-    let table = s.table.lock();
+    let (table, pods) = (s.table.lock(), s.fleet.pods());
     let mut items = Vec::new();
-    for ((ns, name), pod) in s.fleet.pods(namespace, &wanted) {
+    for ((ns, name), pod) in pods.select(namespace, &wanted) {
         match table.faulty(pod.app(), "resource") {
             Some(Fault::Empty) => continue,
             Some(fault) => return fail(fault).unwrap_or_default(),
@@ -79,8 +79,8 @@ fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Paramet
         }
         let (mut containers, mut known) = (Vec::new(), false);
         for container in &pod.containers {
-            let cpu = table.of_pod(&s.fleet, &ns, &pod, |source| matches!(source, Source::Cpu { container: c } if c == container));
-            let memory = table.of_pod(&s.fleet, &ns, &pod, |source| matches!(source, Source::Memory { container: c } if c == container));
+            let cpu = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Cpu { container: c } if c == container));
+            let memory = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Memory { container: c } if c == container));
             let mut usage = serde_json::Map::new();
             cpu.inspect(|v| drop(usage.insert("cpu".into(), json!(format!("{v}m")))));
             memory.inspect(|v| drop(usage.insert("memory".into(), json!(format!("{v}Mi")))));
@@ -100,7 +100,7 @@ async fn custom(
     Path((namespace, resource, name, metric)): Path<(String, String, String, String)>,
     parameters: Parameters,
 ) -> Response {
-    let table = s.table.lock();
+    let (table, pods) = (s.table.lock(), s.fleet.pods());
     let mut items = Vec::new();
     let mut add = |kind: &str, name: &str, value: i64| {
         let described = json!({"kind": kind, "namespace": namespace, "name": name, "apiVersion": "v1"});
@@ -111,20 +111,20 @@ async fn custom(
     };
     if name == "*" {
         let wanted = selector(&parameters, "labelSelector");
-        for ((ns, pod_name), pod) in s.fleet.pods(Some(&namespace), &wanted) {
+        for ((ns, pod_name), pod) in pods.select(Some(&namespace), &wanted) {
             match table.faulty(pod.app(), &metric) {
                 Some(Fault::Empty) => continue,
                 Some(fault) => return fail(fault).unwrap_or_default(),
                 None => {}
             }
-            let value = table.of_pod(&s.fleet, &ns, &pod, |source| matches!(source, Source::Pods { metric: m } if *m == metric));
-            value.inspect(|v| add("Pod", &pod_name, *v));
+            let value = table.of_pod(&pods, ns, pod, |source| matches!(source, Source::Pods { metric: m } if *m == metric));
+            value.inspect(|v| add("Pod", pod_name, *v));
         }
     } else {
         match table.faulty(&name, &metric) {
             Some(Fault::Empty) => {}
             Some(fault) => return fail(fault).unwrap_or_default(),
-            None => match table.of_object(&s.fleet, &namespace, &name, &metric) {
+            None => match table.of_object(&pods, &namespace, &name, &metric) {
                 Some(value) => add(&resource, &name, value),
                 None => return fail(Fault::Status(404)).unwrap_or_default(),
             },
@@ -134,7 +134,7 @@ async fn custom(
 }
 
 async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(String, String)>, parameters: Parameters) -> Response {
-    let table = s.table.lock();
+    let (table, pods) = (s.table.lock(), s.fleet.pods());
     let (metric, app) = name.split_once('.').unwrap_or((&name, ""));
     let fault = table.faulty(app, metric);
     if let Some(response) = fault.and_then(fail) {
@@ -142,7 +142,7 @@ async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(Strin
     }
     let wanted = selector(&parameters, "labelSelector");
     let mut items = Vec::new();
-    for (labels, value) in table.series(&s.fleet, &namespace, app, metric) {
+    for (labels, value) in table.series(&pods, &namespace, app, metric) {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         if fault.is_none() && wanted.matches(&labels) {
             items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": 10, "value": format!("{value}m")}));

@@ -63,12 +63,16 @@ impl Act {
                 side.policies(client).patch(scenario.name, &PatchParams::default(), &patch).await.unwrap();
             }
             Self::DeletePod(ordinal) => {
-                let wanted = kube::core::Selector::from_iter([("app", scenario.name)]);
-                let pods = twins.fleet.pods(Some(&side.namespace), &wanted);
-                let ((_, name), _) = pods.into_iter().find(|(_, pod)| pod.ordinal == *ordinal).unwrap();
+                let found = twins
+                    .fleet
+                    .pods()
+                    .of(&side.namespace, scenario.name)
+                    .find(|(_, p)| p.ordinal == *ordinal)
+                    .map(|(key, _)| key.1.clone());
+                let name = found.unwrap();
                 pods_of(client, side).delete(&name, &DeleteParams::default()).await.unwrap();
             }
-            Self::DeleteTarget => drop(workload.api(client).delete(scenario.name, &DeleteParams::foreground()).await.unwrap()),
+            Self::DeleteTarget => drop(workload.api(client).delete(scenario.name, &DeleteParams::background()).await.unwrap()),
             Self::CreateTarget(replicas) => {
                 twins.fleet.ready(&side.namespace, scenario.name, 0).await;
                 crate::plane_support::Workload { replicas: *replicas, ..workload }.create(client).await;

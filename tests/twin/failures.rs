@@ -83,10 +83,12 @@ fn targets() -> Vec<Scenario> {
         missing("target-kind-unknown", json!({"apiVersion": "shop.test/v1", "kind": "Gadget", "name": "nobody"})),
         missing("target-without-scale", json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "nobody"})),
         selector("selector-empty", "", "InvalidSelector", "SelectorRequired"),
-        // The API server itself refuses to make a Scale of it, so no autoscaler ever sees such a selector.
+        // The stock client refuses to decode such a Scale.
         selector("selector-unparsable", "app in (", "InvalidSelector", "InvalidSelector")
             .conditions("FailedGetScale - -")
-            .warnings(&["FailedGetScale"]),
+            .warnings(&["FailedGetScale"])
+            .differs("an unreadable selector is called that", &[(&[2], "SucceededGetScale InvalidSelector -")])
+            .with(|s| s.differs.as_mut().unwrap().warnings = Some(vec!["InvalidSelector", COMPUTE])),
         Scenario::first("selector-ambiguous", 4, spec(1, 20, &[cpu(50)]))
             .load(CPU, Load::Each(50))
             .setup(Act::SecondPolicy)
@@ -101,6 +103,8 @@ fn targets() -> Vec<Scenario> {
             .then(Act::CreateTarget(2))
             .sizes(&[2, 4])
             .conditions(FINE)
-            .warnings(&["FailedGetScale"]),
+            .warnings(&["FailedGetScale"])
+            // For a moment the target has no pods.
+            .with(|s| s.may_warn = vec!["FailedGetResourceMetric", COMPUTE]),
     ]
 }

@@ -52,7 +52,7 @@ fn classes() -> Vec<Scenario> {
     let cpu_first = |name| Scenario::first(name, 4, spec(1, 20, &[cpu(50)]));
     vec![
         // Ratio 1.8 over three; with the missing one at 0: 67 %, 1.34 x 4.
-        cpu_first("missing-up").load(CPU, some([90, 90, 90, -1])).sizes(&[6]),
+        cpu_first("missing-up").only_first().load(CPU, some([90, 90, 90, -1])).sizes(&[6]),
         // Ratio 0.2 over three; with the missing one at its whole request: 32 %, 0.64 x 4.
         cpu_first("missing-down").load(CPU, some([10, 10, 10, -1])).sizes(&[3]),
         // 1.4 up, but with the missing ones at 0 it is 0.7 down: keep.
@@ -115,6 +115,7 @@ fn kinds() -> Vec<Scenario> {
             .sizes(&[7]),
         // One container without a value makes the pod's whole sample missing.
         Scenario::first("one-container-silent", 4, spec(1, 20, &[cpu(50)]))
+            .only_first()
             .with(two)
             .load(CPU, once(4, 90, 50))
             .load(sidecar.clone(), each(4, &[Some(90), Some(90), Some(90), None], 50))
@@ -132,6 +133,7 @@ fn kinds() -> Vec<Scenario> {
         Scenario::first("pods-up", 4, spec(1, 20, &[pods("qps", "10")])).load(QPS, once(4, 15_000, 10_000)).sizes(&[6]),
         Scenario::first("pods-down", 4, spec(1, 20, &[pods("qps", "10")])).load(QPS, once(4, 4_000, 10_000)).sizes(&[2]),
         Scenario::first("pods-missing-up", 4, spec(1, 20, &[pods("qps", "10")]))
+            .only_first()
             .load(QPS, each(4, &[Some(18_000), Some(18_000), Some(18_000), None], 10_000))
             .sizes(&[6]),
         Scenario::first("pods-unready-counts", 4, spec(1, 20, &[pods("qps", "10")]))

@@ -18,7 +18,7 @@ pub fn all() -> Vec<Scenario> {
         first("cap-doubles", 3, 1, 20).load(CPU, once(3, 200, 50)).sizes(&[6, 12]),
         first("cap-at-least-four", 1, 1, 20).load(CPU, once(1, 500, 50)).sizes(&[4, 8, 10]),
         // An empty behavior switches to its own defaults: 4 pods or 100 %.
-        Scenario::first("behavior-empty", 3, behaving(1, 20, &[cpu(50)], &json!({}))).load(CPU, once(3, 200, 50)).sizes(&[7]),
+        Scenario::first("behavior-empty", 3, behaving(1, 20, &[cpu(50)], &json!({}))).only_first().load(CPU, once(3, 200, 50)).sizes(&[7]),
         first("above-max", 8, 1, 5).load(CPU, Load::Each(50)).sizes(&[5]),
         first("below-min", 2, 4, 10).load(CPU, Load::Each(50)).sizes(&[4]),
         first("above-max-without-metrics", 8, 1, 5)

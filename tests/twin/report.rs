@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::run::{Comparison, Outcome};
 
-/// Prints one line per scenario and returns all mismatches.
-pub fn print(comparisons: &[Comparison]) -> Vec<String> {
+/// Prints one line per scenario and returns all mismatches, by name of the scenario.
+pub fn print(comparisons: &[Comparison]) -> Vec<(&'static str, String)> {
     let mut rows = vec![["SCENARIO", "STOCK", "BALLAST", "RESULT"].map(str::to_owned)];
     let mut mismatches = Vec::new();
     for comparison in comparisons {
@@ -13,8 +13,8 @@ pub fn print(comparisons: &[Comparison]) -> Vec<String> {
         let mut verdict = match (&comparison.scenario.differs, ballast) {
             (_, None) => "not compared".to_owned(),
             (Some(difference), _) => format!("differs: {}", difference.reason),
-            (None, Some(ballast)) if ballast.sizes == stock.sizes && ballast.told == stock.told && ballast.status == stock.status => {
-                "same".to_owned()
+            (None, Some(ballast)) if ballast.same_as(stock, &comparison.scenario) => {
+                if comparison.scenario.only_first { "same first decision; then smoothed" } else { "same" }.to_owned()
             }
             (None, Some(ballast)) => {
                 format!("NOT THE SAME: {:?} {:?}, stock {:?} {:?}", ballast.told, ballast.status, stock.told, stock.status)
@@ -23,11 +23,11 @@ pub fn print(comparisons: &[Comparison]) -> Vec<String> {
         for (who, outcome) in [("stock", Some(stock)), ("Ballast", ballast)] {
             if let Some(mismatch) = outcome.and_then(|o| o.mismatch.as_ref()) {
                 let _ = write!(verdict, "; {who} not as expected");
-                mismatches.push(format!("{name}: {who}: {mismatch}"));
+                mismatches.push((name, format!("{who}: {mismatch}")));
             }
         }
         if verdict.starts_with("NOT") {
-            mismatches.push(format!("{name}: {verdict}"));
+            mismatches.push((name, verdict.clone()));
         }
         rows.push([name.to_owned(), sizes(Some(stock)), sizes(ballast), verdict]);
     }

@@ -83,10 +83,23 @@ pub struct Outcome {
     pub sizes: Vec<i32>,
     /// Events.
     pub told: Told,
-    /// `currentReplicas` and `desiredReplicas` of the policy's status at the end.
-    pub status: [Option<i64>; 2],
+    /// `currentReplicas` and `desiredReplicas` of the policy's status at the end; the stock API writes 0 for unknown.
+    pub status: [i64; 2],
     /// What was not as expected, if anything.
     pub mismatch: Option<String>,
+}
+
+impl Outcome {
+    /// Whether the other autoscaler did and told the same.
+    pub fn same_as(&self, other: &Self, scenario: &Scenario) -> bool {
+        let warned = |o: &Self| o.told.warnings.iter().filter(|w| !scenario.may_warn.contains(&w.as_str())).cloned().collect::<Vec<_>>();
+        let decided = if scenario.only_first {
+            self.sizes[..2] == other.sizes[..2]
+        } else {
+            (&self.sizes, &self.told.rescales, self.status) == (&other.sizes, &other.told.rescales, other.status)
+        };
+        decided && warned(self) == warned(other)
+    }
 }
 
 /// What both sides did.
@@ -166,12 +179,27 @@ impl Twins {
             });
             futures::future::join_all(checks).await;
         }
-        let mut outcomes = Vec::new();
-        for (side, mismatch) in sides.iter().zip(mismatches) {
-            outcomes.push(self.outcome(&scenario, side, mismatch).await);
+        self.compare(scenario, &sides, mismatches).await
+    }
+
+    /// Events come late on a busy machine: what does not fit yet is read again for a while.
+    async fn compare(&self, scenario: Scenario, sides: &[Side], mismatches: Vec<Option<String>>) -> Comparison {
+        let mut tries = 60;
+        loop {
+            let mut outcomes = Vec::new();
+            for (side, mismatch) in sides.iter().zip(&mismatches) {
+                outcomes.push(self.outcome(&scenario, side, mismatch.clone()).await);
+            }
+            let ballast = (outcomes.len() > 1).then(|| outcomes.remove(1));
+            let stock = outcomes.remove(0);
+            let differs = scenario.differs.is_none() && ballast.as_ref().is_some_and(|b| !b.same_as(&stock, &scenario));
+            let wrong = stock.mismatch.is_some() || ballast.as_ref().is_some_and(|b| b.mismatch.is_some());
+            tries -= 1;
+            if tries == 0 || mismatches.iter().any(Option::is_some) || !(differs || wrong) {
+                return Comparison { scenario, stock, ballast };
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let ballast = (outcomes.len() > 1).then(|| outcomes.remove(1));
-        Comparison { stock: outcomes.remove(0), ballast, scenario }
     }
 
     async fn prepare(&self, scenario: &Scenario, sides: &[Side]) {
@@ -205,7 +233,8 @@ impl Twins {
         settled(STEP, QUIET, async || {
             let policy = policies.get(scenario.name).await.map_err(|e| e.to_string())?;
             let (sizes, seen) = (self.sizes.of(&side.namespace, scenario.name), conditions(&policy));
-            if sizes == expected && seen == wanted {
+            let only_first = scenario.only_first && side.autoscaler == Autoscaler::Ballast;
+            if (sizes == expected && seen == wanted) || (only_first && sizes.starts_with(expected)) {
                 return Ok(());
             }
             let messages = policy.data["status"]["conditions"].as_array().into_iter().flatten().map(|c| c["message"].to_string());
@@ -219,7 +248,8 @@ impl Twins {
         let sizes = self.sizes.of(&side.namespace, scenario.name);
         let on_policy = told(&self.plane.client, &side.namespace, side.kind(), scenario.name).await;
         let seen: Vec<&str> = on_policy.warnings.iter().map(String::as_str).collect();
-        if mismatch.is_none() && seen != warnings {
+        let needed: Vec<&str> = seen.iter().copied().filter(|reason| !scenario.may_warn.contains(reason)).collect();
+        if mismatch.is_none() && needed != warnings {
             mismatch = Some(format!("warnings {seen:?}; expected {warnings:?}"));
         }
         // Ballast also tells the workload itself.
@@ -230,7 +260,7 @@ impl Twins {
             }
         }
         let policy = side.policies(&self.plane.client).get(scenario.name).await.unwrap();
-        let status = ["currentReplicas", "desiredReplicas"].map(|field| policy.data["status"][field].as_i64());
+        let status = ["currentReplicas", "desiredReplicas"].map(|field| policy.data["status"][field].as_i64().unwrap_or_default());
         Outcome { sizes, told: on_policy, status, mismatch }
     }
 }

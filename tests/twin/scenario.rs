@@ -27,12 +27,16 @@ pub struct Scenario {
     pub alive: Option<usize>,
     /// Ballast's policy keeps the default smoothing; else it has `smoothing: {type: None}`.
     pub smooth: bool,
+    /// What follows the first decision is Ballast's smoothing, which still knows a demand that is no longer measured.
+    pub only_first: bool,
     /// Namespaces of its own, for faults that hit a whole list.
     pub alone: bool,
     /// What is done and expected, in order.
     pub steps: Vec<Step>,
     /// Reasons of the stock autoscaler's Warnings, over the whole scenario.
     pub warnings: Vec<&'static str>,
+    /// Warnings that depend on when exactly an autoscaler looks.
+    pub may_warn: Vec<&'static str>,
     /// A deliberate difference of Ballast.
     pub differs: Option<Difference>,
 }
@@ -71,9 +75,11 @@ impl Scenario {
             setup: Vec::new(),
             alive: None,
             smooth: false,
+            only_first: false,
             alone: false,
             steps: vec![Step { conditions: FINE.into(), ..Step::default() }],
             warnings: Vec::new(),
+            may_warn: Vec::new(),
             differs: None,
         }
     }
@@ -81,6 +87,11 @@ impl Scenario {
     /// A first decision: Ballast runs it with its default smoothing.
     pub fn first(name: &'static str, replicas: i32, spec: Value) -> Self {
         Self { smooth: true, ..Self::new(name, replicas, spec) }
+    }
+
+    /// A first decision after which the measured demand falls, so that what comes next is smoothed.
+    pub fn only_first(self) -> Self {
+        self.with(|s| s.only_first = true)
     }
 
     /// Sets fields that few scenarios need.

@@ -8,7 +8,7 @@ mod total;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
-use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
+use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Time, Tolerance};
 use crate::core::policy::SignalKind;
 pub use staffing::staffing;
 
@@ -154,9 +154,4 @@ fn usable(sample: &Sample) -> bool {
 /// The target of a signal, refused where a formula would divide by nothing, at most the largest quantity.
 fn positive(target: f64) -> Result<f64, String> {
     if target.is_finite() && target > 0.0 { Ok(target.min(sums::LARGEST)) } else { Err(format!("target {target} is not above 0")) }
-}
-
-/// The kinds of target a reading of this shape cannot meet.
-fn mismatch(target: Target) -> String {
-    format!("a utilization target ({target:?}) needs one value per pod and the pods' requests")
 }

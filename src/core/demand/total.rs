@@ -1,7 +1,7 @@
 //! Signals with one value for the whole: Object, External, Prometheus.
 
 use super::sums::Arithmetic;
-use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, mismatch, positive, resize, staffing, usable, whole_replicas};
+use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, positive, resize, staffing, usable, whole_replicas};
 use crate::core::{Current, Sample, Target, Time, pods};
 
 pub(super) fn propose(
@@ -15,19 +15,23 @@ pub(super) fn propose(
     }
     let arithmetic = Arithmetic::of(context.kind.is_whole());
     let raw = arithmetic.value(sample.value);
-    let rule: fn(&Context<'_>, f64, f64) -> Result<Ruled, String> = match target {
-        Target::Value(_) => whole,
-        Target::AverageValue(_) => per_replica,
-        Target::Capacity(_) => capacity,
-        Target::Utilization(_) => return Err(mismatch(target)),
+    let setpoint = match target {
+        Target::Value(target) | Target::AverageValue(target) | Target::Capacity(target) => positive(target)?,
+        Target::Utilization(_) => return Err("a utilization needs one value per pod and the pods' requests".to_owned()),
     };
-    let (Target::Value(setpoint) | Target::AverageValue(setpoint) | Target::Capacity(setpoint)) = target else {
-        return Err(mismatch(target));
+    // A value with a target of its own asks for more of what is there, so the demand behind it is the value times the pods: filtered
+    // by itself it would still be high when the pods it asked for have come, and would ask for as many again.
+    let sharing = match target {
+        Target::Value(_) => pods::ready(context.observation).max(1),
+        _ => 1,
     };
-    let setpoint = positive(setpoint)?;
-    let smooth = filter(raw, sample.time);
-    let value = arithmetic.value(smooth.apply(raw, 1));
-    let ruled = rule(&context, value, setpoint)?;
+    let smooth = filter(raw * sharing as f64, sample.time);
+    let value = arithmetic.value(smooth.apply(raw, sharing));
+    let ruled = match target {
+        Target::Value(_) => whole(&context, value, setpoint)?,
+        Target::Capacity(_) => capacity(&context, value, setpoint),
+        _ => per_replica(&context, value, setpoint),
+    };
     let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
     let current = match target {
         Target::AverageValue(_) if context.base > 0 => {
@@ -53,7 +57,6 @@ struct Ruled {
 }
 
 /// The value against a target of its own: the pods found, times the ratio.
-#[allow(clippy::unnecessary_wraps)]
 fn whole(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, String> {
     let ratio = value / target;
     let ready = pods::ready(context.observation);
@@ -73,8 +76,7 @@ fn whole(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, String
 ///
 /// Difference from stock: the band's base is `spec.replicas`, and inside the band that is what is proposed. Stock uses
 /// `status.replicas` for both and so writes a rollout's surge back as the new size (kubernetes/kubernetes#141134).
-#[allow(clippy::unnecessary_wraps)]
-fn per_replica(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, String> {
+fn per_replica(context: &Context<'_>, value: f64, target: f64) -> Ruled {
     let serving = pods::serving(context.observation);
     let needed = whole_replicas(value / target);
     let ratio_over = |replicas: f64| value / (target * replicas);
@@ -84,12 +86,11 @@ fn per_replica(context: &Context<'_>, value: f64, target: f64) -> Result<Ruled, 
         let ratio = ratio_over(f64::from(context.base));
         (ratio, settle(context, ratio, needed, serving, || ratio_over(serving as f64)))
     };
-    Ok(Ruled { result, form: Form::PerReplica, ratio, pods: serving })
+    Ruled { result, form: Form::PerReplica, ratio, pods: serving }
 }
 
 /// The value against what one replica bears, with headroom.
-#[allow(clippy::unnecessary_wraps)]
-fn capacity(context: &Context<'_>, value: f64, capacity: f64) -> Result<Ruled, String> {
+fn capacity(context: &Context<'_>, value: f64, capacity: f64) -> Ruled {
     let serving = pods::serving(context.observation);
     let load = value / capacity;
     let need = staffing(load);
@@ -99,7 +100,7 @@ fn capacity(context: &Context<'_>, value: f64, capacity: f64) -> Result<Ruled, S
     } else {
         (need / base, settle(context, need / base, whole_replicas(need), serving, || staffing(load * base / serving as f64) / base))
     };
-    Ok(Ruled { result, form: Form::Capacity, ratio, pods: serving })
+    Ruled { result, form: Form::Capacity, ratio, pods: serving }
 }
 
 /// Tolerance, then the need; while surge pods serve, growth must also be needed if they brought their share of the value with

@@ -15,7 +15,7 @@ impl Display for Reason {
             Self::SignalFailed { signal, message } => write!(f, "{signal} unknown: {message}"),
             Self::Incomplete { failed, of, wanted: None } => write!(f, "{failed} of {of} signals unknown"),
             Self::Incomplete { failed, of, wanted: Some(wanted) } => {
-                write!(f, "{failed} of {of} signals unknown; the others need {wanted}, but nothing shrinks on half a picture")
+                write!(f, "{failed} of {of} signals unknown; the others need {wanted}, but without the rest the size is not reduced")
             }
             Self::Stabilized(hold) => hold.fmt(f),
             Self::RateLimited { direction, rate: Rate::Off, wanted, .. } => {
