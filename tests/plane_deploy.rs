@@ -6,184 +6,150 @@
 mod deploy_support;
 mod plane_support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use deploy_support::{Release, helm, root};
-use plane_support::{Plane, plane};
+use deploy_support::{NAMESPACE, Release, helm, root};
+use plane_support::{Ballast, Flags, Options, Plane, eventually};
 use rstest::rstest;
 
-/// The controller, ended with the test.
-struct Controller {
-    child: Child,
-    port: u16,
-    log: PathBuf,
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn plane() -> &'static Plane {
+    plane_support::plane(Options::default()).await
 }
 
-impl Controller {
-    /// Starts it as the release's ServiceAccount, with the flags of its pod but for what only a pod has.
-    fn start(plane: &Plane, release: &Release, namespace: &str, dir: &Path) -> Self {
-        let account = release.pod()["serviceAccountName"].as_str().unwrap();
-        let token = plane.kubectl_ok(&["create", "token", account, "--namespace", namespace]);
-        let kubeconfig = dir.join("kubeconfig");
-        let text = std::fs::read_to_string(&plane.kubeconfig).unwrap();
-        let mut config: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = dir.join("log");
-        let of_pod = ["--admin-address=", "--config=", "--sync-period="];
-        let child = Command::new(assert_cmd::cargo::cargo_bin!("ballast"))
-            .arg("run")
-            .args(release.flags().iter().filter(|flag| !of_pod.iter().any(|prefix| flag.starts_with(prefix))))
-            .arg(format!("--kubeconfig={}", kubeconfig.display()))
-            .arg(format!("--admin-address=127.0.0.1:{port}"))
-            .arg("--sync-period=1s")
-            .stdout(std::fs::File::create(&log).unwrap())
-            .stderr(std::fs::File::options().append(true).open(&log).unwrap())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, port, log }
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        let answer = get(self.port, "/readyz").map_err(|error| error.to_string())?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer) }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
+/// A kubeconfig of the release's `ServiceAccount`.
+async fn kubeconfig_of(plane: &Plane, account: &str, namespace: &str, dir: &Path) -> PathBuf {
+    let token = plane.kubectl_ok(&["create", "token", account, "--namespace", namespace]).await;
+    let text = std::fs::read_to_string(&plane.kubeconfig).unwrap();
+    let mut config: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
+    let path = dir.join("kubeconfig");
+    std::fs::write(&path, config.to_string()).unwrap();
+    path
 }
 
-impl Drop for Controller {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn get(port: u16, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
-}
-
-/// Waits until `check` passes; what it last said is the failure.
-fn until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        match check() {
-            Ok(()) => return,
-            Err(last) => assert!(Instant::now() < end, "{what}: {last}"),
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-fn install(plane: &Plane, command: &str, namespace: &str, args: &[&str]) -> (bool, String) {
+/// Runs Helm against the plane.
+fn release(plane: &Plane, command: &str, namespace: &str, args: &[&str]) -> String {
     let kubeconfig = plane.kubeconfig.to_string_lossy();
-    let mut all = vec![command, namespace, ".", "--namespace", namespace, "--kubeconfig", &kubeconfig];
-    // The tests of this binary share the CRDs, which kubectl applied.
-    all.extend(["--take-ownership", "--force-conflicts"]);
-    all.extend(args);
-    let output = helm(&all);
-    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    let output = helm(&[&[command, namespace, "--namespace", namespace, "--kubeconfig", &kubeconfig], args].concat());
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "helm {command} {args:?}: {text}");
+    text
 }
 
-fn namespaces(plane: &Plane, names: &[&str]) {
+async fn namespaces(plane: &Plane, names: &[&str]) {
     for name in names {
-        plane.kubectl_ok(&["create", "namespace", name]);
+        plane_support::ensure_namespace(&plane.client, name).await;
     }
 }
 
-/// Every kind of the chart but the ServiceMonitor, whose CRD is somebody else's, is taken by the server without a warning.
+async fn apply(plane: &Plane, objects: &str) {
+    let (ok, text) = plane.kubectl(&["apply", "--filename=-"], objects).await;
+    assert!(ok, "{text}");
+}
+
+/// Waits until what kubectl prints contains `text`.
+async fn shows(plane: &Plane, ballast: &Ballast, args: &[&str], text: &str) {
+    eventually(&format!("{text} in kubectl {args:?}"), LIMIT, async || {
+        let seen = plane.kubectl_ok(args).await;
+        if seen.contains(text) { Ok(()) } else { Err(format!("{seen}\n{}", ballast.tail())) }
+    })
+    .await;
+}
+
+/// Every kind of the chart but the `ServiceMonitor`, whose CRD is somebody else's, is taken by the server without a warning.
 #[rstest]
 #[case::defaults("one", &[])]
 #[case::high_availability("two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
 #[case::sources("three", &["--values", "ci/sources-values.yaml"])]
 #[case::single("four", &["--values", "ci/single-values.yaml"])]
 fn the_server_takes_every_object(#[case] namespace: &str, #[case] args: &[&str]) {
-    let plane = plane();
-    let release = [&["--namespace", namespace], args].concat();
-    let output = helm(&[&["template", namespace, "."], &release[..]].concat());
+    let output = helm(&[&["template", namespace, ".", "--namespace", namespace], args].concat());
     let objects = String::from_utf8(output.stdout).unwrap();
-    for namespace in [namespace, "shop", "billing"] {
-        plane.kubectl(&["create", "namespace", namespace], "");
-    }
-    let dry = ["apply", "--dry-run=server", "--server-side", "--force-conflicts", "--validate=strict", "--filename=-"];
-    let (ok, text) = plane.kubectl(&dry, &objects);
-    assert!(ok && !text.contains("Warning"), "{text}");
+    plane_support::run(async {
+        let plane = plane().await;
+        namespaces(plane, &[namespace, "shop", "billing"]).await;
+        let dry = ["apply", "--dry-run=server", "--server-side", "--force-conflicts", "--validate=strict", "--filename=-"];
+        let (ok, text) = plane.kubectl(&dry, &objects).await;
+        assert!(ok && !text.contains("Warning"), "{text}");
+    });
 }
 
 #[test]
 fn the_plain_manifest_can_be_applied_twice() {
-    let plane = plane();
-    let manifest = root().join("deploy/manifests/ballast.yaml").to_string_lossy().into_owned();
-    let apply = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename", &manifest];
-    plane.kubectl_ok(&apply);
-    let again = plane.kubectl_ok(&apply);
-    assert!(again.contains("deployment.apps/ballast serverside-applied"), "{again}");
-    plane.kubectl_ok(&["delete", "--namespace", "ballast-system", "deployment", "ballast"]);
+    plane_support::run(async {
+        let plane = plane().await;
+        let manifest = root().join("deploy/manifests/ballast.yaml").to_string_lossy().into_owned();
+        let apply = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename", &manifest];
+        plane.kubectl_ok(&apply).await;
+        let again = plane.kubectl_ok(&apply).await;
+        assert!(again.contains("deployment.apps/ballast serverside-applied"), "{again}");
+        plane.kubectl_ok(&["delete", "--namespace", NAMESPACE, "deployment", "ballast"]).await;
+    });
 }
 
-/// With the rights of the chart alone, the controller gets ready, leads, makes the policy of an annotated Deployment, scales it, and says
-/// so in status and Events: whether it watches all namespaces or one.
+/// With the rights of the chart alone, the controller gets ready, leads, makes the policy of an annotated Deployment, scales it, says so
+/// in status and Events, and takes the policy away with the annotations: whether it watches all namespaces or one.
 #[rstest]
 #[case::whole_cluster("wide", &[])]
 #[case::one_namespace("narrow", &["--set", "watchNamespaces={narrow-shop}"])]
 fn the_rights_are_enough_and_not_more(#[case] namespace: &str, #[case] args: &[&str]) {
-    let plane = plane();
     let shop = format!("{namespace}-shop");
-    namespaces(plane, &[namespace, &shop]);
-    let own = [&["--namespace", namespace, "--set", "crds.install=false", "--set", "fullnameOverride=ballast-test"], args].concat();
-    let objects = helm(&[&["template", namespace, "."], &own[..]].concat());
-    let (ok, text) = plane.kubectl(&["apply", "--filename=-"], std::str::from_utf8(&objects.stdout).unwrap());
-    assert!(ok, "{text}");
-    let deployment = format!("deployment/{namespace}-web");
-    let name = deployment.trim_start_matches("deployment/");
-    plane.kubectl_ok(&["create", "deployment", name, "--namespace", &shop, "--image=ballast.test/web", "--replicas=1"]);
-    plane.kubectl_ok(&["annotate", &deployment, "--namespace", &shop, "ballast.dev/min-replicas=2", "ballast.dev/max-replicas=4"]);
+    let own = [&["--namespace", namespace, "--set", "crds.install=false,fullnameOverride=ballast-test"], args].concat();
+    let objects = String::from_utf8(helm(&[&["template", namespace, "."], &own[..]].concat()).stdout).unwrap();
+    let chart = Release::new(None, &own);
+    plane_support::run(async {
+        let plane = plane().await;
+        namespaces(plane, &[namespace, &shop]).await;
+        apply(plane, &objects).await;
+        let dir = tempfile::tempdir().unwrap();
+        let account = chart.pod()["serviceAccountName"].as_str().unwrap();
+        let ballast = start(plane, &chart, &kubeconfig_of(plane, account, namespace, dir.path()).await).await;
 
-    let dir = tempfile::tempdir().unwrap();
-    let release = Release::new(None, &own);
-    let controller = Controller::start(plane, &release, namespace, dir.path());
-    until("/readyz", || controller.ready().map_err(|error| format!("{error}\n{}", controller.log())));
-    until("the size of the Deployment", || {
-        let size = plane.kubectl_ok(&["get", &deployment, "--namespace", &shop, "--output=jsonpath={.spec.replicas}"]);
-        if size == "2" { Ok(()) } else { Err(format!("{size} replicas\n{}", controller.log())) }
+        let web = format!("deployment/{namespace}-web");
+        let name = web.trim_start_matches("deployment/");
+        plane.kubectl_ok(&["create", "deployment", name, "--namespace", &shop, "--image=ballast.test/web", "--replicas=1"]).await;
+        plane.kubectl_ok(&["annotate", &web, "--namespace", &shop, "ballast.dev/min-replicas=2", "ballast.dev/max-replicas=4"]).await;
+        shows(plane, &ballast, &["get", &web, "--namespace", &shop, "--output=jsonpath=size {.spec.replicas}"], "size 2").await;
+        shows(plane, &ballast, &["events", "--namespace", &shop, "--for", &web], "SuccessfulRescale").await;
+        let policies = ["get", "scalepolicies", "--namespace", &shop, "--output=jsonpath={.items[*].status.conditions[*].type}"];
+        shows(plane, &ballast, &policies, "AbleToScale").await;
+        plane.kubectl_ok(&["get", "lease", "ballast-test", "--namespace", namespace]).await;
+        plane.kubectl_ok(&["annotate", &web, "--namespace", &shop, "ballast.dev/min-replicas=3", "--overwrite"]).await;
+        shows(plane, &ballast, &["get", &web, "--namespace", &shop, "--output=jsonpath=size {.spec.replicas}"], "size 3").await;
+        plane.kubectl_ok(&["annotate", &web, "--namespace", &shop, "ballast.dev/min-replicas-", "ballast.dev/max-replicas-"]).await;
+        shows(plane, &ballast, &["get", "scalepolicies", "--namespace", &shop], "No resources found").await;
+        let log = std::fs::read_to_string(&ballast.log).unwrap();
+        assert!(!log.contains("orbidden"), "{log}");
+        refused(plane, namespace, &shop).await;
     });
-    until("the Event on the Deployment", || {
-        let events = plane.kubectl_ok(&["events", "--namespace", &shop, &format!("--for={deployment}")]);
-        if events.contains("SuccessfulRescale") { Ok(()) } else { Err(format!("{events}\n{}", controller.log())) }
-    });
-    until("the status of the policy", || {
-        let status =
-            plane.kubectl_ok(&["get", "scalepolicies", "--namespace", &shop, "--output=jsonpath={.items[*].status.conditions[*].type}"]);
-        if status.contains("AbleToScale") { Ok(()) } else { Err(format!("{status}\n{}", controller.log())) }
-    });
-    plane.kubectl_ok(&["get", "lease", "ballast-test", "--namespace", namespace]);
-    assert!(!controller.log().contains("orbidden"), "{}", controller.log());
+}
 
+/// Starts the controller with the flags of the release's pod, but for what only a pod has.
+async fn start(plane: &Plane, chart: &Release, kubeconfig: &Path) -> Ballast {
+    // The file is mounted in a pod only; the others are set by the tests' runner.
+    let others = ["--config=", "--admin-address=", "--sync-period=", "--downscale-stabilization=", "--smoothing=", "--leader-elect="];
+    let more = chart.flags().into_iter().filter(|flag| !others.iter().any(|other| flag.starts_with(other))).map(str::to_owned);
+    let flags = Flags { leader_elect: true, kubeconfig: Some(kubeconfig.to_owned()), more: more.collect(), ..Flags::default() };
+    Ballast::start(plane, chart.one("Deployment")["metadata"]["namespace"].as_str().unwrap(), &flags).await
+}
+
+/// What the controller's account must not be able to do.
+async fn refused(plane: &Plane, namespace: &str, shop: &str) {
     let account = format!("--as=system:serviceaccount:{namespace}:ballast-test");
-    let can = |verb: &str, what: &str, namespace: &str| {
+    let can = async |verb: &str, what: &str, namespace: &str| {
         let (what, sub) = what.split_once('/').unwrap_or((what, ""));
         let sub = format!("--subresource={sub}");
-        let (_, answer) = plane.kubectl(&["auth", "can-i", verb, what, &sub, &account, "--namespace", namespace], "");
+        let (_, answer) = plane.kubectl(&["auth", "can-i", verb, what, &sub, &account, "--namespace", namespace], "").await;
         // A warning comes before it where the server doesn't know the kind.
         match answer.split_whitespace().find(|word| ["yes", "no"].contains(word)) {
             Some(word) => word == "yes",
             None => panic!("{verb} {what}: {answer}"),
         }
     };
-    assert!(can("patch", "deployments.apps/scale", &shop));
+    assert!(can("patch", "deployments.apps/scale", shop).await);
     for (verb, what) in [
         ("get", "secrets"),
         ("list", "secrets"),
@@ -194,32 +160,32 @@ fn the_rights_are_enough_and_not_more(#[case] namespace: &str, #[case] args: &[&
         ("patch", "rollouts.argoproj.io/scale"),
         ("create", "leases.coordination.k8s.io"),
     ] {
-        assert!(!can(verb, what, &shop), "{verb} {what}");
+        assert!(!can(verb, what, shop).await, "{verb} {what}");
     }
-    assert!(!can("get", "secrets", namespace) && !can("update", "leases.coordination.k8s.io", namespace));
-    assert_eq!(can("list", "pods", "default"), namespace == "wide");
+    assert!(!can("get", "secrets", namespace).await && !can("update", "leases.coordination.k8s.io", namespace).await);
+    assert_eq!(can("list", "pods", "default").await, namespace == "wide");
 }
 
 /// Upgrades change the CRDs, and an uninstalled release leaves them and the policies.
 #[test]
 fn policies_outlive_the_release() {
-    let plane = plane();
-    namespaces(plane, &["helm"]);
-    let (ok, text) = install(plane, "install", "helm", &[]);
-    assert!(ok && text.contains("STATUS: deployed"), "{text}");
-    let policy = "{apiVersion: ballast.dev/v1alpha1, kind: ScalePolicy, metadata: {name: keep, namespace: helm}, \
-        spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3}}";
-    let (ok, text) = plane.kubectl(&["apply", "--filename=-"], policy);
-    assert!(ok, "{text}");
-    let (ok, text) = install(plane, "upgrade", "helm", &["--set", "replicas=2", "--set", "commonLabels.stage=second"]);
-    assert!(ok, "{text}");
-    let label = ["get", "crd", "scalepolicies.ballast.dev", "--output=jsonpath={.metadata.labels.stage}"];
-    assert_eq!(plane.kubectl_ok(&label), "second");
-    let kubeconfig = plane.kubeconfig.to_string_lossy();
-    let output = helm(&["uninstall", "helm", "--namespace", "helm", "--kubeconfig", &kubeconfig, "--wait"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    plane.kubectl_ok(&["get", "scalepolicy", "keep", "--namespace", "helm"]);
-    let left =
-        plane.kubectl_ok(&["get", "deployments,services,roles,serviceaccounts", "--selector", "app.kubernetes.io/instance=helm", "-A"]);
-    assert!(left.contains("No resources found"), "{left}");
+    plane_support::run(async {
+        let plane = plane().await;
+        namespaces(plane, &["helm"]).await;
+        // The tests of this binary share the CRDs, which were there before.
+        let ours = [".", "--take-ownership", "--force-conflicts"];
+        let text = release(plane, "install", "helm", &ours);
+        assert!(text.contains("STATUS: deployed"), "{text}");
+        let policy = "{apiVersion: ballast.dev/v1alpha1, kind: ScalePolicy, metadata: {name: keep, namespace: helm}, \
+            spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3}}";
+        apply(plane, policy).await;
+        release(plane, "upgrade", "helm", &[&ours[..], &["--set", "replicas=2,commonLabels.stage=second"]].concat());
+        let label = ["get", "crd", "scalepolicies.ballast.dev", "--output=jsonpath={.metadata.labels.stage}"];
+        assert_eq!(plane.kubectl_ok(&label).await, "second");
+        release(plane, "uninstall", "helm", &["--wait"]);
+        plane.kubectl_ok(&["get", "scalepolicy", "keep", "--namespace", "helm"]).await;
+        let kinds = "deployments,services,roles,serviceaccounts";
+        let left = plane.kubectl_ok(&["get", kinds, "--selector", "app.kubernetes.io/instance=helm", "--all-namespaces"]).await;
+        assert!(left.contains("No resources found"), "{left}");
+    });
 }

@@ -21,13 +21,15 @@ pub struct Flags {
     pub smoothing: &'static str,
     /// `--leader-elect`.
     pub leader_elect: bool,
+    /// `--kubeconfig`, where it is not the administrator's.
+    pub kubeconfig: Option<PathBuf>,
     /// Everything else, such as `["--namespaces", "a,b"]`.
     pub more: Vec<String>,
 }
 
 impl Default for Flags {
     fn default() -> Self {
-        Self { sync_period: "1s", downscale_stabilization: "10s", smoothing: "smooth", leader_elect: false, more: Vec::new() }
+        Self { sync_period: "1s", downscale_stabilization: "10s", smoothing: "smooth", leader_elect: false, kubeconfig: None, more: Vec::new() }
     }
 }
 
@@ -54,7 +56,8 @@ impl Ballast {
         let log = plane.dir.join(format!("logs/ballast-{name}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
-        command.arg("run").arg("--kubeconfig").arg(&plane.kubeconfig).args(["--admin-address", &admin.to_string()]);
+        let kubeconfig = flags.kubeconfig.as_ref().unwrap_or(&plane.kubeconfig);
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig).args(["--admin-address", &admin.to_string()]);
         command.args(["--sync-period", flags.sync_period, "--downscale-stabilization", flags.downscale_stabilization]);
         command.args(["--smoothing", flags.smoothing, "--leader-elect", &flags.leader_elect.to_string()]).args(&flags.more);
         // The mark by which tests/cluster/down.sh ends what is left when the test process was killed.
