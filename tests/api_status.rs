@@ -89,7 +89,7 @@ fn metrics_are_shown_as_kubectl_shows_those_of_an_hpa() {
         queries: compiled.queries[2..4].to_vec(),
         ..compiled.clone()
     };
-    assert_eq!(metrics_text(&tail, &reports[2..4]), "rps: 82/100 (avg), cap: <unknown>/1500m (capacity)");
+    assert_eq!(metrics_text(&tail, &reports[2..4]), "rps: 82/100 (avg), cap: <unknown>/1.5 (capacity)");
     let status = serde_json::to_value(current_metrics(&compiled, &reports)).unwrap();
     assert_eq!(
         status,

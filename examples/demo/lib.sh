@@ -81,7 +81,7 @@ check_promises() {
       -o jsonpath='{range .items[?(@.source.component=="ballast")]}{.message}{"\n"}{end}' | grep -cE 'New size: [0-9]+ \(was [0-9]+\): .*[0-9]' || true)
     check "$deployment: Events with numbers on the Deployment: $ups" $((ups >= 2)) || failed=1
     grep -q '\[200\]' "$work/load-$deployment" || { echo "no answers:"; cat "$work/load-$deployment"; failed=1; }
-    check "$deployment: $(grep -E '\[200\]' "$work/load-$deployment" | xargs)" $(($(grep -cE '\[[345][0-9]+\]' "$work/load-$deployment" || true) == 0)) || failed=1
+    check "$deployment: $(grep -E '\[200\]' "$work/load-$deployment" | xargs)" $(($(grep -cE '\[[345][0-9][0-9]\][[:space:]]+[0-9]+ responses' "$work/load-$deployment" || true) == 0)) || failed=1
   done
   return "$failed"
 }

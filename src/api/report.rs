@@ -8,6 +8,7 @@ use super::status::{
     ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, PodsMetricStatus, PrometheusMetricStatus,
     ResourceMetricStatus,
 };
+use crate::core::reason::{Quantity as Shown, Unit};
 use crate::core::{Current, SignalKind, SignalReport, Target, Verdict};
 use crate::source::Query;
 
@@ -72,7 +73,7 @@ const SHOWN: usize = 2;
 pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
     let signals = compiled.policy.signals.iter().zip(&compiled.queries).zip(reports);
     let shown = signals.take(SHOWN).map(|((signal, query), report)| {
-        let (current, target) = pair(&signal.target, unit(query), report.current);
+        let (current, target) = pair(&signal.target, shown_unit(query), report.current);
         let average = !matches!(signal.kind, SignalKind::Resource { .. } | SignalKind::ContainerResource { .. } | SignalKind::Pods { .. });
         let suffix = match signal.target {
             Target::AverageValue(_) if average => " (avg)",
@@ -89,15 +90,24 @@ pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
 }
 
 /// Current value, if known, and target of one signal.
-fn pair(target: &Target, quantity: fn(f64) -> Quantity, current: Option<Current>) -> (Option<String>, String) {
+fn pair(target: &Target, unit: Unit, current: Option<Current>) -> (Option<String>, String) {
+    let quantity = |milli| Shown(milli, unit).to_string();
     match *target {
         Target::Utilization(percent) => {
             (current.and_then(|current| current.utilization).map(|percent| format!("{percent}%")), format!("{percent}%"))
         }
-        Target::Value(value) => (current.and_then(|current| current.value).map(|value| quantity(value).0), quantity(value).0),
+        Target::Value(value) => (current.and_then(|current| current.value).map(quantity), quantity(value)),
         Target::AverageValue(value) | Target::Capacity(value) => {
-            (current.and_then(|current| current.average).map(|value| quantity(value).0), quantity(value).0)
+            (current.and_then(|current| current.average).map(quantity), quantity(value))
         }
+    }
+}
+
+/// In text for people, numbers are short: `13.6` and not `13644m`.
+fn shown_unit(query: &Query) -> Unit {
+    match query {
+        Query::Resource { resource, .. } => Unit::of(&SignalKind::Resource { resource: resource.clone() }),
+        _ => Unit::Plain,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::conditions::merge;
 use crate::api::time::from_core;
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Verdict};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector};
 
 /// Address of a policy, for Events.
 const API_VERSION: &str = "ballast.dev/v1alpha1";
@@ -84,8 +84,8 @@ impl Engine {
             .iter()
             .map(|warning| (warning.reason.clone(), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
             .collect();
-        if decision.verdict == Verdict::Held {
-            let by = decision.held_by().unwrap_or_default();
+        // A service that idles at its minimum is as it should be, and no news.
+        if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
             states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", message.clone()));
         }
         if moves && decision.recommends() {
