@@ -147,7 +147,7 @@ fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
             })
             .await;
         }
-        for policy in ["annotated", "mixed", "custom"] {
+        for policy in ["annotated.deployment", "mixed", "custom"] {
             eventually(&format!("conditions of {policy}"), SOON, async || {
                 let path = "--output=jsonpath={.status.conditions[?(@.type=='ScalingActive')]}";
                 let text = plane.kubectl_ok(&["get", "scalepolicy", policy, "--namespace", &shop, path]).await;
