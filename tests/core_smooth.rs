@@ -168,7 +168,9 @@ fn replica_changes_do_not_disturb_the_filter() {
     story.replicas = 20;
     let observation = at_now(&story, many(20, &ready(500.0)));
     let decision = story.look(&observation, 15);
-    assert!(decision.to > 28, "the load has not gone with the pods: {}", decision.headline());
+    assert_eq!(decision.to, 20, "neither has the load gone with the pods, nor is more needed: {}", decision.headline());
+    let observation = at_now(&story, many(20, &ready(1000.0)));
+    assert_eq!(story.look(&observation, 15).to, 40, "the others bear it now");
 }
 
 #[test]
@@ -244,6 +246,35 @@ fn a_load_of_nothing_after_a_load_is_a_drop_too() {
         samples.iter_mut().flatten().for_each(|sample| sample.time = story.now);
     }
     assert_eq!(story.look(&observation, 15).to, 7);
+}
+
+#[rstest]
+#[case::external(per_replica())]
+#[case::prometheus(prometheus(Target::AverageValue(1000.0)))]
+fn an_idle_target_reaches_0_and_stays(#[case] signal: Signal) {
+    let mut story = Story::new(Policy { min_replicas: 0, zero: ScaleToZero::On, ..smooth(vec![signal]) }, 40);
+    look(&mut story, 40.0);
+    let looks = (0..100).find(|_| look(&mut story, 0.0).to == 0).unwrap();
+    assert!((20..40).contains(&looks), "about 6 minutes: {looks}");
+    for _ in 0..5 {
+        let mut observation = Observation { scaled_to_zero: true, ..seen_total(0, 0, 0.0) };
+        observation.readings = vec![Reading::Total(Sample { value: 0.0, time: story.now, window: secs(30) })];
+        assert_eq!(story.look(&observation, 15).to, 0);
+    }
+}
+
+#[test]
+fn the_past_never_raises_a_size() {
+    // Reduced by hand while the level still remembers the load of before.
+    let mut story = story(40);
+    for _ in 0..40 {
+        look(&mut story, 40.0);
+    }
+    story.replicas = 12;
+    let decision = look(&mut story, 12.0);
+    assert_eq!(decision.to, 12);
+    assert_eq!(decision.reasons[0].code(), "Past");
+    assert_eq!(look(&mut story, 30.0).to, 30, "what is measured does");
 }
 
 #[test]

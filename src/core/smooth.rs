@@ -8,6 +8,7 @@
 //! D      = max(m, a - z * sigma)                                demand that is acted on, z 1.5
 //! ```
 //!
+//! What the past adds may hold a size but never raises it (see `demand`): a size grows only if the measured value asks for it too.
 //! A rise beyond the noise is followed in the decision that sees it; a drop only through `m`. `e` and the `sigma` in `D` use the
 //! values from before the sample, so a sample is not judged by the noise it brings, and more demand never gives a smaller `D`.
 
@@ -23,6 +24,9 @@ const NOISE_TIME: Duration = Duration::from_mins(30);
 const CLIP_SIGMAS: f64 = 4.0;
 /// ... plus this share of the level, without which a noise of 0 could never grow.
 const CLIP_SHARE: f64 = 0.05;
+
+/// A level below this, in thousandths of the unit, is nothing once nothing is measured.
+const NOTHING: f64 = 0.5;
 
 /// State of the filter of one signal, in the signal's own unit (target-free: editing a target keeps it).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +67,9 @@ impl Level {
 
     /// Demand to act on when `raw` was measured.
     pub fn demand(&self, parameters: SmoothParameters, raw: f64) -> f64 {
-        self.mean.max(raw - parameters.noise_band.max(0.0) * self.noise)
+        let demand = self.mean.max(raw - parameters.noise_band.max(0.0) * self.noise);
+        // An average never quite reaches 0, and a replica must not stay up for its tail.
+        if raw <= 0.0 && demand < NOTHING { 0.0 } else { demand }
     }
 
     /// The level `m`.

@@ -22,7 +22,7 @@ impl Path {
         if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
             return Err(Failure::refused(format!("{bad:?} cannot be a name in the metrics API")));
         }
-        let broken = |_| Failure::refused("the address of the metrics API cannot be built");
+        let broken = |()| Failure::refused("the address of the metrics API cannot be built");
         let mut url = Url::parse("https://kubernetes.invalid").map_err(|_| broken(()))?;
         url.path_segments_mut().map_err(broken)?.extend(segments);
         let pairs: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();

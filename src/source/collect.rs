@@ -1,6 +1,6 @@
 //! All questions of a tick at once: equal requests are sent once, everything else side by side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -73,6 +73,7 @@ impl Sources {
     /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
     ///
     /// `requests` of the readings are left empty.
+    #[allow(clippy::mutable_key_type)] // Servers are compared by address.
     pub async fn collect(&self, asks: &[Ask], now: Time) -> Vec<Reading> {
         let servers = self.servers(asks).await;
         let planned: Vec<Result<Request<'_>, Failure>> = asks.iter().map(|ask| plan(ask, &servers)).collect();
@@ -95,12 +96,7 @@ impl Sources {
 
     /// The servers of all Prometheus asks, each looked up once.
     async fn servers<'a>(&self, asks: &'a [Ask]) -> HashMap<(&'a str, &'a str), Result<Arc<Server>, Failure>> {
-        let mut wanted: HashMap<(&str, &str), ()> = HashMap::new();
-        for ask in asks {
-            if let Query::Prometheus(query) = &ask.query {
-                wanted.insert((&ask.namespace, &query.source), ());
-            }
-        }
+        let wanted: HashSet<(&str, &str)> = asks.iter().filter_map(named_source).collect();
         let find = |key: (&'a str, &'a str)| async move {
             let found = match self.slot().await {
                 Ok(_slot) => self.registry.find(key.0, key.1).await,
@@ -108,7 +104,7 @@ impl Sources {
             };
             (key, found)
         };
-        join_all(wanted.into_keys().map(find)).await.into_iter().collect()
+        join_all(wanted.into_iter().map(find)).await.into_iter().collect()
     }
 
     /// A turn at the API server, unless it keeps everybody waiting.
@@ -140,6 +136,14 @@ impl Sources {
             }
             Request::Total { .. } | Request::Prometheus { .. } => Err(Failure::refused("no such request")),
         }
+    }
+}
+
+/// Where an ask names a source: its namespace and that name.
+fn named_source(ask: &Ask) -> Option<(&str, &str)> {
+    match &ask.query {
+        Query::Prometheus(query) => Some((&ask.namespace, &query.source)),
+        _ => None,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::core::{Failure, Reading, Sample};
 const API: &str = "custom.metrics.k8s.io";
 const HINT: &str = "install an adapter such as prometheus-adapter, or use a Prometheus metric";
 /// How long an answer of discovery is trusted, and how long a failure.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The custom metrics API with what discovery said about it.
@@ -141,10 +141,13 @@ pub(super) fn per_pod(values: &ByPod, ask: &Ask) -> Reading {
     Reading::PerPod { samples, requests: Vec::new() }
 }
 
+/// When discovery was asked, and what it said.
+type Asked = (Instant, Result<Arc<str>, Failure>);
+
 /// Answers of discovery, kept for a while.
 struct Discovered<K> {
     clock: Clock,
-    known: Mutex<HashMap<K, (Instant, Result<Arc<str>, Failure>)>>,
+    known: Mutex<HashMap<K, Asked>>,
 }
 
 // === impl Discovered ===

@@ -9,7 +9,7 @@ use crate::api::quantity::Quantity;
 use crate::core::{Sample, Time};
 
 /// Window of a value that names none, as in the stock autoscaler.
-pub(super) const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT_WINDOW: Duration = Duration::from_mins(1);
 
 /// A list of the metrics APIs.
 #[derive(Deserialize)]

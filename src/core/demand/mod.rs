@@ -8,7 +8,7 @@ mod total;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
-use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Time, Tolerance};
+use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
 pub use staffing::staffing;
 
@@ -65,11 +65,11 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             Smooth { raw, demand: level.demand(parameters, raw), level: Some(level) }
         }
     };
-    let result = match reading {
-        Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, signal.target, samples, requests, filter),
-        Some(Reading::Total(sample)) => total::propose(context, signal.target, sample, filter),
-        Some(Reading::Failed(failure)) => Err(failure.message.clone()),
-        None => Err("no reading".to_owned()),
+    let result = match propose(context, signal.target, reading, filter) {
+        Ok((proposal, smooth, newest)) if smooth.demand > smooth.raw && proposal.replicas > context.base => {
+            hold_the_past(context, signal.target, reading, proposal).map(|proposal| (proposal, smooth, newest))
+        }
+        result => result,
     };
     match result {
         Ok((proposal, smooth, newest)) => {
@@ -91,6 +91,32 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
         }
     }
+}
+
+/// Applies the rule of the reading's shape.
+fn propose(
+    context: Context<'_>,
+    target: Target,
+    reading: Option<&Reading>,
+    filter: impl FnOnce(f64, Time) -> Smooth,
+) -> Result<(Proposal, Smooth, Time), String> {
+    match reading {
+        Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, target, samples, requests, filter),
+        Some(Reading::Total(sample)) => total::propose(context, target, sample, filter),
+        Some(Reading::Failed(failure)) => Err(failure.message.clone()),
+        None => Err("no reading".to_owned()),
+    }
+}
+
+/// Growth that only the filter's past asks for is no growth: a total falls with the pods that bore it, be it a rollout's surge or a
+/// size that was reduced by hand, and the level follows late. The measured value must ask for more as well.
+fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>, mut smoothed: Proposal) -> Result<Proposal, String> {
+    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { raw, demand: raw, level: None })?;
+    if measured.replicas <= context.base {
+        smoothed.replicas = context.base;
+        smoothed.outcome = Outcome::Past;
+    }
+    Ok(smoothed)
 }
 
 impl Proposal {

@@ -150,6 +150,8 @@ pub enum Outcome {
     Unsure,
     /// Outside, but only because more pods run than were asked for: the size is kept.
     Surge,
+    /// Only the smoothed past is above the target, what is measured is not: the size is kept.
+    Past,
 }
 
 /// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
@@ -226,6 +228,7 @@ impl Reason {
                 Outcome::Within => "WithinTolerance",
                 Outcome::Unsure => "SamplesMissing",
                 Outcome::Surge => "Surge",
+                Outcome::Past => "Past",
             },
             Self::Smoothed(_) => "Smoothed",
             Self::SignalFailed { .. } => "SignalFailed",

@@ -1,9 +1,11 @@
 //! The HTTP client of one server.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
@@ -21,6 +23,8 @@ const PATIENCE: u32 = 3;
 const BODY_LIMIT: usize = 8 << 20;
 /// Most series a query may give; servers that know the parameter stop there.
 const SERIES_LIMIT: usize = 20_000;
+/// Most warnings that are remembered as logged.
+const WARNINGS_KEPT: usize = 1000;
 
 /// Everything a connection is made of, with the secrets' values. Two equal ones share a client.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub struct Server {
     endpoint: Url,
     headers: HeaderMap,
     slots: Semaphore,
+    /// Warnings that were logged.
+    warned: Mutex<HashSet<String>>,
 }
 
 // === impl Server ===
@@ -85,8 +91,16 @@ impl Server {
         let refuse = |why: String| Failure::refused(format!("source {name}: {why}"));
         let (endpoint, host) = endpoint(&material).map_err(refuse)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse)?;
-        let http = client(&material, endpoint.scheme() == "https", host).map_err(refuse)?;
-        Ok(Arc::new(Self { name: name.to_owned(), material, http, endpoint, headers, slots: Semaphore::new(CONCURRENCY) }))
+        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse)?;
+        Ok(Arc::new(Self {
+            name: name.to_owned(),
+            material,
+            http,
+            endpoint,
+            headers,
+            slots: Semaphore::new(CONCURRENCY),
+            warned: Mutex::default(),
+        }))
     }
 
     /// What the client was made of.
@@ -104,12 +118,12 @@ impl Server {
         let timeout = self.material.timeout;
         let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
             let waited = (timeout * PATIENCE).as_secs();
-            return Err(self.failed(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
+            return Err(self.failed(&Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
         };
-        self.ask(query, now).await.map_err(|failure| self.failed(failure))
+        self.ask(query, now).await.map_err(|failure| self.failed(&failure))
     }
 
-    fn failed(&self, failure: Failure) -> Failure {
+    fn failed(&self, failure: &Failure) -> Failure {
         failure.of(&format!("source {}", self.name))
     }
 
@@ -130,14 +144,25 @@ impl Server {
             DecodeError::Server(said) => Failure::refused(quote(&said)),
             DecodeError::Invalid(why) => Failure::invalid(quote(&why)),
         })?;
-        for warning in warnings {
-            tracing::warn!(source = %self.name, query, warning = %quote(&warning), "the server answered with a warning");
-        }
+        self.warn(query, &warnings);
         match &answer {
             Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => {
                 Err(Failure::invalid(format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)")))
             }
             _ => Ok(answer),
+        }
+    }
+
+    /// Logs the server's warnings, each once: they come with every answer.
+    fn warn(&self, query: &str, warnings: &[String]) {
+        for warning in warnings {
+            let mut warned = self.warned.lock();
+            if warned.len() >= WARNINGS_KEPT {
+                warned.clear();
+            }
+            if warned.insert(format!("{query} {warning}")) {
+                tracing::warn!(source = %self.name, query, warning = %quote(warning), "the server answered with a warning");
+            }
         }
     }
 
@@ -234,7 +259,7 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
     Ok(headers)
 }
 
-fn client(material: &Material, https: bool, host: Option<String>) -> Result<Client, String> {
+fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client, String> {
     let trust = &material.trust;
     let mut builder = Client::builder()
         .user_agent(concat!("ballast/", env!("CARGO_PKG_VERSION")))
@@ -244,7 +269,7 @@ fn client(material: &Material, https: bool, host: Option<String>) -> Result<Clie
         .timeout(material.timeout)
         .connect_timeout(material.timeout)
         .pool_max_idle_per_host(CONCURRENCY)
-        .dns_resolver(Guarded { reach: material.reach, host: host.clone() });
+        .dns_resolver(Guarded { reach: material.reach, host: host.map(str::to_owned) });
     if host.is_some() {
         // HTTP/2 has no Host header that could differ from the certificate's name.
         builder = builder.http1_only();

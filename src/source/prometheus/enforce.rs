@@ -78,5 +78,7 @@ fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), &'stat
     let matchers = &mut selector.matchers.matchers;
     matchers.retain(|other| other.name != matcher.name);
     matchers.push(matcher.clone());
+    // They are written in this order.
+    matchers.sort_by_cached_key(ToString::to_string);
     Ok(())
 }

@@ -12,7 +12,7 @@ const NOTHING: &str = ".^";
 /// Fills the placeholders of a query.
 ///
 /// `${pods}` becomes a regular expression that matches the pods of the target and nothing else. Every value is escaped for
-/// PromQL's quoted strings, so none can end the string it stands in.
+/// `PromQL`'s quoted strings, so none can end the string it stands in.
 pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
     let mut out = String::with_capacity(query.len());
     let mut rest = query;

@@ -18,6 +18,8 @@ use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
 /// How long an object and its Secrets are taken as they were read, and how long a failure.
 const FRESH: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(10);
+/// When what nobody asks for any more is dropped.
+const FORGET: Duration = Duration::from_mins(10);
 
 /// The sources of all namespaces.
 pub(super) struct Namespaced {
@@ -62,7 +64,9 @@ impl Namespaced {
             }
             (Err(failure), _) => (RETRY, Err(failure.of(&format!("MetricSource {namespace}/{name}")))),
         };
-        self.known.lock().insert(key, Known { read: now, fresh, found: found.clone() });
+        let mut known = self.known.lock();
+        known.retain(|_, known| now.duration_since(known.read) < FORGET);
+        known.insert(key, Known { read: now, fresh, found: found.clone() });
         found
     }
 

@@ -1,0 +1,139 @@
+//! The main job on a real node: `make demo` as a user runs it, and, on the cluster it leaves, a StatefulSet, a rolling update and a scale
+//! by hand. Real kubelet, pods, metrics-server and Prometheus; needs root.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Node {
+    root: PathBuf,
+    dir: PathBuf,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let down = Command::new(self.root.join("tests/cluster/down.sh")).arg("--dir").arg(&self.dir).output();
+        if let Ok(output) = down
+            && !output.status.success()
+        {
+            eprintln!("down.sh: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+impl Node {
+    fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        let mut child = Command::new(self.program("kubectl"))
+            .env("KUBECONFIG", self.dir.join("kubeconfig"))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn get(&self, object: &str, path: &str) -> String {
+        self.kubectl(&["get", object, "-o", &format!("jsonpath={path}")], "")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
+        let bin = env.lines().find_map(|line| line.strip_prefix("CLUSTER_BIN=")).unwrap();
+        Path::new(bin.trim_matches(['"', '\''])).join(name)
+    }
+
+    /// Applies an example with the image that the demo imported.
+    fn apply(&self, file: &str) {
+        let text = std::fs::read_to_string(self.root.join(file)).unwrap();
+        self.kubectl(&["apply", "-f", "-"], &text.replace("ballast/go-app:0.1.0", "ballast.test/go-app:demo"));
+    }
+
+    fn eventually(&self, seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while !holds() {
+            assert!(
+                Instant::now() < end,
+                "not within {seconds} s: {what}\n{}",
+                self.kubectl(&["get", "sp,deployments,statefulsets,pods", "-o", "wide"], "")
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+#[test]
+fn the_demo_and_what_users_do_next() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+    if !is_root() {
+        assert!(std::env::var_os("CI").is_none(), "the node tests need root");
+        eprintln!("SKIPPED: the node tests need root");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("ballast-node-{}", std::process::id()));
+    let node = Node { root: root.clone(), dir: dir.clone() };
+    let status = Command::new(root.join("examples/demo/demo.sh")).env("DEMO_KEEP", "1").env("DEMO_DIR", &dir).status().unwrap();
+    assert!(status.success(), "the demo failed: {status}");
+
+    a_hand_scaled_deployment_is_looked_at_at_once(&node);
+    a_stateful_set_is_decided_and_its_policy_says_so(&node);
+    a_rolling_update_does_not_change_the_size(&node);
+}
+
+fn is_root() -> bool {
+    String::from_utf8_lossy(&Command::new("id").arg("-u").output().unwrap().stdout).trim() == "0"
+}
+
+/// 3 → 5 by hand, as tutorials do: Ballast sees it at once, holds it for the window (it may be meant), and then goes back to what load asks.
+fn a_hand_scaled_deployment_is_looked_at_at_once(node: &Node) {
+    node.kubectl(&["scale", "deployment/myapp-deployment", "--replicas=5"], "");
+    node.eventually(4, "the policy shows the new size", || node.get("sp/myapp-deployment", "{.status.currentReplicas}") == "5");
+    node.eventually(60, "the size follows the load again", || node.get("deployment/myapp-deployment", "{.spec.replicas}") == "3");
+}
+
+fn a_stateful_set_is_decided_and_its_policy_says_so(node: &Node) {
+    node.apply("examples/statefulset/go-app-store.yaml");
+    node.apply("examples/statefulset/policy.yaml");
+    let active = "{.status.conditions[?(@.type==\"ScalingActive\")].status}";
+    node.eventually(90, "go-app-store is decided from real samples", || node.get("sp/go-app-store", active) == "True");
+    assert_eq!(node.get("sp/go-app-store", "{.status.desiredReplicas}"), "2");
+    assert!(node.get("sp/go-app-store", "{.status.metricsText}").starts_with("cpu: "));
+}
+
+/// Surge pods start, idle and take part in averages; none of it is demand.
+fn a_rolling_update_does_not_change_the_size(node: &Node) {
+    node.apply("examples/rolling-update/go-app-rolling.yaml");
+    node.apply("examples/rolling-update/policy.yaml");
+    node.kubectl(&["rollout", "status", "deployment/go-app-rolling", "--timeout=90s"], "");
+    let active = "{.status.conditions[?(@.type==\"ScalingActive\")].status}";
+    node.eventually(90, "go-app-rolling is decided from real samples", || node.get("sp/go-app-rolling", active) == "True");
+    let before = node.get("deployment/go-app-rolling", "{.spec.replicas}");
+
+    node.kubectl(&["set", "env", "deployment/go-app-rolling", "VERSION=2"], "");
+    let generation = node.get("deployment/go-app-rolling", "{.metadata.generation}");
+    let end = Instant::now() + Duration::from_secs(120);
+    let mut surge = 0;
+    loop {
+        assert_eq!(node.get("deployment/go-app-rolling", "{.spec.replicas}"), before, "the rolling update changed the size");
+        surge = surge.max(node.get("deployment/go-app-rolling", "{.status.replicas}").parse::<u32>().unwrap_or_default());
+        let done = node.get("deployment/go-app-rolling", "{.status.observedGeneration} {.status.updatedReplicas} {.status.replicas}");
+        if done == format!("{generation} {before} {before}") {
+            break;
+        }
+        assert!(Instant::now() < end, "the rolling update did not end: {done}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(surge > before.parse().unwrap(), "no surge pod was ever seen, so nothing was tested");
+    let rescales = node.kubectl(
+        &["get", "events", "--field-selector", "involvedObject.name=go-app-rolling,reason=SuccessfulRescale", "-o", "name"],
+        "",
+    );
+    assert_eq!(rescales, "");
+}

@@ -1,0 +1,104 @@
+//! A real Prometheus that scrapes an exporter of the test.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+/// Where Debian's package puts it.
+const PROGRAM: &str = "/usr/bin/prometheus";
+
+/// A running server; it ends when dropped.
+pub struct Prometheus {
+    /// Its address.
+    pub url: String,
+    child: Child,
+    pub dir: tempfile::TempDir,
+}
+
+/// How it serves its API.
+#[derive(Default)]
+pub struct Web {
+    /// Content of `--web.config.file`.
+    pub config: Option<String>,
+    /// Files next to that file.
+    pub files: Vec<(&'static str, String)>,
+    /// Serves HTTPS.
+    pub https: bool,
+}
+
+// === impl Prometheus ===
+
+impl Prometheus {
+    /// Starts a server that scrapes `exporter` every 200 ms, and waits until it accepts connections.
+    pub async fn start(exporter: Option<SocketAddr>, web: Web) -> Self {
+        assert!(std::path::Path::new(PROGRAM).exists(), "{PROGRAM} is missing: apt-get install --no-install-recommends prometheus");
+        let dir = tempfile::tempdir().unwrap();
+        let targets = exporter.map(|address| format!("'{address}'")).unwrap_or_default();
+        let config = format!(
+            "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
+             scrape_configs: [{{job_name: test, static_configs: [{{targets: [{targets}]}}]}}]\n"
+        );
+        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        for (name, text) in &web.files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let address = free_address();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command
+            .current_dir(dir.path())
+            .arg("--config.file=prometheus.yml")
+            .arg("--storage.tsdb.path=data")
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
+        if let Some(text) = &web.config {
+            std::fs::write(dir.path().join("web.yml"), text).unwrap();
+            command.arg("--web.config.file=web.yml");
+        }
+        let child = command.spawn().unwrap();
+        let scheme = if web.https { "https" } else { "http" };
+        let mut server = Self { url: format!("{scheme}://{address}"), child, dir };
+        server.wait(address).await;
+        server
+    }
+
+    async fn wait(&mut self, address: SocketAddr) {
+        for _ in 0..300 {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("Prometheus ended with {status}:\n{log}");
+            }
+            if log.contains("Server is ready to receive web requests") && tokio::net::TcpStream::connect(address).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("Prometheus is not ready after 30 s");
+    }
+}
+
+/// A free port of the loopback interface.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Serves `metrics` with every `{scrapes}` replaced by ten times the number of scrapes so far.
+pub async fn exporter(metrics: &'static str) -> SocketAddr {
+    let scrapes = Arc::new(AtomicU64::new(0));
+    let handler = move || {
+        let count = scrapes.fetch_add(1, Ordering::SeqCst);
+        async move { metrics.replace("{scrapes}", &(10 * count).to_string()) }
+    };
+    let app = axum::Router::new().route("/metrics", axum::routing::get(handler));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
