@@ -58,12 +58,11 @@ pub fn main(args: &RunArgs) -> ExitCode {
 async fn run(args: &RunArgs, file: File) -> Result<()> {
     let config = kube_config(args).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
-    let watching = Client::try_from(config.clone()).context("cannot make a client")?;
-    // A retried write would be a stale one, and a retried read of a metric keeps everybody waiting who is due with it: the next look is
-    // the retry.
+    let reads = Client::try_from(config.clone()).context("cannot make a client")?;
+    // A retried write would be a stale one, and a retried question an answer to an older one.
     let mut impatient = config;
     impatient.default_retry = false;
-    let client = Client::try_from(impatient).context("cannot make a client")?;
+    let writes = Client::try_from(impatient).context("cannot make a client")?;
     let clock = Clock::real();
     let metrics = Metrics::default();
 
@@ -77,19 +76,19 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
     let (index, changes) = Index::new();
-    let watches = start_watches(&watching, &index, &args.namespaces, &tasks, &drained);
+    let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
     let leadership = if args.leader_elect { Leadership::standby(clock.clone()) } else { Leadership::always(clock.clone()) };
 
-    let (events, run_events) = Recorder::new(client.clone(), clock.clone(), metrics.clone(), written.clone());
-    let (status, run_status) = StatusWriter::new(client.clone(), clock.clone(), metrics.clone(), written.clone());
+    let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
+    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
     io.spawn(run_events);
     io.spawn(run_status);
     let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
-    let (queue, results) = WriteQueue::start(client.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
+    let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
 
     let settings =
         Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
-    let sources = Arc::new(Sources::new(client.clone(), clock.clone(), settings));
+    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings));
     let defaults = Arc::new(LiveDefaults::new(defaults(args), file.defaults));
     if let Some(path) = args.config.clone() {
         tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
@@ -105,7 +104,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let kinds = ["Deployment", "StatefulSet"].into_iter().map(str::to_owned).chain(args.annotated_kinds.clone()).collect();
     let annotations = Annotated {
         index: Arc::clone(&index),
-        client: client.clone(),
+        client: writes.clone(),
         events: events.clone(),
         leadership: leadership.clone(),
         clock: clock.clone(),
@@ -113,7 +112,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     };
     let engine = Engine::new(Parts {
         index: Arc::clone(&index),
-        scale: ScaleClient::new(client.clone(), Arc::clone(&index), clock.clone()),
+        scale: ScaleClient::new(reads.clone(), Arc::clone(&index), clock.clone()),
         sources,
         queue,
         status,
@@ -143,7 +142,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let lease = args.leader_elect.then(|| {
         let options = lease_options(args, namespace);
         info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, "waiting to lead");
-        tasks.spawn(run_lease(client.clone(), options, leadership, stop.clone(), drained.clone()))
+        tasks.spawn(run_lease(writes.clone(), options, leadership, stop.clone(), drained.clone()))
     });
     let engine = tasks.spawn(engine.run(changes, results, stop.clone()));
 
