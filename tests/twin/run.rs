@@ -13,8 +13,8 @@ use super::observe::{Sizes, Told, conditions, told};
 use super::scenario::Scenario;
 use crate::plane_support::{Fleet, MetricsApi, Plane, Workload, ensure_namespace, settled, wait_established};
 
-/// Longest time for one step: a window of 10 s, rate periods, and a busy machine.
-const STEP: Duration = Duration::from_secs(45);
+/// Longest time for one step: a window of 10 s or rate periods of 18 s, and a busy machine. Only a failure ever takes this long.
+const STEP: Duration = Duration::from_secs(90);
 /// Nothing may change for this long after a step: more than two sync periods.
 const QUIET: Duration = Duration::from_secs(5);
 
