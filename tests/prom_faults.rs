@@ -66,14 +66,14 @@ async fn error_statuses(#[case] status: u16, #[case] body: &str, #[case] kind: F
     let answer = ResponseTemplate::new(status).set_body_string(body).insert_header("location", "http://127.0.0.1:1/");
     let reading = single(&prometheus(answer).await, "up").await;
     let (found, message) = failed(&reading);
-    assert!(found == kind && message.starts_with("metric rps: source default: ") && message.contains(text), "{found:?} {message}");
+    assert!(found == kind && message.starts_with("query up: source default: ") && message.contains(text), "{found:?} {message}");
     assert!(!message.contains('<') && !message.contains('\n'), "{message}");
 }
 
 #[tokio::test]
 async fn a_huge_answer_is_cut_off() {
     let reading = single(&prometheus(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 9 << 20])).await, "up").await;
-    assert_eq!(failed(&reading), (FailureKind::Invalid, "metric rps: source default: the answer is larger than 8 MiB"));
+    assert_eq!(failed(&reading), (FailureKind::Invalid, "query up: source default: the answer is larger than 8 MiB"));
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn equal_queries_are_sent_once_and_a_bad_one_harms_no_other() {
     assert_eq!(failed(&readings[51]).0, FailureKind::Refused);
     assert_eq!(
         failed(&readings[52]).1,
-        "metric rps: source nowhere is unknown: there is no MetricSource shop/nowhere; sources of the controller's configuration: default"
+        "query shared: source nowhere is unknown: there is no MetricSource shop/nowhere; sources of the controller's configuration: default"
     );
     assert_eq!(requests(&server, QUERY).await, 2);
     assert_eq!(requests(&api, &metric_source_path("shop", "default")).await, 1, "a name is looked up once");

@@ -83,9 +83,12 @@ async fn one_tick_asks_everything() {
     assert_eq!((sample.time, sample.window), (at, Duration::ZERO), "the server was asked for the value at the time of the tick");
     assert_eq!(per_pod(&readings[2]), [Some(250.0), Some(1500.0), None]);
     assert!(total(&readings[3]) > 10_000.0, "the counter grows by 10 every 200 ms: {:?}", readings[3]);
-    assert_eq!(failed(&readings[4]), (FailureKind::Empty, "metric rps: source default: returned no series"));
+    assert_eq!(failed(&readings[4]), (FailureKind::Empty, "query nothing: source default: returned no series"));
     assert!(total(&readings[5]).abs() < 1e-9);
-    assert_eq!(failed(&readings[6]), (FailureKind::Invalid, "metric rps: source default: returned NaN, which is not a usable number"));
+    assert_eq!(
+        failed(&readings[6]),
+        (FailureKind::Invalid, "query 0 * queue_length / 0: source default: returned NaN, which is not a usable number")
+    );
     let (kind, message) = failed(&readings[7]);
     assert!(kind == FailureKind::Invalid && message.contains("several series of pod web-1"), "{message}");
     assert_eq!(failed(&readings[8]).0, FailureKind::Invalid);
@@ -147,7 +150,7 @@ async fn faults_come_and_go() {
         let found = reading().await;
         let (found, message) = failed(&found);
         assert!(
-            found == kind && message.starts_with("metric rps: source default: ") && message.contains(text),
+            found == kind && message.starts_with("query queue_length: source default: ") && message.contains(text),
             "{fault:?}: {found:?} {message}"
         );
         proxy.set(Fault::Pass).await;
