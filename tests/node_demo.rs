@@ -131,9 +131,7 @@ fn a_rolling_update_does_not_change_the_size(node: &Node) {
         std::thread::sleep(Duration::from_millis(500));
     }
     assert!(surge > before.parse().unwrap(), "no surge pod was ever seen, so nothing was tested");
-    let rescales = node.kubectl(
-        &["get", "events", "--field-selector", "involvedObject.name=go-app-rolling,reason=SuccessfulRescale", "-o", "name"],
-        "",
-    );
+    let rescales = node
+        .kubectl(&["get", "events", "--field-selector", "involvedObject.name=go-app-rolling,reason=SuccessfulRescale", "-o", "name"], "");
     assert_eq!(rescales, "");
 }

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 /// Wait for what the controller does within a tick or two.
 const SOON: Duration = Duration::from_secs(30);
+/// Of `ScalePolicy` and `MetricSource`.
+const VERSION: &str = "ballast.dev/v1alpha1";
 
 /// Creates or changes any object, as an administrator.
 async fn apply(plane: &Plane, object: &Value) {
@@ -33,6 +35,13 @@ async fn apply(plane: &Plane, object: &Value) {
     api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{object}: {error}"));
 }
 
+/// Creates or changes an object of a namespace; `fields` are all but its type and name.
+async fn apply_in(plane: &Plane, namespace: &str, (api_version, kind, name): (&str, &str, &str), fields: &Value) {
+    let mut object = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace } });
+    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    apply(plane, &object).await;
+}
+
 /// Installs a rendered release without its CRDs, which the plane has and all tests share.
 async fn install(plane: &Plane, release: &Release) {
     for object in release.objects.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
@@ -40,7 +49,7 @@ async fn install(plane: &Plane, release: &Release) {
     }
 }
 
-/// A kubeconfig that has the token of a ServiceAccount and nothing of the administrator's.
+/// A kubeconfig that has the token of a `ServiceAccount` and nothing of the administrator's.
 async fn kubeconfig_of(plane: &Plane, namespace: &str, account: &str) -> PathBuf {
     let token = plane.kubectl_ok(&["create", "token", account, "--namespace", namespace]).await;
     let mut config = documents(&std::fs::read_to_string(&plane.kubeconfig).unwrap()).remove(0);
@@ -64,7 +73,7 @@ async fn can(plane: &Plane, account: &str, verb: &str, what: &str, subresource: 
     }
 }
 
-/// Every object of the chart but the ServiceMonitor, whose CRD is somebody else's, is taken by the server without a warning.
+/// Every object of the chart but the `ServiceMonitor`, whose CRD is somebody else's, is taken by the server without a warning.
 #[rstest]
 #[case::defaults("dry-defaults", &[])]
 #[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
@@ -104,9 +113,9 @@ fn the_plain_manifest_can_be_applied_twice() {
     });
 }
 
-/// With the rights of the chart alone the controller does all it can do: it gets ready, leads, reads every metrics API, makes the policy of
-/// an annotated Deployment and removes it, scales built-in kinds and one of a CRD, reads a MetricSource with the Secret that was named, and
-/// says so in status and Events. What it is not given fails for it alone and with a reason.
+/// With the rights of the chart alone the controller does all it can do: it gets ready, leads, reads every metrics API, makes the policy
+/// of an annotated Deployment and removes it, scales built-in kinds and one of a CRD, reads a `MetricSource` with the Secret that was
+/// named, and says so in status and Events. What it is not given fails for it alone and with a reason.
 #[rstest]
 #[case::whole_cluster("wide", "")]
 #[case::one_namespace("narrow", "watchNamespaces={narrow-shop}")]
@@ -212,14 +221,17 @@ async fn workloads(plane: &Plane, shop: &str) {
     apply(plane, &crd).await;
     let crds = Api::all(plane.client.clone());
     plane_support::wait_established(&crds, "widgets.twin.test").await;
-    apply(plane, &json!({ "apiVersion": "twin.test/v1", "kind": "Widget", "metadata": { "name": "custom", "namespace": shop }, "spec": { "replicas": 1 } })).await;
+    apply_in(plane, shop, ("twin.test/v1", "Widget", "custom"), &json!({ "spec": { "replicas": 1 } })).await;
     let status = json!({ "status": { "replicas": 1, "selector": "app=custom" } }).to_string();
     plane.kubectl_ok(&["patch", "widget", "custom", "--namespace", shop, "--subresource=status", "--type=merge", "--patch", &status]).await;
 
     let number = |value: &str| json!({ "type": "AverageValue", "averageValue": value });
     let external = json!({ "type": "External", "external": { "metric": { "name": "queue.mixed" }, "target": number("10") } });
     let pods = json!({ "type": "Pods", "pods": { "metric": { "name": "qps" }, "target": number("10") } });
-    let prometheus = |source: &str| json!({ "type": "Prometheus", "prometheus": { "name": "rps", "query": "1", "source": source, "target": number("1") } });
+    let prometheus = |source: &str| {
+        let metric = json!({ "name": "rps", "query": "1", "source": source, "target": number("1") });
+        json!({ "type": "Prometheus", "prometheus": metric })
+    };
     for (name, kind, target, metrics) in [
         ("mixed", "StatefulSet", "mixed", json!([external, pods])),
         ("custom", "Widget", "custom", json!([external])),
@@ -231,19 +243,20 @@ async fn workloads(plane: &Plane, shop: &str) {
             fleet.ready(shop, target, 1).await;
         }
         let api_version = if kind == "Widget" { "twin.test/v1" } else { "apps/v1" };
-        let spec =
-            json!({ "scaleTargetRef": { "apiVersion": api_version, "kind": kind, "name": target }, "maxReplicas": 4, "metrics": metrics });
-        apply(plane, &json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": name, "namespace": shop }, "spec": spec })).await;
+        let target = json!({ "apiVersion": api_version, "kind": kind, "name": target });
+        let spec = json!({ "scaleTargetRef": target, "maxReplicas": 4, "metrics": metrics });
+        apply_in(plane, shop, (VERSION, "ScalePolicy", name), &json!({ "spec": spec })).await;
     }
     for (source, secret) in [("named", "token"), ("unnamed", "other")] {
-        apply(plane, &json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": secret, "namespace": shop }, "stringData": { "key": "x" } })).await;
+        apply_in(plane, shop, ("v1", "Secret", secret), &json!({ "stringData": { "key": "x" } })).await;
         // Nothing listens on port 1.
-        let spec = json!({ "url": "http://127.0.0.1:1", "auth": { "bearerToken": { "secretKeyRef": { "name": secret, "key": "key" } } } });
-        apply(plane, &json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": { "name": source, "namespace": shop }, "spec": spec })).await;
+        let token = json!({ "secretKeyRef": { "name": secret, "key": "key" } });
+        let spec = json!({ "url": "http://127.0.0.1:1", "auth": { "bearerToken": token } });
+        apply_in(plane, shop, (VERSION, "MetricSource", source), &json!({ "spec": spec })).await;
     }
 }
 
-/// The API server's own word on what the ServiceAccount may do.
+/// The API server's own word on what the `ServiceAccount` may do.
 #[test]
 fn the_rights_are_no_more_than_that() {
     run(async {
@@ -299,7 +312,7 @@ fn the_rights_are_no_more_than_that() {
     });
 }
 
-/// With some namespaces to watch, the rights end there. Editors of a namespace write policies; MetricSources take an admin.
+/// With some namespaces to watch, the rights end there. Editors of a namespace write policies; `MetricSources` take an admin.
 #[test]
 fn rights_end_with_the_namespaces_watched_and_people_get_theirs() {
     run(async {
@@ -347,9 +360,9 @@ fn policies_outlive_the_release() {
             assert!(output.status.success() && text.contains("STATUS: deployed"), "{command}: {text}");
         };
         release("install", &[]);
-        let policy = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": "keep", "namespace": "helm" },
-            "spec": { "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }, "maxReplicas": 3 } });
-        apply(plane, &policy).await;
+        let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" });
+        let spec = json!({ "scaleTargetRef": target, "maxReplicas": 3 });
+        apply_in(plane, "helm", (VERSION, "ScalePolicy", "keep"), &json!({ "spec": spec })).await;
         release("upgrade", &["--set", "replicas=2", "--set", "commonLabels.stage=second"]);
         let label = ["get", "crd", "scalepolicies.ballast.dev", "--output=jsonpath={.metadata.labels.stage}"];
         assert_eq!(plane.kubectl_ok(&label).await, "second");
