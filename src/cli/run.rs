@@ -59,7 +59,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let config = kube_config(args).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
-    // A retried write would be a stale one.
+    // A retried write would be a stale one, and a retried question an answer to an older one.
     let mut impatient = config;
     impatient.default_retry = false;
     let writes = Client::try_from(impatient).context("cannot make a client")?;
@@ -88,7 +88,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
 
     let settings =
         Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
-    let sources = Arc::new(Sources::new(reads.clone(), clock.clone(), settings));
+    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings));
     let defaults = Arc::new(LiveDefaults::new(defaults(args), file.defaults));
     if let Some(path) = args.config.clone() {
         tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));

@@ -1,7 +1,7 @@
 //! Runs the `ballast` binary against the plane.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -48,15 +48,28 @@ impl Ballast {
         ballast
     }
 
+    /// Starts it with the rights of another kubeconfig and with these flags only, and waits until it says that it is ready.
+    pub async fn start_as(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
+        let mut ballast = Self::launch(plane, name, kubeconfig, flags).await;
+        ballast.wait_ready().await;
+        ballast
+    }
+
     /// Starts it without waiting: a standby is not ready in the same way as a leader.
     pub async fn spawn(plane: &Plane, name: &str, flags: &Flags) -> Self {
+        let leader_elect = flags.leader_elect.to_string();
+        let fixed = ["--sync-period", flags.sync_period, "--downscale-stabilization", flags.downscale_stabilization];
+        let chosen = ["--smoothing", flags.smoothing, "--leader-elect", &leader_elect];
+        let all: Vec<String> = fixed.into_iter().chain(chosen).map(str::to_owned).chain(flags.more.clone()).collect();
+        Self::launch(plane, name, &plane.kubeconfig, &all).await
+    }
+
+    async fn launch(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
         let admin = free_address().await;
         let log = plane.dir.join(format!("logs/ballast-{name}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
-        command.arg("run").arg("--kubeconfig").arg(&plane.kubeconfig).args(["--admin-address", &admin.to_string()]);
-        command.args(["--sync-period", flags.sync_period, "--downscale-stabilization", flags.downscale_stabilization]);
-        command.args(["--smoothing", flags.smoothing, "--leader-elect", &flags.leader_elect.to_string()]).args(&flags.more);
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig).args(["--admin-address", &admin.to_string()]).args(flags);
         // The mark by which tests/cluster/down.sh ends what is left when the test process was killed.
         command.env("BALLAST_CLUSTER_DIR", &plane.dir).kill_on_drop(true);
         let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();

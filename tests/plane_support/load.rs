@@ -27,7 +27,7 @@ pub enum Source {
 pub enum Load {
     /// Each pod, or the one series, has this.
     Each(i64),
-    /// Shared evenly by the pods that are alive, as a load balancer would.
+    /// Shared evenly by the pods that are alive, as a load balancer would; the others have no sample.
     Total(i64),
     /// `value` while exactly `pods` are alive, else `otherwise`: asks for one change and is content with the result.
     At { pods: usize, value: i64, otherwise: i64 },
@@ -90,6 +90,9 @@ impl Table {
     /// Value of a per-pod source for one pod.
     pub fn of_pod(&self, pods: &Pods, namespace: &str, pod: &FleetPod, wanted: impl Fn(&Source) -> bool) -> Option<i64> {
         let (_, load) = self.loads.get(pod.app())?.iter().find(|(source, _)| wanted(source))?;
+        if matches!(load, Load::Total(_)) && !pod.alive {
+            return None;
+        }
         load.value(pods.alive(namespace, pod.app()), pod.ordinal)
     }
 

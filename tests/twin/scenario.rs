@@ -48,7 +48,8 @@ pub struct Step {
     pub acts: Vec<Act>,
     /// Sizes the workload then has, one after the other, without the one it has already.
     pub sizes: Vec<i32>,
-    /// Conditions at its end, as in [`FINE`]; `-` for one that is not set.
+    /// Conditions at its end, as in [`FINE`]; `-` for one that is not set, `*` for one that depends on
+    /// when exactly an autoscaler looks.
     pub conditions: String,
 }
 

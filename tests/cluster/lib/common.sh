@@ -97,7 +97,8 @@ start() {
 }
 
 # Whether process $1 is alive and belongs to the cluster in DIR. A zombie has an empty environment and counts as gone.
-ours() { tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" | grep -qxF "BALLAST_CLUSTER_DIR=$DIR"; }
+# One process, not a pipe: with pipefail, a grep that has seen enough would fail the tr in front of it on a busy machine.
+ours() { grep -qzxF "BALLAST_CLUSTER_DIR=$DIR" "/proc/$1/environ" 2>/dev/null; }
 
 running() {
   local pid
