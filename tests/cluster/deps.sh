@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the test cluster needs and this machine lacks.
 #
-#   deps.sh plane     openssl, curl, flock
+#   deps.sh plane     openssl, curl, flock, prometheus
 #   deps.sh node      plane's, and containerd, runc, CNI plugins, iptables, iproute2, conntrack
 #
 # Packages that start a service are kept from doing so: the cluster runs these programs itself, with its own configuration. A service
@@ -13,7 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/common.sh"
 
 # program or file: package
-plane="openssl:openssl curl:curl flock:util-linux"
+plane="openssl:openssl curl:curl flock:util-linux prometheus:prometheus"
 node="$plane containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables ip:iproute2
   conntrack:conntrack"
 
@@ -67,7 +67,7 @@ apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
 # Where systemd runs, the new services would start at the next boot.
 if [[ -d /run/systemd/system ]]; then
   for package in "${missing[@]}"; do
-    [[ $package != containerd ]] || systemctl disable containerd.service >/dev/null 2>&1 || true
+    [[ $package != containerd && $package != prometheus ]] || systemctl disable "$package.service" >/dev/null 2>&1 || true
   done
 fi
 log "installed ${missing[*]} in $SECONDS s"

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-/// Where Debian's package puts it.
-const PROGRAM: &str = "/usr/bin/prometheus";
+/// From Debian's package, or any other on the path.
+const PROGRAM: &str = "prometheus";
 
 /// A running server; it ends when dropped.
 pub struct Prometheus {
@@ -35,7 +35,6 @@ pub struct Web {
 impl Prometheus {
     /// Starts a server that scrapes `exporter` every 200 ms, and waits until it accepts connections.
     pub async fn start(exporter: Option<SocketAddr>, web: Web) -> Self {
-        assert!(std::path::Path::new(PROGRAM).exists(), "{PROGRAM} is missing: apt-get install --no-install-recommends prometheus");
         let dir = tempfile::tempdir().unwrap();
         let targets = exporter.map(|address| format!("'{address}'")).unwrap_or_default();
         let config = format!(
@@ -62,7 +61,9 @@ impl Prometheus {
             std::fs::write(dir.path().join("web.yml"), text).unwrap();
             command.arg("--web.config.file=web.yml");
         }
-        let child = command.spawn().unwrap();
+        let child = command.spawn().unwrap_or_else(|error| {
+            panic!("{PROGRAM} cannot be started: {error}; tests/cluster/deps.sh plane installs it");
+        });
         let scheme = if web.https { "https" } else { "http" };
         let mut server = Self { url: format!("{scheme}://{address}"), child, dir };
         server.wait(address).await;
