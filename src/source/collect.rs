@@ -1,25 +1,28 @@
 //! All questions of a tick at once: equal requests are sent once, everything else side by side.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, FutureExt, Shared, join_all};
 use kube::Client;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::apiserver::TIMEOUT;
 use super::custom::{self, ByPod, Custom, ObjectAsk};
 use super::failure::quote;
+use super::health::{Health, SourceHealth};
 use super::prometheus::{self, Answer, Server};
 use super::registry::{Registry, Settings};
-use super::resource::{self, Usage};
+use super::resource::{self, ClusterLists, Everywhere, Usage};
 use super::{Ask, PrometheusQuery, Query, external};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::core::{Failure, Reading, Time};
 
-/// Requests under way at once to the metrics APIs.
+/// Requests under way at once to one metrics API. Each has its own, because each is another server behind the API server: an adapter that
+/// hangs must not keep usage of CPU waiting.
 const CONCURRENCY: usize = 8;
 /// A request waits this many timeouts for its turn.
 const PATIENCE: u32 = 3;
@@ -29,7 +32,18 @@ pub struct Sources {
     client: Client,
     registry: Registry,
     custom: Custom,
-    slots: Semaphore,
+    cluster_lists: ClusterLists,
+    slots: Slots,
+    clock: Clock,
+}
+
+/// Turns at the API server, by who answers in the end, and how it fared.
+struct Slots {
+    resource: (Semaphore, Health),
+    custom: (Semaphore, Health),
+    external: (Semaphore, Health),
+    /// Reads of `MetricSource`s and their Secrets.
+    lookups: Semaphore,
 }
 
 /// One request; asks with the same one share its answer.
@@ -44,8 +58,12 @@ enum Request<'a> {
 /// A server, compared by identity.
 struct ByAddress(Arc<Server>);
 
+/// Usage of the whole cluster, or `None` where namespaces are listed one by one.
+type Cluster = Option<Result<Arc<Everywhere>, Failure>>;
+
 /// What a request gave.
 enum Answered {
+    Everywhere(Arc<Everywhere>),
     Resource(Usage),
     Pods(ByPod),
     Total(Reading),
@@ -59,9 +77,11 @@ impl Sources {
     pub fn new(client: Client, clock: Clock, settings: Settings) -> Self {
         Self {
             registry: Registry::new(client.clone(), clock.clone(), settings),
-            custom: Custom::new(client.clone(), clock),
+            cluster_lists: ClusterLists::new(clock.clone()),
+            slots: Slots::new(&clock),
+            custom: Custom::new(client.clone(), clock.clone()),
             client,
-            slots: Semaphore::new(CONCURRENCY),
+            clock,
         }
     }
 
@@ -73,9 +93,16 @@ impl Sources {
     /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
     ///
     /// `requests` of the readings are left empty.
-    #[allow(clippy::mutable_key_type)] // Servers are compared by address.
     pub async fn collect(&self, asks: &[Ask], now: Time) -> Vec<Reading> {
-        let servers = self.servers(asks).await;
+        // Every request has its own limit.
+        self.collect_within(asks, now, Duration::MAX).await
+    }
+
+    /// The same, but what is not there after `deadline` counts as no answer: a slow source then holds up its own asks only until that time.
+    #[allow(clippy::mutable_key_type)] // Servers are compared by address.
+    pub async fn collect_within(&self, asks: &[Ask], now: Time, deadline: Duration) -> Vec<Reading> {
+        let start = self.clock.instant();
+        let servers = self.servers(asks, deadline).await;
         let planned: Vec<Result<Request<'_>, Failure>> = asks.iter().map(|ask| plan(ask, &servers)).collect();
         let mut requests: Vec<&Request<'_>> = Vec::new();
         let mut index: HashMap<&Request<'_>, usize> = HashMap::new();
@@ -85,7 +112,10 @@ impl Sources {
                 requests.len() - 1
             });
         }
-        let answers = join_all(requests.iter().map(|request| self.send(request, now))).await;
+        let everywhere = self.everywhere(asks).boxed().shared();
+        let left = deadline.saturating_sub(self.clock.instant().saturating_duration_since(start));
+        let answers = requests.iter().map(|request| within(left, deadline, self.send(request, now, everywhere.clone())));
+        let answers = join_all(answers).await;
         let reading = |(ask, request): (&Ask, &Result<Request<'_>, Failure>)| {
             let answer =
                 request.as_ref().map_err(Failure::clone).and_then(|request| answers[index[request]].as_ref().map_err(Failure::clone));
@@ -95,34 +125,63 @@ impl Sources {
     }
 
     /// The servers of all Prometheus asks, each looked up once.
-    async fn servers<'a>(&self, asks: &'a [Ask]) -> HashMap<(&'a str, &'a str), Result<Arc<Server>, Failure>> {
+    async fn servers<'a>(&self, asks: &'a [Ask], deadline: Duration) -> HashMap<(&'a str, &'a str), Result<Arc<Server>, Failure>> {
         let wanted: HashSet<(&str, &str)> = asks.iter().filter_map(named_source).collect();
         let find = |key: (&'a str, &'a str)| async move {
-            let found = match self.slot().await {
-                Ok(_slot) => self.registry.find(key.0, key.1).await,
-                Err(failure) => Err(failure),
+            let found = async {
+                let _slot = slot(&self.slots.lookups).await?;
+                self.registry.find(key.0, key.1).await
             };
+            let found = within(deadline, deadline, found).await;
             (key, found)
         };
         join_all(wanted.into_iter().map(find)).await.into_iter().collect()
     }
 
-    /// A turn at the API server, unless it keeps everybody waiting.
-    async fn slot(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        match tokio::time::timeout(TIMEOUT * PATIENCE, self.slots.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            _ => Err(Failure::unreachable(format!(
-                "{CONCURRENCY} other requests kept the API server busy for {} s",
-                (TIMEOUT * PATIENCE).as_secs()
-            ))),
-        }
+    /// Counters of every source that was asked: the three metrics APIs, and Prometheus servers by name (`namespace/name` for a `MetricSource`).
+    pub fn health(&self) -> BTreeMap<String, SourceHealth> {
+        let Slots { resource, custom, external, .. } = &self.slots;
+        let apis = [("metrics.k8s.io", resource), ("custom.metrics.k8s.io", custom), ("external.metrics.k8s.io", external)];
+        let apis = apis.into_iter().map(|(name, (_, health))| (name.to_owned(), health.snapshot()));
+        apis.chain(self.registry.servers().map(|server| (server.name().to_owned(), server.health()))).collect()
     }
 
-    async fn send(&self, request: &Request<'_>, now: Time) -> Result<Answered, Failure> {
+    /// Usage of the whole cluster, if that is the cheaper way.
+    async fn everywhere(&self, asks: &[Ask]) -> Cluster {
+        let mine = asks.iter().filter(|ask| matches!(ask.query, Query::Resource { .. }));
+        let namespaces: HashSet<&str> = mine.clone().map(|ask| &*ask.namespace).collect();
+        let pods = mine.map(|ask| ask.pods.len()).sum();
+        if !self.cluster_lists.pay(namespaces.len()) {
+            return None;
+        }
+        let (slots, health) = &self.slots.resource;
+        let _slot = slot(slots).await.ok()?;
+        Some(self.cluster_lists.list(&self.client, pods, health).await?.map(Arc::new))
+    }
+
+    async fn send(&self, request: &Request<'_>, now: Time, everywhere: Shared<BoxFuture<'_, Cluster>>) -> Result<Answered, Failure> {
+        if let Request::Resource { namespace } = request
+            && let Some(everywhere) = everywhere.await
+        {
+            let everywhere = everywhere?;
+            return everywhere
+                .contains_key(*namespace)
+                .then_some(Answered::Everywhere(everywhere))
+                .ok_or_else(|| resource::nothing_in(namespace));
+        }
         if let Request::Prometheus { server, query } = request {
             return server.0.query(query, now).await.map(Answered::Prometheus);
         }
-        let _slot = self.slot().await?;
+        let (slots, health) = match request {
+            Request::Pods { .. } | Request::Total { query: Query::Object { .. }, .. } => &self.slots.custom,
+            Request::Total { .. } => &self.slots.external,
+            _ => &self.slots.resource,
+        };
+        let _slot = slot(slots).await?;
+        health.count(Box::pin(self.ask_api(request))).await
+    }
+
+    async fn ask_api(&self, request: &Request<'_>) -> Result<Answered, Failure> {
         match request {
             Request::Resource { namespace } => resource::list(&self.client, namespace).await.map(Answered::Resource),
             Request::Pods { namespace, pods, metric, selector } => {
@@ -144,6 +203,20 @@ fn named_source(ask: &Ask) -> Option<(&str, &str)> {
     match &ask.query {
         Query::Prometheus(query) => Some((&ask.namespace, &query.source)),
         _ => None,
+    }
+}
+
+/// An answer that comes in the time that is `left` of the `deadline`.
+async fn within<T>(left: Duration, deadline: Duration, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let late = |_| Failure::unreachable(format!("no answer within {} s", deadline.as_secs_f64()));
+    tokio::time::timeout(left, answer).await.map_err(late)?
+}
+
+/// A turn, unless others keep everybody waiting.
+async fn slot(slots: &Semaphore) -> Result<SemaphorePermit<'_>, Failure> {
+    match tokio::time::timeout(TIMEOUT * PATIENCE, slots.acquire()).await {
+        Ok(Ok(slot)) => Ok(slot),
+        _ => Err(Failure::unreachable(format!("{CONCURRENCY} other requests kept the API busy for {} s", (TIMEOUT * PATIENCE).as_secs()))),
     }
 }
 
@@ -169,6 +242,10 @@ fn plan<'a>(ask: &'a Ask, servers: &HashMap<(&str, &str), Result<Arc<Server>, Fa
 /// An ask's own part of an answer.
 fn read(answer: &Answered, ask: &Ask, now: Time) -> Result<Reading, Failure> {
     match (answer, &ask.query) {
+        (Answered::Everywhere(usage), Query::Resource { resource, container }) => {
+            let usage = usage.get(&*ask.namespace).ok_or_else(|| resource::nothing_in(&ask.namespace))?;
+            Ok(usage.reading(ask, resource, container.as_deref()))
+        }
         (Answered::Resource(usage), Query::Resource { resource, container }) => Ok(usage.reading(ask, resource, container.as_deref())),
         (Answered::Pods(values), _) => Ok(custom::per_pod(values, ask)),
         (Answered::Total(reading), _) => Ok(reading.clone()),
@@ -184,6 +261,15 @@ fn named(ask: &Ask, failure: &Failure) -> Failure {
     match &ask.query {
         Query::Prometheus(query) => failure.of(&format!("query {}", quote(&query.query))),
         _ => failure.clone(),
+    }
+}
+
+// === impl Slots ===
+
+impl Slots {
+    fn new(clock: &Clock) -> Self {
+        let api = || (Semaphore::new(CONCURRENCY), Health::new(clock.clone()));
+        Self { resource: api(), custom: api(), external: api(), lookups: Semaphore::new(CONCURRENCY) }
     }
 }
 

@@ -94,33 +94,45 @@ impl Custom {
             .await
     }
 
-    /// A kind as the API's paths name it: `services`, `ingresses.networking.k8s.io`.
+    /// A kind as the API's paths name it: `services`, `ingresses.networking.k8s.io`. Where the server has no such kind in the version, the
+    /// version it prefers is asked, because the stock autoscaler goes by group and kind alone.
     async fn plural(&self, api_version: &str, kind: &str) -> Result<Arc<str>, Failure> {
         let unknown = || Failure::refused(format!("the API server knows no kind {kind} in {api_version}"));
         self.plurals
             .get((api_version.to_owned(), kind.to_owned()), async {
                 let version: GroupVersion = api_version.parse().map_err(|_| unknown())?;
-                let what = format!("discovery of {api_version}");
-                let group = tokio::time::timeout(TIMEOUT, discovery::pinned_group(&self.client, &version))
-                    .await
-                    .map_err(|_| Failure::unreachable(format!("{what}: no answer within {} s", TIMEOUT.as_secs())))?
-                    .map_err(|error| match &error {
-                        kube::Error::Api(status) if status.code == 404 => unknown(),
-                        kube::Error::Discovery(_) => unknown(),
-                        other => apiserver::from_api(other, &what, ""),
-                    })?;
-                let (resource, _) = group
-                    .versioned_resources(&version.version)
-                    .into_iter()
-                    .find(|(resource, _)| resource.kind == kind)
-                    .ok_or_else(unknown)?;
-                Ok(if resource.group.is_empty() {
-                    resource.plural.into()
-                } else {
-                    format!("{}.{}", resource.plural, resource.group).into()
-                })
+                if let Some(found) = self.kind(&version, kind).await? {
+                    return Ok(found);
+                }
+                if version.group.is_empty() {
+                    return Err(unknown());
+                }
+                let group = within(api_version, discovery::group(&self.client, &version.group)).await?.ok_or_else(unknown)?;
+                let preferred = GroupVersion { version: group.preferred_version_or_latest().to_owned(), ..version };
+                self.kind(&preferred, kind).await?.ok_or_else(unknown)
             })
             .await
+    }
+
+    async fn kind(&self, version: &GroupVersion, kind: &str) -> Result<Option<Arc<str>>, Failure> {
+        let Some(group) = within(&version.api_version(), discovery::pinned_group(&self.client, version)).await? else { return Ok(None) };
+        let found = group.versioned_resources(&version.version).into_iter().find(|(resource, _)| resource.kind == kind);
+        Ok(found.map(|(resource, _)| match resource.group.as_str() {
+            "" => resource.plural.into(),
+            group => format!("{}.{group}", resource.plural).into(),
+        }))
+    }
+}
+
+/// An answer of discovery, or `None` where there is no such group or version.
+async fn within<T>(what: &str, asked: impl Future<Output = Result<T, kube::Error>>) -> Result<Option<T>, Failure> {
+    let what = format!("discovery of {what}");
+    match tokio::time::timeout(TIMEOUT, asked).await {
+        Err(_) => Err(Failure::unreachable(format!("{what}: no answer within {} s", TIMEOUT.as_secs()))),
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(kube::Error::Discovery(_))) => Ok(None),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(None),
+        Ok(Err(error)) => Err(apiserver::from_api(&error, &what, "")),
     }
 }
 

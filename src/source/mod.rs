@@ -7,6 +7,7 @@ mod collect;
 mod custom;
 mod external;
 mod failure;
+mod health;
 pub mod preset;
 pub mod prometheus;
 mod registry;
@@ -16,6 +17,7 @@ mod samples;
 use std::sync::Arc;
 
 pub use collect::Sources;
+pub use health::SourceHealth;
 pub use registry::Settings;
 
 /// One question: the current value of one signal for one target.

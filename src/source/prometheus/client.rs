@@ -12,8 +12,11 @@ use tokio::sync::Semaphore;
 
 use super::address::{AddressRefused, Guarded, Reach};
 use super::decode::{Answer, DecodeError, decode};
+use crate::clock::Clock;
 use crate::core::{Failure, Time};
+use crate::source::SourceHealth;
 use crate::source::failure::{chain, quote};
+use crate::source::health::Health;
 
 /// Requests under way at once to one server.
 const CONCURRENCY: usize = 8;
@@ -79,6 +82,7 @@ pub struct Server {
     endpoint: Url,
     headers: HeaderMap,
     slots: Semaphore,
+    health: Health,
     /// Warnings that were logged.
     warned: Mutex<HashSet<String>>,
 }
@@ -87,7 +91,7 @@ pub struct Server {
 
 impl Server {
     /// Makes a client; nothing is sent yet.
-    pub fn new(name: &str, material: Material) -> Result<Arc<Self>, Failure> {
+    pub fn new(name: &str, material: Material, clock: Clock) -> Result<Arc<Self>, Failure> {
         let refuse = |why: String| Failure::refused(format!("source {name}: {why}"));
         let (endpoint, host) = endpoint(&material).map_err(refuse)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse)?;
@@ -99,6 +103,7 @@ impl Server {
             endpoint,
             headers,
             slots: Semaphore::new(CONCURRENCY),
+            health: Health::new(clock),
             warned: Mutex::default(),
         }))
     }
@@ -113,6 +118,11 @@ impl Server {
         &self.name
     }
 
+    /// Its counters since the client was made; a changed configuration makes another one.
+    pub fn health(&self) -> SourceHealth {
+        self.health.snapshot()
+    }
+
     /// Asks for the value of `query` at `now`.
     pub async fn query(&self, query: &str, now: Time) -> Result<Answer, Failure> {
         let timeout = self.material.timeout;
@@ -120,7 +130,7 @@ impl Server {
             let waited = (timeout * PATIENCE).as_secs();
             return Err(self.failed(&Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
         };
-        self.ask(query, now).await.map_err(|failure| self.failed(&failure))
+        self.health.count(self.ask(query, now)).await.map_err(|failure| self.failed(&failure))
     }
 
     fn failed(&self, failure: &Failure) -> Failure {
@@ -132,13 +142,14 @@ impl Server {
         let time = format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000));
         let timeout = format!("{}ms", self.material.timeout.as_millis());
         let limit = SERIES_LIMIT.to_string();
-        let form = [("query", query), ("time", &time), ("timeout", &timeout), ("limit", &limit)];
+        // Thanos answers with what it could get unless told otherwise; others ignore the parameter.
+        let form = [("query", query), ("time", &time), ("timeout", &timeout), ("limit", &limit), ("partial_response", "false")];
         let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).form(&form);
         let response = request.send().await.map_err(|error| self.transport(error))?;
         let status = response.status();
         let body = self.body(response).await;
         if !status.is_success() {
-            return Err(rejected(status, &body.unwrap_or_default()));
+            return Err(rejected(status, &body.unwrap_or_default(), self.material.reach));
         }
         let (answer, warnings) = decode(&body?).map_err(|error| match error {
             DecodeError::Server(said) => Failure::refused(quote(&said)),
@@ -194,9 +205,11 @@ impl Server {
 }
 
 /// What an answer with an error status means.
-fn rejected(status: StatusCode, body: &[u8]) -> Failure {
+fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Failure {
     let said = match decode(body) {
         Err(DecodeError::Server(said)) => said,
+        // A tenant chose the address: what is not a Prometheus's own error may be anybody's, and must not be read out to the tenant.
+        _ if reach != Reach::Everywhere => String::new(),
         // A page of a proxy in between says nothing that helps.
         _ => match std::str::from_utf8(body) {
             Ok(text) if !text.trim_start().starts_with(['<', '{']) => text.to_owned(),

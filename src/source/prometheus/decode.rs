@@ -52,8 +52,10 @@ struct Body {
     error_type: String,
     #[serde(default)]
     error: String,
+    warnings: Option<Vec<String>>,
+    /// `VictoriaMetrics`: some of its storage did not answer.
     #[serde(default)]
-    warnings: Vec<String>,
+    is_partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,10 @@ pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
             (kind, error) => format!("{kind}: {error}"),
         }));
     }
+    let warnings = body.warnings.unwrap_or_default();
+    if let Some(why) = partial(&warnings, body.is_partial) {
+        return Err(DecodeError::Invalid(format!("the answer is partial, so its numbers may be too low: {why}")));
+    }
     let answer = match body.data {
         Some(Data::Scalar(point)) => Answer::Scalar(point.number()?),
         Some(Data::Vector(elements)) => vector(elements)?,
@@ -99,7 +105,14 @@ pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
         Some(Data::String(_)) => return Err(DecodeError::Invalid("the query gives a text; a number is needed".into())),
         None => return Err(DecodeError::Invalid("the answer has no data".into())),
     };
-    Ok((answer, body.warnings))
+    Ok((answer, warnings))
+}
+
+/// Why parts of the data are not in an answer that counts as a success. A partial sum looks like less load.
+fn partial(warnings: &[String], flagged: bool) -> Option<&str> {
+    let tells = |warning: &&String| ["partial", "truncated"].iter().any(|word| warning.to_ascii_lowercase().contains(word));
+    let warning = warnings.iter().find(tells).map(String::as_str);
+    warning.or_else(|| flagged.then_some("the server could not read all of its data"))
 }
 
 fn vector(elements: Vec<Element>) -> Result<Answer, DecodeError> {

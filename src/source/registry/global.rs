@@ -62,6 +62,11 @@ impl Globals {
         names
     }
 
+    /// The servers in use.
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        self.state.lock().servers.values().map(|kept| Arc::clone(&kept.server)).collect()
+    }
+
     /// The server of that name, if one is configured.
     pub async fn get(&self, name: &str) -> Result<Option<Arc<Server>>, Failure> {
         let now = self.clock.instant();
@@ -80,7 +85,7 @@ impl Globals {
         let material = tokio::task::spawn_blocking(move || material(&reader)).await;
         let server = match (material.unwrap_or_else(|error| Err(Failure::unreachable(error.to_string()))), kept) {
             (Ok(material), Some(kept)) if *kept.server.material() == material => kept.server,
-            (Ok(material), _) => Server::new(name, material)?,
+            (Ok(material), _) => Server::new(name, material, self.clock.clone())?,
             (Err(failure), Some(kept)) => {
                 tracing::warn!(source = name, error = %failure.message, "keeping the settings read before");
                 kept.server

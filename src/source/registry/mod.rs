@@ -48,6 +48,11 @@ impl Registry {
         self.globals.reload(sources);
     }
 
+    /// The servers in use: those of the controller's configuration by name, those of namespaces as `namespace/name`.
+    pub fn servers(&self) -> impl Iterator<Item = Arc<Server>> {
+        self.globals.servers().into_iter().chain(self.namespaced.servers())
+    }
+
     /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
         if let Some(server) = self.namespaced.get(namespace, name).await? {

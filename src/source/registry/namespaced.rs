@@ -44,6 +44,11 @@ impl Namespaced {
         Self { client, clock, reach, known: Mutex::default() }
     }
 
+    /// The servers in use.
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        self.known.lock().values().filter_map(|known| known.found.as_ref().ok()?.clone()).collect()
+    }
+
     /// The server of that name in a namespace, if there is one.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
         let now = self.clock.instant();
@@ -80,7 +85,7 @@ impl Namespaced {
         let material = self.material(namespace, &object.spec).await?;
         match before {
             Some(server) if *server.material() == material => Ok(Some(Arc::clone(server))),
-            _ => Server::new(&format!("{namespace}/{name}"), material).map(Some),
+            _ => Server::new(&format!("{namespace}/{name}"), material, self.clock.clone()).map(Some),
         }
     }
 
