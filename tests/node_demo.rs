@@ -1,4 +1,4 @@
-//! The main job on a real node: `make demo` as a user runs it, and, on the cluster it leaves, a StatefulSet, a rolling update and a scale
+//! The main job on a real node: `make demo` as a user runs it, and, on the cluster it leaves, a `StatefulSet`, a rolling update and a scale
 //! by hand. Real kubelet, pods, metrics-server and Prometheus; needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]

@@ -23,7 +23,10 @@ use crate::engine::{Annotated, Engine, LiveDefaults, Parts};
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, start_logging};
 
-/// Time between two readings of the configuration file: a mounted ConfigMap changes within a minute anyway.
+/// Longest silence of the API server on a connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Time between two readings of the configuration file: a mounted `ConfigMap` changes within a minute anyway.
 const REREAD: Duration = Duration::from_secs(5);
 
 /// Runs the controller until SIGTERM or SIGINT.
@@ -58,6 +61,9 @@ pub fn main(args: &RunArgs) -> ExitCode {
 async fn run(args: &RunArgs, file: File) -> Result<()> {
     let config = kube_config(args).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
+    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
+    let mut config = config;
+    config.read_timeout = Some(READ_TIMEOUT);
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
     // A retried write would be a stale one, and a retried question an answer to an older one.
     let mut impatient = config;

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, request_of};
 use crate::core::{Observation, Reading, Request, Selector, SignalKind, Target, Time};
 use crate::source::{Ask, Query, Sources};
+
+/// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
+/// of a slow but working server, long ones no more than a look may be old.
+const SHORTEST_LOOK: Duration = Duration::from_secs(2);
+const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
 /// A policy that is due.
 #[derive(Clone, Debug)]
@@ -68,6 +73,7 @@ fn source_of(key: &Key, query: &Query) -> (u8, String) {
 impl Looker {
     /// Looks at all of `jobs`: sizes first, then one collection for everybody's signals.
     pub async fn look(&self, jobs: Vec<Job>, now: Time) -> Vec<Seen> {
+        let deadline = jobs.iter().map(|job| job.compiled.policy.interval).min().unwrap_or(LONGEST_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK);
         let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
         let scales = futures::future::join_all(scales).await;
         let mut targets = Vec::with_capacity(jobs.len());
@@ -83,7 +89,7 @@ impl Looker {
             });
             targets.push((job, target));
         }
-        let mut readings = self.sources.collect(&asks, now).await.into_iter();
+        let mut readings = self.sources.collect_within(&asks, now, deadline).await.into_iter();
         let seen = targets.into_iter().map(|(job, target)| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
             let target = target.map(|(scale, pods)| {
