@@ -225,7 +225,7 @@ fn the_policy_belongs_to_its_workload() {
     let target = target("Deployment", "web");
     let workload = Workload { namespace: "shop", target: &target, uid: "u-1", annotations: &annotations };
     let mut policy = desired(&workload).unwrap().unwrap();
-    assert_eq!(policy.metadata.name.as_deref(), Some("web-deployment"));
+    assert_eq!(policy.metadata.name.as_deref(), Some("web.deployment"));
     assert_eq!(policy.metadata.namespace.as_deref(), Some("shop"));
     let owner = &policy.metadata.owner_references.as_ref().unwrap()[0];
     assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()), ("Deployment", "web", "u-1"));
@@ -245,5 +245,5 @@ fn names_do_not_clash_and_fit() {
     assert_ne!(names[0], names[1]);
     let other = format!("{}x", "w".repeat(252));
     assert_ne!(policy_name(&target("Deployment", &other)), names[0]);
-    assert_eq!(policy_name(&target("StatefulSet", "web")), "web-statefulset");
+    assert_eq!(policy_name(&target("StatefulSet", "web")), "web.statefulset");
 }

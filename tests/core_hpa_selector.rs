@@ -31,9 +31,17 @@ fn nothing_scales(#[case] selector: Selector, #[case] event: &str, #[case] reaso
 }
 
 #[rstest]
-#[case::bounds_come_first(1500, 1000)]
-fn forced_moves_do_not_need_a_selector(#[case] spec: u32, #[case] to: u32) {
-    assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(ambiguous(), spec)).to, to);
+#[case::missing(Selector::Missing)]
+#[case::unparsable(Selector::Invalid { message: "found '=='".into() })]
+fn forced_moves_do_not_need_a_selector(#[case] selector: Selector) {
+    assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(selector, 1500)).to, 1000);
+}
+
+/// Two writers with different bounds would move the target to and fro for ever.
+#[test]
+fn beside_a_rival_not_even_the_bounds_are_forced() {
+    let decision = decide_once(&policy(vec![cpu(50)]), &with(ambiguous(), 1500));
+    assert_eq!((decision.to, decision.verdict), (1500, Verdict::Unknown));
 }
 
 #[test]
