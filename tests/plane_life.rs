@@ -107,14 +107,14 @@ const ABLE: &str = "{.status.conditions[?(@.type==\"AbleToScale\")]}";
 fn a_rescale_is_told_on_policy_and_target_with_numbers() {
     run(async {
         let story = Story::begin().await;
-        let web = story.deployment("web", 2, Load::Total(300)).await;
-        story.ready(&web, 2).await;
+        let web = story.deployment("web", 4, Load::Total(300)).await;
+        story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
         story.size(SOON, &web, 6).await;
-        let words = ["SuccessfulRescale", "ballast", "New size: 6 (was 2): cpu 150% of request, target 50%: needs 6"];
+        let words = ["SuccessfulRescale", "ballast", "New size: 6 (was 4): cpu 75% of request, target 50%: needs 6"];
         story.describes("scalepolicy", "web", &words).await;
         story.describes("deployment", &web, &words).await;
-        story.shows(SOON, "sp/web", "{.status.scaleEvents[0].from} {.status.scaleEvents[0].to}", "2 6").await;
+        story.shows(SOON, "sp/web", "{.status.scaleEvents[0].from} {.status.scaleEvents[0].to}", "4 6").await;
         story.shows(SOON, "sp/web", ABLE, "\"status\":\"True\"").await;
         story.shows(SOON, "sp/web", "{.status.observedGeneration}", "1").await;
     });
@@ -157,14 +157,29 @@ fn a_target_that_goes_and_comes_back_is_found_again() {
 }
 
 #[test]
+fn a_policy_made_again_starts_with_a_status_of_its_own() {
+    run(async {
+        let story = Story::begin().await;
+        let web = story.deployment("web", 4, Load::Total(300)).await;
+        story.ready(&web, 4).await;
+        story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "6").await;
+        story.kubectl(&["delete", "sp/web"]).await;
+        story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", ACTIVE, "ValidMetricFound").await;
+        assert_eq!(story.get("sp/web", "{.status.scaleEvents}").await, "");
+    });
+}
+
+#[test]
 fn two_policies_or_an_hpa_on_one_target_write_nothing() {
     run(async {
         let story = Story::begin().await;
         let web = story.deployment("web", 2, Load::Each(50)).await;
         story.ready(&web, 2).await;
-        story.policy("one", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
+        story.policy("one", "Deployment", &web, json!({})).await;
         story.shows(SOON, "sp/one", ACTIVE, "ValidMetricFound").await;
-        story.policy("two", "Deployment", &web, json!({ "intervalSeconds": 1, "minReplicas": 5 })).await;
+        story.policy("two", "Deployment", &web, json!({ "minReplicas": 5 })).await;
         story.shows(SOON, "sp/one", ACTIVE, "ScalePolicy/two").await;
         story.shows(SOON, "sp/two", ACTIVE, "AmbiguousSelector").await;
         story.size(SOON, &web, 2).await;
@@ -181,17 +196,17 @@ fn two_policies_or_an_hpa_on_one_target_write_nothing() {
 fn recommend_and_pause_hold_the_size_and_say_so() {
     run(async {
         let story = Story::begin().await;
-        let web = story.deployment("web", 2, Load::Total(300)).await;
-        story.ready(&web, 2).await;
+        let web = story.deployment("web", 4, Load::Total(300)).await;
+        story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "mode": "Recommend", "intervalSeconds": 1 })).await;
         story.shows(SOON, "sp/web", "{.status.desiredReplicas}", "6").await;
-        story.describes("deployment", &web, &["Recommendation", "Recommended size: 6 (now 2)"]).await;
-        story.size(SOON, &web, 2).await;
+        story.describes("deployment", &web, &["Recommendation", "Recommended size: 6 (now 4)"]).await;
+        story.size(SOON, &web, 4).await;
         let pause = json!({ "mode": "Enforce", "intervalSeconds": 1, "pause": { "direction": "Up", "reason": "load test", "by": "ann" } });
         story.policy("web", "Deployment", &web, pause).await;
         story.shows(SOON, "sp/web", "{.status.decision}", "Paused").await;
         story.describes("scalepolicy", "web", &["ScalingHeld", "ann", "load test"]).await;
-        story.size(SOON, &web, 2).await;
+        story.size(SOON, &web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "mode": "Enforce", "intervalSeconds": 1, "pause": null })).await;
         story.size(SOON, &web, 6).await;
     });

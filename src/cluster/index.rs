@@ -29,6 +29,8 @@ pub enum Change {
     Policy(Key),
     /// A workload came, went, was scaled, or its annotations changed.
     Workload(WorkloadKey),
+    /// Somebody else took up the target of these policies, or let it go.
+    Rivals(Vec<Key>),
 }
 
 /// A policy that cannot be read.
@@ -220,49 +222,73 @@ impl Index {
 
     /// Takes a policy.
     pub fn apply_policy(&self, key: Key, policy: ScalePolicy) {
-        {
+        let rivals = {
             let mut state = self.state.write();
-            state.forget_policy(&key);
+            let old = state.forget_policy(&key).1;
             let target = &policy.spec.scale_target_ref;
             let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
-            state.by_target.entry(target).or_default().insert(key.clone());
+            state.by_target.entry(target.clone()).or_default().insert(key.clone());
             state.policies.insert(key.clone(), Arc::new(policy));
-        }
+            state.affected(old, Some(target), Some(&key))
+        };
         self.changed(Change::Policy(key));
+        self.rivals_changed(rivals);
     }
 
     /// Takes a policy that cannot be read; what it said before holds no longer.
     pub fn apply_malformed(&self, key: Key, malformed: Malformed) {
-        {
+        let rivals = {
             let mut state = self.state.write();
-            state.forget_policy(&key);
+            let old = state.forget_policy(&key).1;
             state.malformed.insert(key.clone(), Arc::new(malformed));
-        }
+            state.affected(old, None, Some(&key))
+        };
         self.changed(Change::Policy(key));
+        self.rivals_changed(rivals);
     }
 
     /// Drops a policy.
     pub fn delete_policy(&self, key: &Key) {
-        let known = self.state.write().forget_policy(key);
+        let (known, rivals) = {
+            let mut state = self.state.write();
+            let (known, old) = state.forget_policy(key);
+            (known, state.affected(old, None, Some(key)))
+        };
         if known {
             self.changed(Change::Policy(key.clone()));
         }
+        self.rivals_changed(rivals);
     }
 
     // Stock autoscalers
 
     /// Takes a stock autoscaler.
     pub fn apply_hpa(&self, key: Key, api_version: &str, kind: &str, name: &str) {
-        let mut state = self.state.write();
-        state.forget_hpa(&key);
-        let target = Target::new(&key.namespace, api_version, kind, name);
-        state.hpas_of.entry(target.clone()).or_default().insert(key.clone());
-        state.hpas.insert(key, target);
+        let rivals = {
+            let mut state = self.state.write();
+            let old = state.forget_hpa(&key);
+            let target = Target::new(&key.namespace, api_version, kind, name);
+            state.hpas_of.entry(target.clone()).or_default().insert(key.clone());
+            state.hpas.insert(key.clone(), target.clone());
+            state.affected(old, Some(target), None)
+        };
+        self.rivals_changed(rivals);
     }
 
     /// Drops a stock autoscaler.
     pub fn delete_hpa(&self, key: &Key) {
-        self.state.write().forget_hpa(key);
+        let rivals = {
+            let mut state = self.state.write();
+            let old = state.forget_hpa(key);
+            state.affected(old, None, None)
+        };
+        self.rivals_changed(rivals);
+    }
+
+    fn rivals_changed(&self, policies: Vec<Key>) {
+        if !policies.is_empty() {
+            self.changed(Change::Rivals(policies));
+        }
     }
 
     /// Keys of all stock autoscalers.
@@ -290,19 +316,30 @@ impl State {
         Some(old)
     }
 
-    fn forget_policy(&mut self, key: &Key) -> bool {
+    /// Whether it was known, and what it scaled.
+    fn forget_policy(&mut self, key: &Key) -> (bool, Option<Target>) {
         let malformed = self.malformed.remove(key).is_some();
-        let Some(old) = self.policies.remove(key) else { return malformed };
+        let Some(old) = self.policies.remove(key) else { return (malformed, None) };
         let target = &old.spec.scale_target_ref;
         let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
         remove_from(&mut self.by_target, &target, key);
-        true
+        (true, Some(target))
     }
 
-    fn forget_hpa(&mut self, key: &Key) {
-        if let Some(target) = self.hpas.remove(key) {
-            remove_from(&mut self.hpas_of, &target, key);
+    /// What it scaled.
+    fn forget_hpa(&mut self, key: &Key) -> Option<Target> {
+        let target = self.hpas.remove(key)?;
+        remove_from(&mut self.hpas_of, &target, key);
+        Some(target)
+    }
+
+    /// Policies that got or lost a rival when something (this policy, unless it is a stock autoscaler) went from one target to another.
+    fn affected(&self, from: Option<Target>, to: Option<Target>, mover: Option<&Key>) -> Vec<Key> {
+        if from == to {
+            return Vec::new();
         }
+        let sides = from.into_iter().chain(to);
+        sides.flat_map(|target| self.by_target.get(&target).into_iter().flatten()).filter(|key| Some(*key) != mover).cloned().collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::index::{Index, State};
 use super::scale::ScaleView;
-use super::slim::PodRow;
+use super::slim::{PodRow, WorkloadKind};
 
 /// Pods of a target.
 #[derive(Clone, Debug, Default)]
@@ -18,19 +18,21 @@ pub struct TargetPods {
 }
 
 impl Index {
-    /// Pods of the target of `scale`.
+    /// Pods of the target of `scale`. Pods without an owner are a target's only if its kind is not a built-in one: an operator may create
+    /// bare pods.
     pub fn pods_of(&self, namespace: &Arc<str>, scale: &ScaleView) -> TargetPods {
         use kube::core::SelectorExt;
 
         self.read(|state| {
             let mut found = TargetPods::default();
             let owners = state.owners_of(scale.uid.as_deref());
+            let bare = WorkloadKind::find(&scale.resource.api_version, &scale.resource.kind).is_none();
             for key in state.by_namespace.get(namespace).into_iter().flatten() {
                 let Some(row) = state.pods.get(key) else { continue };
                 if !scale.selector.matches(&row.labels) {
                     continue;
                 }
-                if State::owned(row, &owners) { found.pods.push(Arc::clone(row)) } else { found.foreign += 1 }
+                if State::owned(row, &owners, bare) { found.pods.push(Arc::clone(row)) } else { found.foreign += 1 }
             }
             found
         })
@@ -52,8 +54,8 @@ impl State {
 
     /// A pod is the target's if its chain of owners leads there. A chain that ends at a kind that is not watched cannot be followed;
     /// then the labels decide, as they do for the stock autoscaler.
-    fn owned(row: &PodRow, owners: &[Arc<str>]) -> bool {
-        let Some(owner) = &row.owner else { return false };
+    fn owned(row: &PodRow, owners: &[Arc<str>], bare: bool) -> bool {
+        let Some(owner) = &row.owner else { return bare };
         if owners.contains(&owner.uid) {
             return true;
         }

@@ -1,12 +1,16 @@
 //! Status of policies: written when a reader would notice a change, and never in the way of a decision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Error};
+use kube::core::Request;
+use kube::{Client, Error, Resource};
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +18,7 @@ use tracing::warn;
 
 use super::bucket::Bucket;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
-use crate::api::ScalePolicyStatus;
+use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -32,9 +36,41 @@ struct Shared {
     clock: Clock,
     bucket: Bucket,
     metrics: Metrics,
-    waiting: Mutex<BTreeMap<Key, ScalePolicyStatus>>,
+    waiting: Mutex<Waiting>,
     written: Mutex<HashMap<Key, (ScalePolicyStatus, Instant)>>,
     added: Notify,
+}
+
+/// Statuses not yet written, oldest first; a newer one of the same policy takes the older one's place.
+#[derive(Default)]
+struct Waiting {
+    order: VecDeque<Key>,
+    statuses: HashMap<Key, Shown>,
+}
+
+/// A status, and the UID of the policy that it is meant for: a namesake must not get it.
+struct Shown {
+    uid: String,
+    status: ScalePolicyStatus,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn push(&mut self, key: &Key, shown: Shown) {
+        if self.statuses.insert(key.clone(), shown).is_none() {
+            self.order.push_back(key.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Key, Shown)> {
+        while let Some(key) = self.order.pop_front() {
+            if let Some(shown) = self.statuses.remove(&key) {
+                return Some((key, shown));
+            }
+        }
+        None
+    }
 }
 
 // === impl StatusWriter ===
@@ -48,8 +84,8 @@ impl StatusWriter {
         (Self { shared: Arc::clone(&shared) }, shared.run(shutdown))
     }
 
-    /// Hands over the status a policy should show.
-    pub fn put(&self, key: &Key, status: &ScalePolicyStatus) {
+    /// Hands over the status that the policy with this UID should show.
+    pub fn put(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) {
         let now = self.shared.clock.instant();
         if let Some((old, at)) = self.shared.written.lock().get(key) {
             let settled = now.saturating_duration_since(*at) >= VALUES_EVERY;
@@ -57,7 +93,7 @@ impl StatusWriter {
                 return;
             }
         }
-        self.shared.waiting.lock().insert(key.clone(), status.clone());
+        self.shared.waiting.lock().push(key, Shown { uid: uid.to_owned(), status: status.clone() });
         self.shared.added.notify_one();
     }
 
@@ -68,8 +104,14 @@ impl StatusWriter {
 
     /// Forgets a policy.
     pub fn forget(&self, key: &Key) {
-        self.shared.waiting.lock().remove(key);
+        self.shared.waiting.lock().statuses.remove(key);
         self.shared.written.lock().remove(key);
+    }
+
+    /// Forgets everything: what waits belongs to a term that is over.
+    pub fn clear(&self) {
+        *self.shared.waiting.lock() = Waiting::default();
+        self.shared.written.lock().clear();
     }
 }
 
@@ -92,21 +134,21 @@ fn readable(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
 impl Shared {
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
-            let next = self.waiting.lock().pop_first();
-            let Some((key, status)) = next else {
+            let next = self.waiting.lock().pop();
+            let Some((key, Shown { uid, status })) = next else {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = self.added.notified() => continue,
                 }
             };
             self.bucket.take().await;
-            match self.write(&key, &status).await {
+            match self.write(&key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
                     self.written.lock().insert(key, (status, self.clock.instant()));
                 }
-                // The policy has gone, and its status with it.
-                Err(Error::Api(answer)) if answer.is_not_found() => self.metrics.status("gone"),
+                // The policy has gone, and its status with it; or a namesake has taken its place.
+                Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
                 Err(error) => {
                     self.metrics.status("failed");
                     warn!(policy = %key, error = in_words(&error), "cannot write the status");
@@ -115,12 +157,18 @@ impl Shared {
         }
     }
 
-    async fn write(&self, key: &Key, status: &ScalePolicyStatus) -> Result<(), Error> {
-        let api: Api<crate::api::ScalePolicy> = Api::namespaced(self.client.clone(), &key.namespace);
-        let object =
-            json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": &*key.name }, "status": status });
-        let params = PatchParams::apply(MANAGER).force();
-        match tokio::time::timeout(CALL_TIMEOUT, api.patch_status(&key.name, &params, &Patch::Apply(object))).await {
+    /// Replaces the whole status, provided that the policy is still the one it was made for. Server-side apply would not do: on a
+    /// subresource the server ignores a UID in the metadata.
+    async fn write(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) -> Result<(), Error> {
+        let patch = json!([
+            { "op": "test", "path": "/metadata/uid", "value": uid },
+            { "op": "add", "path": "/status", "value": status },
+        ]);
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let request = Request::new(ScalePolicy::url_path(&(), Some(&key.namespace)));
+        let mut request = request.patch_subresource("status", &key.name, &params, &Patch::Merge(patch)).map_err(Error::BuildRequest)?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
+        match tokio::time::timeout(CALL_TIMEOUT, self.client.request::<IgnoredAny>(request)).await {
             Ok(result) => result.map(|_| ()),
             Err(_) => Err(Error::Service(format!("no answer within {} s", CALL_TIMEOUT.as_secs()).into())),
         }

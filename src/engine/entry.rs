@@ -62,6 +62,11 @@ impl Entry {
         }
     }
 
+    /// The policy's UID.
+    pub fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
     /// Whether the policy's status says that an autoscaler put the target to zero.
     pub fn scaled_to_zero(&self) -> bool {
         is_true(&self.status.conditions, ConditionKind::ScaledToZero)

@@ -139,6 +139,7 @@ impl Engine {
         self.parts.metrics.leader.set(i64::from(leading));
         info!(leading, "leadership changed");
         self.entries.clear();
+        self.parts.status.clear();
         if leading {
             for (key, policy) in self.parts.index.policies() {
                 self.insert(&key, policy);
@@ -222,6 +223,7 @@ impl Engine {
                 }
                 self.reread(workload);
             }
+            Change::Rivals(keys) => keys.iter().for_each(|key| self.look_soon(key)),
         }
     }
 

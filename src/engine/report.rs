@@ -118,7 +118,7 @@ impl Engine {
             entry.writing = Some(decision);
             self.parts.queue.push(write);
         } else {
-            self.parts.status.put(key, &entry.status);
+            self.parts.status.put(key, entry.uid(), &entry.status);
         }
     }
 
@@ -160,7 +160,7 @@ impl Engine {
                 self.parts.events.record(policy_ref(&entry.object), EventType::Warning, "FailedRescale", &note);
             }
         }
-        self.parts.status.put(key, &entry.status);
+        self.parts.status.put(key, entry.uid(), &entry.status);
     }
 
     /// A policy was taken or edited: what is wrong with it is said at once.
@@ -197,7 +197,7 @@ impl Engine {
         let mut status = ScalePolicyStatus::default();
         let condition = Condition { kind: ConditionKind::ScalingActive, status: false, reason: "InvalidSpec".to_owned(), message };
         merge(&mut status.conditions, &[condition], None, &from_core(self.parts.clock.now()));
-        self.parts.status.put(key, &status);
+        self.parts.status.put(key, &malformed.uid, &status);
     }
 
     fn unreadable(&mut self, key: &Key, compiled: &Compiled, error: &ScaleError) {
@@ -215,7 +215,7 @@ impl Engine {
             self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
         }
         entry.show_stuck(Condition { kind, status: false, reason: reason.to_owned(), message }, now);
-        self.parts.status.put(key, &entry.status);
+        self.parts.status.put(key, entry.uid(), &entry.status);
     }
 }
 

@@ -11,7 +11,9 @@ pub use metrics::{Metrics, PolicyLabels};
 /// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be
 /// read is an error that names what is wrong with it.
 pub fn start_logging(format: LogFormat, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| format!("--log-level: {level}: {error}"))?;
+    // The watches say themselves what fails, once; their library would say it again at every try.
+    let ours = if level.contains("kube_runtime") { level.to_owned() } else { format!("kube_runtime=error,{level}") };
+    let filter = EnvFilter::try_new(ours).map_err(|error| format!("--log-level: {level}: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
