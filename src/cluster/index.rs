@@ -263,10 +263,10 @@ impl Index {
     // Stock autoscalers
 
     /// Takes a stock autoscaler.
-    pub fn apply_hpa(&self, key: Key, api_version: &str, kind: &str, name: &str) {
+    pub fn apply_hpa(&self, key: &Key, api_version: &str, kind: &str, name: &str) {
         let rivals = {
             let mut state = self.state.write();
-            let old = state.forget_hpa(&key);
+            let old = state.forget_hpa(key);
             let target = Target::new(&key.namespace, api_version, kind, name);
             state.hpas_of.entry(target.clone()).or_default().insert(key.clone());
             state.hpas.insert(key.clone(), target.clone());

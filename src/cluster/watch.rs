@@ -221,7 +221,7 @@ impl Indexed for DeserializeGuard<ScalePolicy> {
 impl Indexed for SlimHpa {
     fn apply(self, key: Key, index: &Index) {
         let target = &self.spec.scale_target_ref;
-        index.apply_hpa(key, target.api_version_or_default(), &target.kind, &target.name);
+        index.apply_hpa(&key, target.api_version_or_default(), &target.kind, &target.name);
     }
 
     fn delete(key: &Key, index: &Index) {
