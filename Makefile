@@ -7,7 +7,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit plane e2e bench crds manifests
+.PHONY: help demo test lint unit plane e2e bench crds
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -20,9 +20,10 @@ test: lint unit plane e2e ## Everything that CI runs
 lint: ## Formatting, clippy, cargo-deny, shell and Go checks
 	tests/lint.sh
 
-unit: ## Unit, property and stock-rule tests, and those with a real Prometheus
+unit: ## Unit, property and stock-rule tests, those with a real Prometheus, and those of the Go example
 	tests/cluster/deps.sh plane
 	$(CARGO) test --locked --lib --bins $(patsubst tests/%.rs,--test %,$(filter-out tests/plane_% tests/node_%,$(wildcard tests/*.rs)))
+	cd examples/go-app && go test -race ./...
 
 plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
 	tests/cluster/deps.sh plane

@@ -103,7 +103,14 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
     pub write_qps: f64,
     /// Writes under way at once, at most.
-    #[arg(long, env = "BALLAST_WRITE_CONCURRENCY", value_name = "N", default_value_t = 8, help_heading = "Writing")]
+    #[arg(
+        long,
+        alias = "concurrent-horizontal-pod-autoscaler-syncs",
+        env = "BALLAST_WRITE_CONCURRENCY",
+        value_name = "N",
+        default_value_t = 8,
+        help_heading = "Writing"
+    )]
     pub write_concurrency: usize,
 
     /// Address of the admin port: /livez, /readyz, /metrics.
@@ -119,13 +126,13 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_LEASE_NAMESPACE", value_name = "NAMESPACE", help_heading = "Operation")]
     pub lease_namespace: Option<String>,
     /// How long a lease holds without renewal.
-    #[arg(long, env = "BALLAST_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Operation")]
+    #[arg(long, alias = "leader-elect-lease-duration", env = "BALLAST_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Operation")]
     pub lease_duration: Duration,
     /// Time without a renewal after which a leader stops leading; below the lease duration.
-    #[arg(long, env = "BALLAST_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Operation")]
+    #[arg(long, alias = "leader-elect-renew-deadline", env = "BALLAST_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Operation")]
     pub renew_deadline: Duration,
     /// Time between two tries to take or renew the lease.
-    #[arg(long, env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
+    #[arg(long, alias = "leader-elect-retry-period", env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
     pub retry_period: Duration,
     /// Form of the log lines.
     #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]

@@ -21,7 +21,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the controller.
+    /// Run the controller. A flag given twice means its last value, so that `extraArgs` of the chart override what the chart sets.
+    #[command(args_override_self = true)]
     Run(Box<RunArgs>),
     /// Print the custom resource definitions.
     Crds,
