@@ -8,105 +8,24 @@ mod plane_support;
 
 use std::time::Duration;
 
-use plane_support::{Ballast, Fault, Flags, Load, Options, Plane, Source, Workload, eventually, plane, run, scale};
-use serde_json::{Value, json};
+use plane_support::{ABLE, ACTIVE, AT_ONCE, Ballast, Fault, Flags, Load, Options, SOON, Source, Story, plane, run, scale};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
-/// Within a look or two.
-const SOON: Duration = Duration::from_secs(20);
-/// "At once", although the policy's interval is a minute.
-const AT_ONCE: Duration = Duration::from_secs(8);
-
-/// One test's namespace on the plane that all share, with one controller for all.
-struct Story {
-    plane: &'static Plane,
-    namespace: String,
+/// A namespace of the test's own, with one controller for all tests.
+async fn begin() -> Story {
+    static BALLAST: OnceCell<Ballast> = OnceCell::const_new();
+    let plane = plane(Options::default()).await;
+    let story = Story::begin(plane).await;
+    let flags = Flags { downscale_stabilization: "2s", ..Flags::default() };
+    BALLAST.get_or_init(|| Ballast::start(plane, "life", &flags)).await;
+    story
 }
-
-impl Story {
-    async fn begin() -> Self {
-        static BALLAST: OnceCell<Ballast> = OnceCell::const_new();
-        let plane = plane(Options::default()).await;
-        plane.fleet().await;
-        plane.metrics().await;
-        BALLAST
-            .get_or_init(|| async { Ballast::start(plane, "life", &Flags { downscale_stabilization: "2s", ..Flags::default() }).await })
-            .await;
-        Self { plane, namespace: plane.namespace().await }
-    }
-
-    /// A Deployment whose pods use so many thousandths of a core each; the app's name is unique on the plane.
-    async fn deployment(&self, name: &str, replicas: i32, cpu: Load) -> String {
-        let name = format!("{name}-{}", self.namespace);
-        self.plane.metrics().await.set(&name, Source::Cpu { container: "app" }, cpu);
-        Workload::deployment(&self.namespace, &name, replicas).create(&self.plane.client).await;
-        name
-    }
-
-    async fn kubectl(&self, args: &[&str]) -> String {
-        self.plane.kubectl_ok(&[args, &["--namespace", &self.namespace]].concat()).await
-    }
-
-    async fn apply(&self, object: Value) {
-        let (ok, out) = self.plane.kubectl(&["apply", "--namespace", &self.namespace, "-f", "-"], &object.to_string()).await;
-        assert!(ok, "{object}: {out}");
-    }
-
-    /// A policy on CPU at 50 % of the requests (100m), looked at once a minute unless something happens.
-    async fn policy(&self, name: &str, kind: &str, target: &str, more: Value) {
-        let api = if matches!(kind, "Deployment" | "DaemonSet" | "StatefulSet") { "apps/v1" } else { "batch/v1" };
-        let mut spec = json!({
-            "scaleTargetRef": { "apiVersion": api, "kind": kind, "name": target }, "minReplicas": 1, "maxReplicas": 10, "intervalSeconds": 60,
-            "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } } }],
-        });
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.apply(json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": name }, "spec": spec }))
-            .await;
-    }
-
-    async fn get(&self, object: &str, path: &str) -> String {
-        let args = ["get", object, "-o", &format!("jsonpath={path}"), "--namespace", &self.namespace];
-        self.plane.kubectl(&args, "").await.1
-    }
-
-    /// Waits until a field contains a text.
-    async fn shows(&self, limit: Duration, object: &str, path: &str, text: &str) {
-        eventually(&format!("{object} {path} shows {text}"), limit, async || {
-            let value = self.get(object, path).await;
-            if value.contains(text) { Ok(()) } else { Err(value) }
-        })
-        .await;
-    }
-
-    async fn size(&self, limit: Duration, name: &str, size: i32) {
-        eventually(&format!("{name} has {size} replicas"), limit, async || {
-            let now = self.get(&format!("deployment/{name}"), "{.spec.replicas}").await;
-            if now == size.to_string() { Ok(()) } else { Err(now) }
-        })
-        .await;
-    }
-
-    /// Waits until `kubectl describe` shows a line with all of these words.
-    async fn describes(&self, kind: &str, name: &str, words: &[&str]) {
-        eventually(&format!("describe {kind} {name} has {words:?}"), SOON, async || {
-            let text = self.plane.kubectl(&["describe", kind, name, "--namespace", &self.namespace], "").await.1;
-            if text.lines().any(|line| words.iter().all(|word| line.contains(word))) { Ok(()) } else { Err(text) }
-        })
-        .await;
-    }
-
-    async fn ready(&self, name: &str, pods: usize) {
-        self.plane.fleet().await.ready(&self.namespace, name, pods).await;
-    }
-}
-
-const ACTIVE: &str = "{.status.conditions[?(@.type==\"ScalingActive\")]}";
-const ABLE: &str = "{.status.conditions[?(@.type==\"AbleToScale\")]}";
 
 #[test]
 fn a_rescale_is_told_on_policy_and_target_with_numbers() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 4, Load::Total(300)).await;
         story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
@@ -123,7 +42,7 @@ fn a_rescale_is_told_on_policy_and_target_with_numbers() {
 #[test]
 fn edits_and_hand_scales_are_looked_at_at_once() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 4, Load::Total(200)).await;
         story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({})).await;
@@ -142,7 +61,7 @@ fn edits_and_hand_scales_are_looked_at_at_once() {
 #[test]
 fn a_target_that_goes_and_comes_back_is_found_again() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = format!("web-{}", story.namespace);
         story.policy("web", "Deployment", &web, json!({ "minReplicas": 3 })).await;
         story.shows(SOON, "sp/web", ABLE, "FailedGetScale").await;
@@ -159,7 +78,7 @@ fn a_target_that_goes_and_comes_back_is_found_again() {
 #[test]
 fn a_policy_made_again_starts_with_a_status_of_its_own() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 4, Load::Total(300)).await;
         story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
@@ -174,7 +93,7 @@ fn a_policy_made_again_starts_with_a_status_of_its_own() {
 #[test]
 fn two_policies_or_an_hpa_on_one_target_write_nothing() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 2, Load::Each(50)).await;
         story.ready(&web, 2).await;
         story.policy("one", "Deployment", &web, json!({})).await;
@@ -195,7 +114,7 @@ fn two_policies_or_an_hpa_on_one_target_write_nothing() {
 #[test]
 fn recommend_and_pause_hold_the_size_and_say_so() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 4, Load::Total(300)).await;
         story.ready(&web, 4).await;
         story.policy("web", "Deployment", &web, json!({ "mode": "Recommend", "intervalSeconds": 1 })).await;
@@ -215,7 +134,7 @@ fn recommend_and_pause_hold_the_size_and_say_so() {
 #[test]
 fn zero_by_hand_is_off_and_zero_by_ballast_is_asleep() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 0, Load::Each(50)).await;
         story.policy("web", "Deployment", &web, json!({ "minReplicas": 2, "intervalSeconds": 1 })).await;
         story.shows(SOON, "sp/web", ACTIVE, "ScalingDisabled").await;
@@ -237,7 +156,7 @@ fn zero_by_hand_is_off_and_zero_by_ballast_is_asleep() {
 #[test]
 fn what_cannot_be_scaled_is_named_with_its_reason() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         for (name, kind) in [("ds", "DaemonSet"), ("job", "Job"), ("cron", "CronJob")] {
             story.policy(name, kind, "x", json!({})).await;
             story.shows(SOON, &format!("sp/{name}"), ABLE, &format!("a {kind} has no scale subresource")).await;
@@ -252,7 +171,7 @@ fn what_cannot_be_scaled_is_named_with_its_reason() {
 #[test]
 fn failing_metrics_hold_the_size_and_recovery_goes_on() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 4, Load::Each(50)).await;
         story.ready(&web, 4).await;
         let metrics = story.plane.metrics().await;
@@ -275,7 +194,7 @@ fn failing_metrics_hold_the_size_and_recovery_goes_on() {
 #[test]
 fn annotations_make_keep_and_remove_a_policy() {
     run(async {
-        let story = Story::begin().await;
+        let story = begin().await;
         let web = story.deployment("web", 1, Load::Each(50)).await;
         let deployment = format!("deployment/{web}");
         let policy = format!("sp/{web}.deployment");

@@ -50,7 +50,7 @@ impl Ballast {
 
     /// Starts it with the rights of another kubeconfig and with these flags only, and waits until it says that it is ready.
     pub async fn start_as(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
-        let mut ballast = Self::launch(plane, name, kubeconfig, flags).await;
+        let mut ballast = Self::spawn_as(plane, name, kubeconfig, flags).await;
         ballast.wait_ready().await;
         ballast
     }
@@ -61,10 +61,11 @@ impl Ballast {
         let fixed = ["--sync-period", flags.sync_period, "--downscale-stabilization", flags.downscale_stabilization];
         let chosen = ["--smoothing", flags.smoothing, "--leader-elect", &leader_elect];
         let all: Vec<String> = fixed.into_iter().chain(chosen).map(str::to_owned).chain(flags.more.clone()).collect();
-        Self::launch(plane, name, &plane.kubeconfig, &all).await
+        Self::spawn_as(plane, name, &plane.kubeconfig, &all).await
     }
 
-    async fn launch(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
+    /// Like [`Ballast::start_as`], without waiting.
+    pub async fn spawn_as(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
         let admin = free_address().await;
         let log = plane.dir.join(format!("logs/ballast-{name}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
@@ -108,6 +109,21 @@ impl Ballast {
     /// What `/metrics` says.
     pub async fn metrics(&self) -> String {
         reqwest::get(format!("http://{}/metrics", self.admin)).await.unwrap().text().await.unwrap()
+    }
+
+    /// What `/readyz` says: whether it is ready, and the text.
+    pub async fn readyz(&self) -> Result<(bool, String), String> {
+        let response = reqwest::get(format!("http://{}/readyz", self.admin)).await.map_err(|error| error.to_string())?;
+        Ok((response.status().is_success(), response.text().await.unwrap_or_default()))
+    }
+
+    /// Waits until `/readyz` is not ready and names this.
+    pub async fn waits_for(&self, words: &str) {
+        eventually(&format!("/readyz names {words}"), Duration::from_secs(20), async || match self.readyz().await? {
+            (false, text) if text.contains(words) => Ok(()),
+            (ready, text) => Err(format!("ready: {ready}; {text}\n{}", self.tail())),
+        })
+        .await;
     }
 
     /// The lines of the log that contain this.

@@ -24,6 +24,8 @@ mod metrics_api;
 mod plane;
 mod pods;
 mod selector;
+mod story;
+mod tunnel;
 mod wait;
 
 use std::sync::LazyLock;
@@ -34,6 +36,8 @@ pub use load::{Fault, Load, Source};
 pub use metrics_api::MetricsApi;
 pub use plane::{Options, Plane, plane, wait_established};
 pub use pods::{Container, Workload, ensure_namespace, scale};
+pub use story::{ABLE, ACTIVE, AT_ONCE, SOON, Story};
+pub use tunnel::Tunnel;
 pub use wait::{eventually, settled};
 
 /// One runtime for the whole test binary: the shared plane's clients and background tasks must outlive each single test.
