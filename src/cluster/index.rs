@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::Key;
 use super::slim::{PodRow, WorkloadKind, WorkloadRow};
-use crate::api::{ScalePolicy, TargetRef};
+use crate::api::ScalePolicy;
+use crate::api::scale_policy::CrossVersionObjectReference;
 
 /// Which workload.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,15 @@ pub struct Malformed {
     pub uid: String,
     /// What is wrong with it.
     pub error: String,
+}
+
+/// Who else names a target.
+#[derive(Clone, Debug, Default)]
+pub struct Rivals {
+    /// Policies.
+    pub policies: Vec<Key>,
+    /// Stock autoscalers.
+    pub hpas: Vec<Key>,
 }
 
 /// Watched state. Reads are short; writers are the watches.
@@ -85,8 +95,8 @@ impl Target {
         Self { namespace: Arc::clone(namespace), group: group.to_owned(), kind: kind.to_owned(), name: name.to_owned() }
     }
 
-    fn of(namespace: &Arc<str>, target: &TargetRef) -> Self {
-        Self::new(namespace, &target.api_version, &target.kind, &target.name)
+    fn of(namespace: &Arc<str>, target: &CrossVersionObjectReference) -> Self {
+        Self::new(namespace, target.api_version_or_default(), &target.kind, &target.name)
     }
 }
 
@@ -135,16 +145,13 @@ impl Index {
         self.state.read().by_target.get(&target).into_iter().flatten().cloned().collect()
     }
 
-    /// Others that scale the same target: policies as `ScalePolicy/name`, stock autoscalers as `HorizontalPodAutoscaler/name`.
-    pub fn rivals(&self, of: &Key, target: &TargetRef) -> Vec<String> {
+    /// Others that name the same target.
+    pub fn rivals(&self, of: &Key, target: &CrossVersionObjectReference) -> Rivals {
         let state = self.state.read();
         let target = Target::of(&of.namespace, target);
-        let policies = state.by_target.get(&target).into_iter().flatten().filter(|key| *key != of);
-        let hpas = state.hpas_of.get(&target).into_iter().flatten();
-        policies
-            .map(|key| format!("ScalePolicy/{}", key.name))
-            .chain(hpas.map(|key| format!("HorizontalPodAutoscaler/{}", key.name)))
-            .collect()
+        let policies = state.by_target.get(&target).into_iter().flatten().filter(|key| *key != of).cloned().collect();
+        let hpas = state.hpas_of.get(&target).into_iter().flatten().cloned().collect();
+        Rivals { policies, hpas }
     }
 
     /// Reads the state; for lookups of other modules of this one.
@@ -225,8 +232,7 @@ impl Index {
         let rivals = {
             let mut state = self.state.write();
             let old = state.forget_policy(&key).1;
-            let target = &policy.spec.scale_target_ref;
-            let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
+            let target = Target::of(&key.namespace, &policy.spec.scale_target_ref);
             state.by_target.entry(target.clone()).or_default().insert(key.clone());
             state.policies.insert(key.clone(), Arc::new(policy));
             state.affected(old, Some(target), Some(&key))
@@ -320,8 +326,7 @@ impl State {
     fn forget_policy(&mut self, key: &Key) -> (bool, Option<Target>) {
         let malformed = self.malformed.remove(key).is_some();
         let Some(old) = self.policies.remove(key) else { return (malformed, None) };
-        let target = &old.spec.scale_target_ref;
-        let target = Target::new(&key.namespace, target.api_version_or_default(), &target.kind, &target.name);
+        let target = Target::of(&key.namespace, &old.spec.scale_target_ref);
         remove_from(&mut self.by_target, &target, key);
         (true, Some(target))
     }

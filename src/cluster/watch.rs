@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Api, Client, Resource};
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::guard::Guarded;
 use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
 use super::{Key, in_words};
@@ -84,7 +84,7 @@ pub fn start(client: &Client, index: &Arc<Index>, namespaces: &[String], tasks: 
         start.watch::<SlimStatefulSet>();
         start.watch::<SlimReplicationController>();
         start.watch::<SlimHpa>();
-        start.watch::<DeserializeGuard<ScalePolicy>>();
+        start.watch::<Guarded<ScalePolicy>>();
     }
     watches
 }
@@ -195,17 +195,16 @@ impl Indexed for SlimPod {
 }
 
 /// One policy with a field of the wrong type must not stop the list of all others.
-impl Indexed for DeserializeGuard<ScalePolicy> {
+impl Indexed for Guarded<ScalePolicy> {
     fn apply(self, key: Key, index: &Index) {
-        match self.0 {
+        let uid = self.meta().uid.clone().unwrap_or_default();
+        match self.object {
             Ok(mut policy) => {
                 // Half of an object's bytes, and nobody here reads them.
                 policy.metadata.managed_fields = None;
                 index.apply_policy(key, policy);
             }
-            Err(invalid) => {
-                index.apply_malformed(key, Malformed { uid: invalid.metadata.uid.unwrap_or_default(), error: invalid.error });
-            }
+            Err(error) => index.apply_malformed(key, Malformed { uid, error }),
         }
     }
 

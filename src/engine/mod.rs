@@ -238,6 +238,7 @@ impl Engine {
         }
         self.reread_target(&policy);
         let compiled = compile(&policy, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
+        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref).policies;
         match self.entries.get_mut(key) {
             // The memory outlives an edit: a new target must not forget the windows.
             Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {
@@ -252,6 +253,8 @@ impl Engine {
         }
         self.compiled(key);
         self.look_soon(key);
+        // The edit may have made it usable, and so a rival, or unusable.
+        rivals.iter().for_each(|rival| self.look_soon(rival));
     }
 
     fn forget(&mut self, key: &Key) {

@@ -51,7 +51,7 @@ impl Engine {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
         }
-        let rivals = self.parts.index.rivals(&job.key, &job.compiled.target);
+        let rivals = self.rivals(&job.key);
         if !rivals.is_empty() {
             observation.selector = Selector::Ambiguous { others: rivals };
         }
@@ -59,6 +59,16 @@ impl Engine {
         observation.scaled_to_zero = entry.scaled_to_zero();
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
         self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
+    }
+
+    /// Others that scale the same target: policies as `ScalePolicy/name`, stock autoscalers as `HorizontalPodAutoscaler/name`. A policy
+    /// that cannot be used scales nothing.
+    fn rivals(&self, of: &Key) -> Vec<String> {
+        let Some(entry) = self.entries.get(of) else { return Vec::new() };
+        let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref);
+        let usable = |key: &&Key| self.entries.get(*key).is_none_or(|entry| entry.compiled.is_ok());
+        let policies = rivals.policies.iter().filter(usable).map(|key| format!("ScalePolicy/{}", key.name));
+        policies.chain(rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name))).collect()
     }
 
     fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
@@ -184,7 +194,7 @@ impl Engine {
     /// A policy cannot even be read: its fields have the wrong types.
     pub(super) fn malformed(&mut self, key: &Key) {
         let Some(malformed) = self.parts.index.malformed(key) else { return };
-        let message = format!("spec: cannot be read: {}", malformed.error);
+        let message = malformed.error.clone();
         warn!(policy = %key, %message, "policy cannot be used");
         let object = ObjectRef {
             api_version: API_VERSION.to_owned(),
