@@ -126,12 +126,13 @@ struct WorkloadSpec {
     selector: AnySelector,
 }
 
-/// A label selector, or the plain map that a `ReplicationController` has.
+/// A label selector, or the plain map that a `ReplicationController` has. The map is tried first: a selector's fields are no texts, but
+/// any map would pass for a selector with fields that nobody knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum AnySelector {
-    Full(LabelSelector),
     Map(BTreeMap<String, String>),
+    Full(LabelSelector),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
