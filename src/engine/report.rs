@@ -11,7 +11,7 @@ use crate::api::conditions::merge;
 use crate::api::time::from_core;
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
 
 /// Address of a policy, for Events.
 const API_VERSION: &str = "ballast.dev/v1alpha1";
@@ -92,7 +92,7 @@ impl Engine {
         let mut states: Vec<(String, EventType, &str, String)> = decision
             .warnings
             .iter()
-            .map(|warning| (warning.reason.clone(), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
+            .map(|warning| (cause(warning), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
             .collect();
         // A service that idles at its minimum is as it should be, and no news.
         if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
@@ -227,6 +227,12 @@ impl Engine {
         entry.show_stuck(Condition { kind, status: false, reason: reason.to_owned(), message }, now);
         self.parts.status.put(key, entry.uid(), &entry.status);
     }
+}
+
+/// What a Warning is about: another cause is news, another number in the same sentence is not.
+fn cause(warning: &Warning) -> String {
+    let words = warning.message.chars().filter(|c| !c.is_ascii_digit());
+    format!("{}: {}", warning.reason, words.collect::<String>())
 }
 
 fn policy_ref(policy: &ScalePolicy) -> ObjectRef {

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 
 pub mod kubernetes;
+pub mod live;
 pub mod prometheus;
 
 use std::sync::Arc;
