@@ -80,7 +80,7 @@ fn the_controller_writes_sizes_policies_status_events_and_its_lease() {
             let allowed = match (group.as_str(), resource.as_str()) {
                 (_, _) if ["get", "list", "watch"].contains(&verb.as_str()) => true,
                 ("ballast.dev", "scalepolicies") => ["create", "patch", "delete"].contains(&verb.as_str()),
-                ("ballast.dev", "scalepolicies/status") => verb == "patch",
+                ("ballast.dev", "scalepolicies/status" | "metricsources/status") => verb == "patch",
                 (_, resource) if resource.ends_with("/scale") => verb == "patch",
                 ("", "events") => ["create", "patch"].contains(&verb.as_str()),
                 ("coordination.k8s.io", "leases") => role == format!("Role {NAMESPACE}/ballast-lease") && (verb == "create" || named),

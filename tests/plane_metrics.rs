@@ -49,7 +49,7 @@ async fn deployment(story: &Story, name: &str) -> String {
     name
 }
 
-fn prometheus(app: &str, query: &str, target: Value) -> Value {
+fn prometheus(app: &str, query: &str, target: &Value) -> Value {
     json!({ "type": "Prometheus", "prometheus": { "name": "load", "query": query.replace("APP", app), "target": target } })
 }
 
@@ -70,87 +70,33 @@ fn every_type_of_the_metrics_apis() {
         let pods = Source::Pods { metric: "in-flight" };
         let object = Source::Object { metric: "queued" };
         let external = Source::External { metric: "jobs", labels: &[] };
+        let shared = || Load::Total(300);
+        let until_six = || Load::At { pods: 4, value: 45_000, otherwise: 30_000 };
         let half = json!({ "type": "Utilization", "averageUtilization": 50 });
         let value = json!({ "type": "Value", "value": "30" });
-        let described = |app: &str| json!({ "apiVersion": "v1", "kind": "Service", "name": app });
-        let until_six = Load::At { pods: 4, value: 45_000, otherwise: 30_000 };
-        let cases: [(&str, Source, Load, Box<dyn Fn(&str) -> Value>, &str); 9] = [
-            (
-                "cpu-percent",
-                cpu.clone(),
-                Load::Total(300),
-                Box::new(|_| json!({ "type": "Resource", "resource": { "name": "cpu", "target": half } })),
-                "cpu 75% of request, target 50%",
-            ),
-            (
-                "cpu-cores",
-                cpu.clone(),
-                Load::Total(300),
-                Box::new(|_| json!({ "type": "Resource", "resource": { "name": "cpu", "target": average("50m") } })),
-                "cpu 75m",
-            ),
-            (
-                "memory",
-                memory,
-                Load::Total(300),
-                Box::new(|_| json!({ "type": "Resource", "resource": { "name": "memory", "target": half } })),
-                "memory 75% of request",
-            ),
-            (
-                "container",
-                cpu,
-                Load::Total(300),
-                Box::new(
-                    |_| json!({ "type": "ContainerResource", "containerResource": { "name": "cpu", "container": "app", "target": half } }),
-                ),
-                "cpu of container app 75% of request",
-            ),
-            (
-                "pods",
-                pods,
-                Load::Total(60_000),
-                Box::new(|_| json!({ "type": "Pods", "pods": { "metric": { "name": "in-flight" }, "target": average("10") } })),
-                "in-flight 15",
-            ),
-            (
-                "object",
-                object.clone(),
-                until_six.clone(),
-                Box::new(
-                    |app| json!({ "type": "Object", "object": { "describedObject": described(app), "metric": { "name": "queued" }, "target": value } }),
-                ),
-                "queued of Service/",
-            ),
-            (
-                "object-each",
-                object,
-                Load::Each(60_000),
-                Box::new(
-                    |app| json!({ "type": "Object", "object": { "describedObject": described(app), "metric": { "name": "queued" }, "target": average("10") } }),
-                ),
-                "queued of Service/",
-            ),
-            (
-                "external",
-                external.clone(),
-                until_six,
-                Box::new(|app| json!({ "type": "External", "external": { "metric": { "name": format!("jobs.{app}") }, "target": value } })),
-                "jobs.",
-            ),
-            (
-                "external-each",
-                external,
-                Load::Each(60_000),
-                Box::new(
-                    |app| json!({ "type": "External", "external": { "metric": { "name": format!("jobs.{app}") }, "target": average("10") } }),
-                ),
-                "jobs.",
-            ),
+        let ten = average("10");
+        let resource = |name: &str, target: &Value| json!({ "type": "Resource", "resource": { "name": name, "target": target } });
+        let container = json!({ "type": "ContainerResource", "containerResource": { "name": "cpu", "container": "app", "target": half } });
+        let per_pod = json!({ "type": "Pods", "pods": { "metric": { "name": "in-flight" }, "target": ten } });
+        let described = json!({ "apiVersion": "v1", "kind": "Service", "name": "APP" });
+        let of_object = |target: &Value| json!({ "type": "Object", "object": { "describedObject": described, "metric": { "name": "queued" }, "target": target } });
+        let outside = |target: &Value| json!({ "type": "External", "external": { "metric": { "name": "jobs.APP" }, "target": target } });
+        let cases = [
+            ("cpu-percent", cpu.clone(), shared(), resource("cpu", &half), "cpu 75% of request, target 50%"),
+            ("cpu-cores", cpu.clone(), shared(), resource("cpu", &average("50m")), "cpu 75m"),
+            ("memory", memory, shared(), resource("memory", &half), "memory 75% of request"),
+            ("container", cpu, shared(), container, "cpu of container app 75% of request"),
+            ("pods", pods, Load::Total(60_000), per_pod, "in-flight 15"),
+            ("object", object.clone(), until_six(), of_object(&value), "queued of Service/"),
+            ("object-each", object, Load::Each(60_000), of_object(&ten), "queued of Service/"),
+            ("external", external.clone(), until_six(), outside(&value), "jobs."),
+            ("external-each", external, Load::Each(60_000), outside(&ten), "jobs."),
         ];
         for (name, source, load, metric, says) in cases {
             let app = deployment(&story, name).await;
             story.plane.metrics().await.set(&app, source, load);
-            policy(&story, &app, json!([metric(&app)])).await;
+            let metric: Value = serde_json::from_str(&metric.to_string().replace("APP", &app)).unwrap();
+            policy(&story, &app, json!([metric])).await;
             story.size(SOON, &app, 6).await;
             story.describes("deployment", &app, &["SuccessfulRescale", "New size: 6 (was 4)", says]).await;
             story.shows(SOON, &format!("sp/{app}"), ACTIVE, "ValidMetricFound").await;
@@ -193,7 +139,7 @@ fn every_form_of_a_prometheus_metric() {
             for pod in pods.split(' ') {
                 world.exporter.gauge(&format!("depth_by_pod{{namespace=\"{}\",pod=\"{pod}\"}}", story.namespace), value);
             }
-            policy(&story, &app, json!([prometheus(&app, query, target)])).await;
+            policy(&story, &app, json!([prometheus(&app, query, &target)])).await;
             story.describes("deployment", &app, &["SuccessfulRescale", says, numbers]).await;
             story.size(SOON, &app, 6).await;
         }
@@ -215,7 +161,7 @@ fn an_answer_that_is_no_number_is_no_zero() {
             for index in 0..2 {
                 world.exporter.gauge(&format!("depth{{app=\"{app}\",shard=\"{index}\"}}"), 0.0);
             }
-            let mut metric = prometheus(&app, query, average("10"));
+            let mut metric = prometheus(&app, query, &average("10"));
             if name == "unknown-source" {
                 metric["prometheus"]["source"] = json!("elsewhere");
             }
@@ -228,7 +174,7 @@ fn an_answer_that_is_no_number_is_no_zero() {
         }
         // Whoever writes that nothing means none gets zero.
         let app = deployment(&story, "none").await;
-        let mut metric = prometheus(&app, "sum(nobody_exports_this{app=\"APP\"})", average("10"));
+        let mut metric = prometheus(&app, "sum(nobody_exports_this{app=\"APP\"})", &average("10"));
         metric["prometheus"]["whenEmpty"] = json!("Zero");
         policy(&story, &app, json!([metric])).await;
         story.size(SOON, &app, 1).await;
@@ -244,7 +190,7 @@ fn of_several_metrics_the_highest_wins_and_an_unknown_one_holds() {
         let app = deployment(&story, "both").await;
         let depth = format!("depth{{app=\"{app}\"}}");
         world.exporter.gauge(&depth, 57.0);
-        policy(&story, &app, json!([cpu, prometheus(&app, "sum(depth{app=\"APP\"})", average("10"))])).await;
+        policy(&story, &app, json!([cpu, prometheus(&app, "sum(depth{app=\"APP\"})", &average("10"))])).await;
         story.size(SOON, &app, 6).await;
         story.describes("deployment", &app, &["SuccessfulRescale", "load 57 in all"]).await;
         let metrics = "{.status.currentMetrics[*].type}";
@@ -252,7 +198,7 @@ fn of_several_metrics_the_highest_wins_and_an_unknown_one_holds() {
 
         let grows = deployment(&story, "grows").await;
         story.plane.metrics().await.set(&grows, Source::Cpu { container: "app" }, Load::Total(300));
-        let unknown = |app: &str| prometheus(app, "sum(nobody_exports_this{app=\"APP\"})", average("10"));
+        let unknown = |app: &str| prometheus(app, "sum(nobody_exports_this{app=\"APP\"})", &average("10"));
         policy(&story, &grows, json!([cpu, unknown(&grows)])).await;
         story.size(SOON, &grows, 6).await;
         story.describes("deployment", &grows, &["Warning", "FailedGetPrometheusMetric", "load"]).await;
@@ -273,7 +219,7 @@ fn an_outage_holds_the_size_and_ends_by_itself() {
         let app = deployment(&story, "outage").await;
         let depth = format!("depth{{app=\"{app}\"}}");
         world.exporter.gauge(&depth, 57.0);
-        let mut metric = prometheus(&app, "sum(depth{app=\"APP\"})", average("10"));
+        let mut metric = prometheus(&app, "sum(depth{app=\"APP\"})", &average("10"));
         metric["prometheus"]["source"] = json!("flaky");
         let plain = json!({ "intervalSeconds": 1, "metrics": [metric], "smoothing": { "type": "None" } });
         story.policy(&app, "Deployment", &app, plain).await;

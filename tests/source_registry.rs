@@ -75,11 +75,54 @@ async fn an_object_is_read_again_after_a_while_only() {
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
     forget(&api).await;
     serve(&api, &at_path, metric_source("shop", "own", json!({"url": second.uri()}))).await;
-    clock.advance(Duration::from_secs(29));
+    clock.advance(Duration::from_secs(299));
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
     assert_eq!(requests(&api, &at_path).await, 0);
     clock.advance(Duration::from_secs(1));
     assert_eq!(get(&sources, "shop", "own").await, Ok(2.0));
+}
+
+#[tokio::test]
+async fn a_change_that_is_told_is_read_at_once() {
+    let (first, second, api) = (prometheus(1).await, prometheus(2).await, api_server().await);
+    let at_path = metric_source_path("shop", "own");
+    let sources = new(&api, &Clock::manual(at()), Settings::default());
+    assert!(get(&sources, "shop", "own").await.unwrap_err().contains("source own is unknown"));
+    serve(&api, &at_path, metric_source("shop", "own", json!({"url": first.uri()}))).await;
+    sources.changed("shop", "own");
+    assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
+    forget(&api).await;
+    serve(&api, &at_path, metric_source("shop", "own", json!({"url": second.uri()}))).await;
+    assert_eq!(get(&sources, "shop", "own").await, Ok(1.0), "nobody said that it changed");
+    sources.changed("shop", "own");
+    assert_eq!(get(&sources, "shop", "own").await, Ok(2.0));
+}
+
+#[tokio::test]
+async fn while_the_server_refuses_its_secret_is_read_again_sooner() {
+    let (server, api) = (guarded("authorization", "Bearer new").await, api_server().await);
+    let reference = json!({"secretKeyRef": {"name": "login", "key": "key"}});
+    serve(
+        &api,
+        &metric_source_path("shop", "own"),
+        metric_source("shop", "own", json!({"url": server.uri(), "auth": {"bearerToken": reference}})),
+    )
+    .await;
+    let secret_path = "/api/v1/namespaces/shop/secrets/login";
+    serve(&api, secret_path, secret("login", "key", "b2xk")).await;
+    let clock = Clock::manual(at());
+    let sources = new(&api, &clock, Settings::default());
+    assert!(get(&sources, "shop", "own").await.is_err());
+    forget(&api).await;
+    serve(
+        &api,
+        &metric_source_path("shop", "own"),
+        metric_source("shop", "own", json!({"url": server.uri(), "auth": {"bearerToken": reference}})),
+    )
+    .await;
+    serve(&api, secret_path, secret("login", "key", "bmV3")).await;
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
 }
 
 #[tokio::test]
@@ -92,11 +135,11 @@ async fn an_api_server_that_is_away_takes_no_known_source_away() {
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
     forget(&api).await;
     serve_failure(&api, &at_path, 503, "overloaded").await;
-    clock.advance(Duration::from_secs(31));
+    clock.advance(Duration::from_secs(301));
     assert_eq!(get(&sources, "shop", "own").await, Ok(1.0));
     assert_eq!(requests(&api, &at_path).await, 1);
     forget(&api).await;
-    clock.advance(Duration::from_secs(31));
+    clock.advance(Duration::from_secs(301));
     assert!(get(&sources, "shop", "own").await.unwrap_err().contains("source own is unknown"), "a deleted source is gone");
 }
 

@@ -47,3 +47,8 @@ pub fn set(conditions: &mut Vec<Condition>, kind: &str, status: bool, reason: &s
 pub fn is_true(conditions: &[Condition], kind: ConditionKind) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_name(kind) && condition.status == "True")
 }
+
+/// A message without its numbers: what two messages about the same cause have in common.
+pub fn without_numbers(message: &str) -> String {
+    message.chars().filter(|c| !c.is_ascii_digit()).collect()
+}

@@ -16,12 +16,14 @@ use tracing::{error, info};
 use crate::admin::{self, Readiness};
 use crate::api::Defaults;
 use crate::clock::Clock;
-use crate::cluster::{Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, WriteQueue, run_lease, start_watches};
+use crate::cluster::{
+    Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease, start_watches,
+};
 use crate::config::{DefaultSmoothing, File, RunArgs};
 use crate::core;
-use crate::engine::{Annotated, Engine, LiveDefaults, Parts};
+use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready};
 use crate::source::{Settings, Sources};
-use crate::telemetry::{Metrics, start_logging};
+use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
 /// Longest silence of the API server on a connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(90);
@@ -59,18 +61,12 @@ pub fn main(args: &RunArgs) -> ExitCode {
 }
 
 async fn run(args: &RunArgs, file: File) -> Result<()> {
-    let config = kube_config(args).await?;
-    let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
-    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
-    let mut config = config;
-    config.read_timeout = Some(READ_TIMEOUT);
-    let reads = Client::try_from(config.clone()).context("cannot make a client")?;
-    // A retried write would be a stale one, and a retried question an answer to an older one.
-    let mut impatient = config;
-    impatient.default_retry = false;
-    let writes = Client::try_from(impatient).context("cannot make a client")?;
+    let (reads, writes, namespace) = clients(args).await?;
     let clock = Clock::real();
-    let metrics = Metrics::default();
+    let settings =
+        Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
+    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings));
+    let metrics = Metrics::new([Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
 
     // Three steps down: stop deciding; then write out what is queued; then let the lease go.
     let (stop, written, drained) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -92,9 +88,6 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
     let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
 
-    let settings =
-        Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
-    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings));
     let defaults = Arc::new(LiveDefaults::new(defaults(args), file.defaults));
     if let Some(path) = args.config.clone() {
         tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
@@ -116,6 +109,15 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         clock: clock.clone(),
         kinds,
     };
+    let (changed_sources, changed_sources_rx) = mpsc::unbounded_channel();
+    let sources_ready = Ready {
+        index: Arc::clone(&index),
+        sources: Arc::clone(&sources),
+        client: writes.clone(),
+        events: events.clone(),
+        leadership: leadership.clone(),
+        clock: clock.clone(),
+    };
     let engine = Engine::new(Parts {
         index: Arc::clone(&index),
         scale: ScaleClient::new(reads.clone(), Arc::clone(&index), clock.clone()),
@@ -128,22 +130,17 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         metrics,
         defaults,
         annotated: annotated.clone(),
+        changed_sources,
     });
 
     let signalled = signal();
     tokio::pin!(signalled);
-    // Nobody leads before it can see: a decision from half an index would be a wrong one.
-    while let Some(waiting) = watches.waiting() {
-        tokio::select! {
-            name = &mut signalled => {
-                info!(signal = name?, "stopping before the first lists were complete");
-                drained.cancel();
-                return Ok(());
-            }
-            () = tokio::time::sleep(Duration::from_millis(50)) => tracing::trace!(%waiting, "waiting for first lists"),
-        }
+    if !lists_complete(&watches, &mut signalled).await? {
+        drained.cancel();
+        return Ok(());
     }
     info!("first lists complete");
+    tasks.spawn(sources_ready.run(changed_sources_rx, stop.clone()));
     tasks.spawn(annotations.run(annotated_rx, annotated, stop.clone()));
     let lease = args.leader_elect.then(|| {
         let options = lease_options(args, namespace);
@@ -168,6 +165,33 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+/// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.
+async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = Result<&'static str>> + Unpin) -> Result<bool> {
+    while let Some(waiting) = watches.waiting() {
+        tokio::select! {
+            name = &mut signalled => {
+                info!(signal = name?, "stopping before the first lists were complete");
+                return Ok(false);
+            }
+            () = tokio::time::sleep(Duration::from_millis(50)) => tracing::trace!(%waiting, "waiting for first lists"),
+        }
+    }
+    Ok(true)
+}
+
+/// Clients for reading and for writing, and the namespace of the lease.
+async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
+    let mut config = kube_config(args).await?;
+    let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
+    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
+    config.read_timeout = Some(READ_TIMEOUT);
+    let reads = Client::try_from(config.clone()).context("cannot make a client")?;
+    // A retried write would be a stale one, and a retried question an answer to an older one.
+    config.default_retry = false;
+    let writes = Client::try_from(config).context("cannot make a client")?;
+    Ok((reads, writes, namespace))
 }
 
 async fn kube_config(args: &RunArgs) -> Result<Config> {

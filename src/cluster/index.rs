@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::Key;
 use super::slim::{PodRow, WorkloadKind, WorkloadRow};
 use crate::api::ScalePolicy;
+use crate::api::metric_source::MetricSourceStatus;
 use crate::api::scale_policy::CrossVersionObjectReference;
 
 /// Which workload.
@@ -30,6 +31,8 @@ pub enum Change {
     Policy(Key),
     /// A workload came, went, was scaled, or its annotations changed.
     Workload(WorkloadKey),
+    /// A `MetricSource` was written or deleted.
+    Source(Key),
     /// Somebody else took up the target of these policies, or let it go.
     Rivals(Vec<Key>),
 }
@@ -41,6 +44,19 @@ pub struct Malformed {
     pub uid: String,
     /// What is wrong with it.
     pub error: String,
+}
+
+/// A `MetricSource` as kept: what it says is read by name when it is used.
+#[derive(Clone, Debug)]
+pub struct SourceRow {
+    /// Its UID.
+    pub uid: String,
+    /// Generation of its spec.
+    pub generation: Option<i64>,
+    /// What is wrong with its fields, if they cannot even be read.
+    pub malformed: Option<String>,
+    /// What it shows.
+    pub status: MetricSourceStatus,
 }
 
 /// Who else names a target.
@@ -74,6 +90,7 @@ pub(super) struct State {
     malformed: BTreeMap<Key, Arc<Malformed>>,
     /// Policies by what they scale.
     by_target: HashMap<Target, BTreeSet<Key>>,
+    sources: BTreeMap<Key, SourceRow>,
     hpas: HashMap<Key, Target>,
     hpas_of: HashMap<Target, BTreeSet<Key>>,
 }
@@ -264,6 +281,35 @@ impl Index {
             self.changed(Change::Policy(key.clone()));
         }
         self.rivals_changed(rivals);
+    }
+
+    // Sources
+
+    /// Takes a `MetricSource`.
+    pub fn apply_source(&self, key: Key, row: SourceRow) {
+        let (uid, generation) = (row.uid.clone(), row.generation);
+        let old = self.state.write().sources.insert(key.clone(), row);
+        // Writing its status is no change.
+        if old.is_none_or(|old| old.uid != uid || old.generation != generation) {
+            self.changed(Change::Source(key));
+        }
+    }
+
+    /// Drops a `MetricSource`.
+    pub fn delete_source(&self, key: &Key) {
+        if self.state.write().sources.remove(key).is_some() {
+            self.changed(Change::Source(key.clone()));
+        }
+    }
+
+    /// One `MetricSource`.
+    pub fn source(&self, key: &Key) -> Option<SourceRow> {
+        self.state.read().sources.get(key).cloned()
+    }
+
+    /// Keys of all `MetricSource`s.
+    pub fn sources(&self) -> Vec<Key> {
+        self.state.read().sources.keys().cloned().collect()
     }
 
     // Stock autoscalers

@@ -19,14 +19,14 @@ use std::sync::Arc;
 
 pub use bucket::Bucket;
 pub use events::{EventType, ObjectRef, Recorder};
-pub use index::{Change, Index, Rivals, Workload, WorkloadKey};
+pub use index::{Change, Index, Rivals, SourceRow, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::request_of;
 pub use scale::{ScaleClient, ScaleError, ScaleView};
 pub use slim::{PodRow, WorkloadKind};
-pub use status::StatusWriter;
+pub use status::{StatusWriter, replace_status};
 pub use watch::{Watches, start as start_watches};
 
 /// Who writes, as `kubectl` shows it: field manager, Event source.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use kube::{Client, Error, Resource};
 use parking_lot::Mutex;
+use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -18,6 +20,7 @@ use tracing::warn;
 
 use super::bucket::Bucket;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use crate::api::conditions::without_numbers;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
@@ -117,7 +120,9 @@ impl StatusWriter {
 
 /// What must be seen at once when it changes.
 fn essence(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
-    let conditions: Vec<_> = status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect();
+    let failing = |c: &Condition| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive");
+    let cause = |c: &Condition| failing(c).then(|| without_numbers(&c.message));
+    let conditions: Vec<_> = status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), cause(c))).collect();
     let decision = status.decision.as_ref().map(|d| (d.from, d.to, d.verdict.clone(), d.reason.clone(), d.held_by.clone()));
     let sizes = (status.current_replicas, status.desired_replicas, status.observed_generation);
     (conditions, decision, sizes, status.scale_events.len(), status.last_scale_time.clone(), status.target.clone())
@@ -157,20 +162,29 @@ impl Shared {
         }
     }
 
-    /// Replaces the whole status, provided that the policy is still the one it was made for. Server-side apply would not do: on a
-    /// subresource the server ignores a UID in the metadata.
     async fn write(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) -> Result<(), Error> {
-        let patch = json!([
-            { "op": "test", "path": "/metadata/uid", "value": uid },
-            { "op": "add", "path": "/status", "value": status },
-        ]);
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let request = Request::new(ScalePolicy::url_path(&(), Some(&key.namespace)));
-        let mut request = request.patch_subresource("status", &key.name, &params, &Patch::Merge(patch)).map_err(Error::BuildRequest)?;
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
-        match tokio::time::timeout(CALL_TIMEOUT, self.client.request::<IgnoredAny>(request)).await {
-            Ok(result) => result.map(|_| ()),
-            Err(_) => Err(Error::Service(format!("no answer within {} s", CALL_TIMEOUT.as_secs()).into())),
-        }
+        replace_status::<ScalePolicy>(&self.client, key, uid, status).await
+    }
+}
+
+/// Replaces the whole status of an object, provided that it is still the one it was made for. Server-side apply would not do: on a
+/// subresource the server ignores a UID in the metadata.
+pub async fn replace_status<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    key: &Key,
+    uid: &str,
+    status: &impl Serialize,
+) -> Result<(), Error> {
+    let patch = json!([
+        { "op": "test", "path": "/metadata/uid", "value": uid },
+        { "op": "add", "path": "/status", "value": status },
+    ]);
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let request = Request::new(K::url_path(&(), Some(&key.namespace)));
+    let mut request = request.patch_subresource("status", &key.name, &params, &Patch::Merge(patch)).map_err(Error::BuildRequest)?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
+    match tokio::time::timeout(CALL_TIMEOUT, client.request::<IgnoredAny>(request)).await {
+        Ok(result) => result.map(|_| ()),
+        Err(_) => Err(Error::Service(format!("no answer within {} s", CALL_TIMEOUT.as_secs()).into())),
     }
 }

@@ -15,10 +15,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::guard::Guarded;
-use super::index::{Index, Malformed, WorkloadKey};
+use super::index::{Index, Malformed, SourceRow, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
 use super::{Key, in_words};
-use crate::api::ScalePolicy;
+use crate::api::metric_source::MetricSourceStatus;
+use crate::api::{MetricSource, ScalePolicy};
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
 /// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945).
@@ -85,6 +86,7 @@ pub fn start(client: &Client, index: &Arc<Index>, namespaces: &[String], tasks: 
         start.watch::<SlimReplicationController>();
         start.watch::<SlimHpa>();
         start.watch::<Guarded<ScalePolicy>>();
+        start.watch::<Guarded<MetricSource>>();
     }
     watches
 }
@@ -214,6 +216,25 @@ impl Indexed for Guarded<ScalePolicy> {
 
     fn keys(index: &Index) -> Vec<Key> {
         index.policies().into_iter().map(|(key, _)| key).chain(index.malformed_policies()).collect()
+    }
+}
+
+impl Indexed for Guarded<MetricSource> {
+    fn apply(self, key: Key, index: &Index) {
+        let (uid, generation) = (self.meta().uid.clone().unwrap_or_default(), self.meta().generation);
+        let (malformed, status) = match self.object {
+            Ok(source) => (None, source.status.unwrap_or_default()),
+            Err(error) => (Some(error), MetricSourceStatus::default()),
+        };
+        index.apply_source(key, SourceRow { uid, generation, malformed, status });
+    }
+
+    fn delete(key: &Key, index: &Index) {
+        index.delete_source(key);
+    }
+
+    fn keys(index: &Index) -> Vec<Key> {
+        index.sources()
     }
 }
 

@@ -8,6 +8,7 @@ mod defaults;
 mod due;
 mod entry;
 mod look;
+mod ready;
 mod report;
 mod said;
 
@@ -25,11 +26,12 @@ use crate::cluster::{
     Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
 };
 use crate::config::NamespaceDefaults;
-use crate::source::Sources;
+use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
 pub use annotated::Annotated;
 pub use defaults::LiveDefaults;
+pub use ready::Ready;
 
 use due::Due;
 use entry::Entry;
@@ -68,6 +70,8 @@ pub struct Parts {
     pub defaults: Arc<LiveDefaults>,
     /// Workloads whose annotations should be read again.
     pub annotated: mpsc::UnboundedSender<WorkloadKey>,
+    /// Sources that should be asked whether they work.
+    pub changed_sources: mpsc::UnboundedSender<Key>,
 }
 
 /// The loop and its state.
@@ -200,10 +204,15 @@ impl Engine {
     }
 
     fn changed(&mut self, change: Change) {
+        // A standby must not come to lead with old addresses.
+        if let Change::Source(key) = &change {
+            self.parts.sources.changed(&key.namespace, &key.name);
+        }
         if !self.leading {
             return;
         }
         match change {
+            Change::Source(source) => self.source_changed(source),
             Change::Policy(key) => {
                 if let Some(policy) = self.parts.index.policy(&key) {
                     self.insert(&key, policy);
@@ -225,6 +234,20 @@ impl Engine {
             }
             Change::Rivals(keys) => keys.iter().for_each(|key| self.look_soon(key)),
         }
+    }
+
+    /// Looks at the policies that ask this source.
+    fn source_changed(&mut self, source: Key) {
+        let asks = |query: &Query| matches!(query, Query::Prometheus(query) if *query.source == *source.name);
+        let concerned = |(key, entry): &(&Key, &Entry)| {
+            key.namespace == source.namespace && entry.compiled.as_ref().is_ok_and(|compiled| compiled.queries.iter().any(asks))
+        };
+        let keys: Vec<Key> = self.entries.iter().filter(concerned).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.look_soon(&key);
+        }
+        // Without a receiver the process is about to end.
+        let _ = self.parts.changed_sources.send(source);
     }
 
     /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.
@@ -254,7 +277,9 @@ impl Engine {
         self.compiled(key);
         self.look_soon(key);
         // The edit may have made it usable, and so a rival, or unusable.
-        rivals.iter().for_each(|rival| self.look_soon(rival));
+        for rival in &rivals {
+            self.look_soon(rival);
+        }
     }
 
     fn forget(&mut self, key: &Key) {

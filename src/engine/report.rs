@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::look::Seen;
 use super::{Engine, labels};
-use crate::api::conditions::merge;
+use crate::api::conditions::{merge, without_numbers};
 use crate::api::time::from_core;
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
@@ -231,8 +231,7 @@ impl Engine {
 
 /// What a Warning is about: another cause is news, another number in the same sentence is not.
 fn cause(warning: &Warning) -> String {
-    let words = warning.message.chars().filter(|c| !c.is_ascii_digit());
-    format!("{}: {}", warning.reason, words.collect::<String>())
+    format!("{}: {}", warning.reason, without_numbers(&warning.message))
 }
 
 fn policy_ref(policy: &ScalePolicy) -> ObjectRef {

@@ -90,6 +90,24 @@ impl Sources {
         self.registry.reload(sources);
     }
 
+    /// A `MetricSource` was written or deleted; the next ask reads it again.
+    pub fn changed(&self, namespace: &str, name: &str) {
+        self.registry.changed(namespace, name);
+    }
+
+    /// Asks the server of a `MetricSource` for a constant: whether it is reached, trusted, and lets us in. `None`: there is no such object.
+    pub async fn check(&self, namespace: &str, name: &str) -> Option<Result<(), Failure>> {
+        let found = async {
+            let _slot = slot(&self.slots.lookups).await?;
+            self.registry.namespaced(namespace, name).await
+        };
+        let server = match found.await {
+            Ok(server) => server?,
+            Err(failure) => return Some(Err(failure)),
+        };
+        Some(server.query("vector(1)", self.clock.now()).await.map(drop))
+    }
+
     /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
     ///
     /// `requests` of the readings are left empty.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -57,8 +58,9 @@ pub struct Metrics {
 
 // === impl Metrics ===
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// All families, and those of `collectors`, which are read with each scrape.
+    pub fn new(collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut metrics = Self {
             decisions: Family::default(),
@@ -84,12 +86,11 @@ impl Default for Metrics {
         registry.register("collect_seconds", "Time from the start of a sweep to its decisions", metrics.collect.clone());
         registry.register("policy_current_replicas", "spec.replicas of the policy's target", metrics.current.clone());
         registry.register("policy_desired_replicas", "Replicas the policy asks for", metrics.desired.clone());
+        collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
     }
-}
 
-impl Metrics {
     /// Counts a decision and shows its sizes.
     pub fn decided(&self, policy: &PolicyLabels, verdict: Verdict, from: u32, to: u32) {
         self.decisions.get_or_create(&VerdictLabel { verdict: verdict.word() }).inc();

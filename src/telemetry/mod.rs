@@ -5,8 +5,10 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 
 mod metrics;
+mod sources;
 
 pub use metrics::{Metrics, PolicyLabels};
+pub use sources::SourceMetrics;
 
 /// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be
 /// read is an error that names what is wrong with it.

@@ -81,7 +81,7 @@ impl Story {
     pub async fn size(&self, limit: Duration, name: &str, size: i32) {
         eventually(&format!("{name} has {size} replicas"), limit, async || {
             let now = self.get(&format!("deployment/{name}"), "{.spec.replicas}").await;
-            if now == size.to_string() { Ok(()) } else { Err(now) }
+            if now == size.to_string() { Ok(()) } else { Err(format!("{now}; {}", self.get("sp", "{.items[*].status.decision}").await)) }
         })
         .await;
     }

@@ -53,6 +53,16 @@ impl Registry {
         self.globals.servers().into_iter().chain(self.namespaced.servers())
     }
 
+    /// A `MetricSource` was written or deleted.
+    pub fn changed(&self, namespace: &str, name: &str) {
+        self.namespaced.changed(namespace, name);
+    }
+
+    /// The server of a `MetricSource`, if there is one of that name.
+    pub async fn namespaced(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
+        self.namespaced.get(namespace, name).await
+    }
+
     /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
         if let Some(server) = self.namespaced.get(namespace, name).await? {

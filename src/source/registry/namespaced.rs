@@ -1,7 +1,8 @@
-//! `MetricSource` objects, read by name when a policy uses them.
+//! `MetricSource` objects, read by name with their Secrets when a policy uses them. Who watches the objects tells what changed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kube::{Api, Client};
@@ -15,8 +16,12 @@ use crate::core::{Failure, FailureKind};
 use crate::source::apiserver::{TIMEOUT, from_api};
 use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
 
-/// How long an object and its Secrets are taken as they were read, and how long a failure.
-const FRESH: Duration = Duration::from_secs(30);
+/// How long an object and its Secrets are taken as they were read. A change of the object is told; one of a Secret is not, since Secrets
+/// are not watched.
+const FRESH: Duration = Duration::from_mins(5);
+/// The same while the server gives no answers: its password or certificates may have been changed.
+const DOUBTFUL: Duration = Duration::from_secs(30);
+/// How long a failure to read them stands.
 const RETRY: Duration = Duration::from_secs(10);
 /// When what nobody asks for any more is dropped.
 const FORGET: Duration = Duration::from_mins(10);
@@ -27,6 +32,8 @@ pub(super) struct Namespaced {
     clock: Clock,
     reach: Reach,
     known: Mutex<HashMap<(String, String), Known>>,
+    /// Counts what was told to have changed: a read that was under way meanwhile may have brought the old object.
+    changes: AtomicU64,
 }
 
 /// What a read gave: a server, nothing of that name, or why neither is known.
@@ -37,11 +44,21 @@ struct Known {
     found: Result<Option<Arc<Server>>, Failure>,
 }
 
+// === impl Known ===
+
+impl Known {
+    fn is_fresh(&self, now: Instant) -> bool {
+        let down = matches!(&self.found, Ok(Some(server)) if server.health().is_up() == Some(false));
+        let fresh = if down { self.fresh.min(DOUBTFUL) } else { self.fresh };
+        now.duration_since(self.read) < fresh
+    }
+}
+
 // === impl Namespaced ===
 
 impl Namespaced {
     pub fn new(client: Client, clock: Clock, reach: Reach) -> Self {
-        Self { client, clock, reach, known: Mutex::default() }
+        Self { client, clock, reach, known: Mutex::default(), changes: AtomicU64::default() }
     }
 
     /// The servers in use.
@@ -49,13 +66,22 @@ impl Namespaced {
         self.known.lock().values().filter_map(|known| known.found.as_ref().ok()?.clone()).collect()
     }
 
+    /// The object was written or deleted: what was read of it holds no longer.
+    pub fn changed(&self, namespace: &str, name: &str) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if let Some(known) = self.known.lock().get_mut(&(namespace.to_owned(), name.to_owned())) {
+            known.fresh = Duration::ZERO;
+        }
+    }
+
     /// The server of that name in a namespace, if there is one.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
         let now = self.clock.instant();
         let key = (namespace.to_owned(), name.to_owned());
+        let changes = self.changes.load(Ordering::SeqCst);
         let before = self.known.lock().get(&key).cloned();
         if let Some(known) = &before
-            && now.duration_since(known.read) < known.fresh
+            && known.is_fresh(now)
         {
             return known.found.clone();
         }
@@ -70,6 +96,7 @@ impl Namespaced {
             (Err(failure), _) => (RETRY, Err(failure.of(&format!("MetricSource {namespace}/{name}")))),
         };
         let mut known = self.known.lock();
+        let fresh = if self.changes.load(Ordering::SeqCst) == changes { fresh } else { Duration::ZERO };
         known.retain(|_, known| now.duration_since(known.read) < FORGET);
         known.insert(key, Known { read: now, fresh, found: found.clone() });
         found

@@ -10,10 +10,13 @@ those are named one by one in rbac.secrets.
 - apiGroups: [ballast.dev]
   resources: [scalepolicies/status]
   verbs: [patch]
-# Read by name when a policy uses them.
+# Where Prometheus is, and whether it answers.
 - apiGroups: [ballast.dev]
   resources: [metricsources]
-  verbs: [get]
+  verbs: [get, list, watch]
+- apiGroups: [ballast.dev]
+  resources: [metricsources/status]
+  verbs: [patch]
 # Pods and their owners: read only.
 - apiGroups: [""]
   resources: [pods, replicationcontrollers]

@@ -1,0 +1,149 @@
+//! `MetricSource`s on a real API server: their condition, and what becomes of the policies that ask them.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail as tests do.
+
+mod plane_support;
+mod source_support;
+
+use plane_support::{ACTIVE, AT_ONCE, Ballast, Flags, Load, Options, SOON, Story, eventually, plane, run};
+use serde_json::{Value, json};
+use source_support::live::Exporter;
+use source_support::prometheus::{Prometheus, Web};
+use tokio::sync::OnceCell;
+
+struct World {
+    exporter: Exporter,
+    open: Prometheus,
+    /// Wants user `ballast` with password `opensesame`.
+    locked: Prometheus,
+    ballast: Ballast,
+}
+
+async fn begin() -> (Story, &'static World) {
+    static WORLD: OnceCell<World> = OnceCell::const_new();
+    let plane = plane(Options::default()).await;
+    let story = Story::begin(plane).await;
+    let world = WORLD
+        .get_or_init(async || {
+            let exporter = Exporter::start().await;
+            let open = Prometheus::start(Some(exporter.address), Web::default()).await;
+            let users = Web { config: Some(format!("basic_auth_users: {{ballast: '{HASH}'}}\n")), ..Web::default() };
+            let locked = Prometheus::start(Some(exporter.address), users).await;
+            let flags = Flags { downscale_stabilization: "2s", more: vec!["--allow-loopback-sources".into()], ..Flags::default() };
+            let ballast = Ballast::start(plane, "source", &flags).await;
+            World { exporter, open, locked, ballast }
+        })
+        .await;
+    (story, world)
+}
+
+/// bcrypt of "opensesame" with the lowest cost.
+const HASH: &str = "$2b$04$AW.yYR5oZT58V28ur8hfgu69p.wE4mc0flqyZaP3DKORuv7ZRakyq";
+
+const READY: &str = "{.status.conditions[?(@.type==\"Ready\")]}";
+
+async fn source(story: &Story, name: &str, spec: Value) {
+    story.apply(json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": { "name": name }, "spec": spec })).await;
+}
+
+/// A Deployment of four pods under a policy that asks this source, once a minute unless something happens, and should get six.
+async fn asks(story: &Story, world: &World, source: &str) -> String {
+    let app = story.deployment(source, 4, Load::Total(200)).await;
+    story.ready(&app, 4).await;
+    world.exporter.gauge(&format!("depth{{app=\"{app}\"}}"), 57.0);
+    // A scrape that came late on a busy machine must not look like an empty answer.
+    let query = format!("sum(last_over_time(depth{{app=\"{app}\"}}[1m]))");
+    eventually("Prometheus has the series", SOON, async || {
+        let url = format!("{}/api/v1/query", world.open.url);
+        let answer = reqwest::Client::new().post(url).form(&[("query", &query)]).send().await.map_err(|error| error.to_string())?;
+        let text = answer.text().await.unwrap_or_default();
+        if text.contains("57") { Ok(()) } else { Err(text) }
+    })
+    .await;
+    let target = json!({ "type": "AverageValue", "averageValue": "10" });
+    let metric = json!({ "type": "Prometheus", "prometheus": { "name": "depth", "source": source, "query": query, "target": target } });
+    story.policy(&app, "Deployment", &app, json!({ "metrics": [metric] })).await;
+    app
+}
+
+#[test]
+fn a_source_works_from_when_it_is_made_and_until_it_is_deleted() {
+    run(async {
+        let (story, world) = begin().await;
+        let app = asks(&story, world, "shop").await;
+        let policy = format!("sp/{app}");
+        let unknown = format!("there is no MetricSource {}/shop", story.namespace);
+        story.shows(SOON, &policy, ACTIVE, &unknown).await;
+
+        source(&story, "shop", json!({ "url": "http://127.0.0.1:9" })).await;
+        story.shows(AT_ONCE, "metricsource/shop", READY, "\"reason\":\"Unreachable\",\"status\":\"False\"").await;
+        story.describes("metricsource", "shop", &["Warning", "SourceNotReady", "refused"]).await;
+        story.shows(AT_ONCE, &policy, ACTIVE, "Connection refused").await;
+
+        source(&story, "shop", json!({ "url": world.open.url })).await;
+        story.shows(AT_ONCE, "metricsource/shop", READY, "\"reason\":\"QueryAnswered\",\"status\":\"True\"").await;
+        story.describes("metricsource", "shop", &["Normal", "SourceReady"]).await;
+        story.size(AT_ONCE, &app, 6).await;
+        let table = story.kubectl(&["get", "metricsources"]).await;
+        assert!(table.contains("True") && table.contains(&world.open.url), "{table}");
+
+        story.kubectl(&["delete", "metricsource/shop"]).await;
+        story.shows(AT_ONCE, &policy, ACTIVE, &unknown).await;
+        story.size(SOON, &app, 6).await;
+    });
+}
+
+#[test]
+fn a_password_may_come_late_and_may_change() {
+    run(async {
+        let (story, world) = begin().await;
+        let app = asks(&story, world, "locked").await;
+        let password = json!({ "secretKeyRef": { "name": "login", "key": "password" } });
+        let spec = json!({ "url": world.locked.url, "auth": { "basic": { "username": "ballast", "password": password } } });
+        source(&story, "locked", spec).await;
+        let missing = format!("Secret {}/login does not exist", story.namespace);
+        story.shows(AT_ONCE, "metricsource/locked", READY, &missing).await;
+        let secret = |text: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "login" }, "stringData": { "password": text } });
+        story.apply(secret("wrong")).await;
+        story.shows(2 * SOON, "metricsource/locked", READY, "401").await;
+        story.apply(secret("opensesame")).await;
+        // Secrets are not watched, but read again while the server refuses.
+        story.shows(3 * SOON, "metricsource/locked", READY, "QueryAnswered").await;
+        story.size(4 * SOON, &app, 6).await;
+    });
+}
+
+#[test]
+fn sources_are_their_namespaces_own_and_their_health_is_exported() {
+    run(async {
+        let ((story, world), (other, _)) = (begin().await, begin().await);
+        source(&story, "mine", json!({ "url": world.open.url })).await;
+        let (own, foreign) = (asks(&story, world, "mine").await, asks(&other, world, "mine").await);
+        story.size(AT_ONCE, &own, 6).await;
+        other.shows(SOON, &format!("sp/{foreign}"), ACTIVE, &format!("there is no MetricSource {}/mine", other.namespace)).await;
+        other.size(SOON, &foreign, 4).await;
+
+        let up = format!("ballast_source_up{{source=\"{}/mine\"}} 1", story.namespace);
+        eventually("its health is exported", SOON, async || {
+            let text = world.ballast.metrics().await;
+            if text.contains(&up) { Ok(()) } else { Err(text) }
+        })
+        .await;
+        story.kubectl(&["delete", "metricsource/mine"]).await;
+        eventually("its health is gone", SOON, async || {
+            let text = world.ballast.metrics().await;
+            if text.contains(&format!("{}/mine", story.namespace)) { Err(text) } else { Ok(()) }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_address_of_the_machine_itself_is_refused() {
+    run(async {
+        let (story, _) = begin().await;
+        source(&story, "metadata", json!({ "url": "http://169.254.169.254" })).await;
+        story.shows(AT_ONCE, "metricsource/metadata", READY, "\"reason\":\"Refused\"").await;
+        story.describes("metricsource", "metadata", &["Warning", "SourceNotReady", "169.254.169.254"]).await;
+    });
+}
