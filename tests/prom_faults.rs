@@ -201,6 +201,8 @@ async fn the_request_has_the_form_headers_and_path_that_servers_expect() {
 #[case::decimal("http://2852039166")]
 #[case::mapped("http://[::ffff:169.254.169.254]")]
 #[case::nat64("http://[64:ff9b::a9fe:a9fe]")]
+#[case::six_to_four("http://[2002:a9fe:a9fe::1]")]
+#[case::wire_server("http://168.63.129.16")]
 #[case::link_local("http://[fe80::1]:9090")]
 #[case::unspecified("http://0.0.0.0:9090")]
 #[case::unspecified_v6("http://[::]:9090")]

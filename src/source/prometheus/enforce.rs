@@ -14,7 +14,8 @@ const MAX_NODES: usize = 500;
 /// Operators that are words.
 const WORDS: [&str; 4] = ["and", "or", "unless", "atan2"];
 
-/// Sets `label="value"` in every selector of a query, in place of any other condition on that label.
+/// Sets `label="value"` in every selector of a query. What the query itself asks of that label holds as well; one that asks for another
+/// value is refused, since its answer would always be empty.
 ///
 /// Placeholders must not be filled yet: as they can then only stand in strings, nothing filled in later escapes the rewriting.
 pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure> {
@@ -97,7 +98,11 @@ fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), &'stat
         return Err("it uses \"or\" between conditions");
     }
     let matchers = &mut selector.matchers.matchers;
-    matchers.retain(|other| other.name != matcher.name);
+    let same = |other: &Matcher| other.name == matcher.name && other.op == MatchOp::Equal;
+    if matchers.iter().any(|other| same(other) && other.value != matcher.value && other.value != "${namespace}") {
+        return Err("it asks for another value of this label");
+    }
+    matchers.retain(|other| !same(other));
     matchers.push(matcher.clone());
     // They are written in this order.
     matchers.sort_by_cached_key(ToString::to_string);
