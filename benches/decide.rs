@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use ballast::core::{
-    Memory, Mode, Observation, Phase, Pod, Policy, Reading, Ready, Request, Sample, ScaleToZero, Signal, SignalKind, SmoothParameters,
-    Smoothing, Target, Time, Tolerance, WarmUp, decide,
+    Fallback, Memory, Mode, Observation, Phase, Pod, Policy, Reading, Ready, Request, Sample, ScaleToZero, Signal, SignalKind,
+    SmoothParameters, Smoothing, Target, Time, Tolerance, WarmUp, decide,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -22,6 +22,7 @@ fn policy(smoothing: Smoothing) -> Policy {
         interval: Duration::from_secs(15),
         mode: Mode::Enforce,
         pause: None,
+        fallback: Fallback::default(),
         zero: ScaleToZero::Off,
     }
 }

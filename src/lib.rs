@@ -17,5 +17,6 @@ pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod schedule;
 pub mod source;
 pub mod telemetry;

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod quantity;
 pub mod report;
 pub mod scale_policy;
+pub mod schedule;
 pub mod selector;
 pub mod source_config;
 pub mod status;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::behavior::Behavior;
 use super::metrics::{MetricSpec, default_metrics};
+use super::schedule::{Fallback, Schedule};
 use super::status::ScalePolicyStatus;
 
 /// What a workload's size follows, and within which bounds. Every autoscaling/v2 HorizontalPodAutoscaler spec is valid here and means
@@ -64,6 +65,17 @@ use super::status::ScalePolicyStatus;
         self.metrics.exists_one(b, has(b.prometheus) && b.prometheus.name == a.prometheus.name))")
         .message("names of Prometheus metrics must differ")
         .field_path(".metrics"),
+    validation = Rule::new("!has(self.schedules) || self.schedules.all(s, \
+        (!has(s.minReplicas) || (s.minReplicas >= (has(self.minReplicas) ? self.minReplicas : 1) && s.minReplicas <= self.maxReplicas)) && \
+        (!has(s.maxReplicas) || (s.maxReplicas >= (has(self.minReplicas) ? self.minReplicas : 1) && s.maxReplicas <= self.maxReplicas)) && \
+        (!has(s.replicas) || (s.replicas >= (has(self.minReplicas) ? self.minReplicas : 1) && s.replicas <= self.maxReplicas)))")
+        .message("sizes of schedules must lie within spec.minReplicas and spec.maxReplicas")
+        .field_path(".schedules"),
+    validation = Rule::new("!has(self.fallback) || !has(self.fallback.replicas) || [self.fallback.replicas].all(r, \
+        (!has(r.floor) || (r.floor >= (has(self.minReplicas) ? self.minReplicas : 1) && r.floor <= self.maxReplicas)) && \
+        (!has(r.count) || (r.count >= (has(self.minReplicas) ? self.minReplicas : 1) && r.count <= self.maxReplicas)))")
+        .message("must lie within spec.minReplicas and spec.maxReplicas")
+        .field_path(".fallback.replicas"),
 )]
 pub struct ScalePolicySpec {
     /// The workload to scale: any object of the same namespace with a scale subresource.
@@ -93,6 +105,14 @@ pub struct ScalePolicySpec {
     /// Holds the size by hand while it lasts. An empty pause holds both directions until it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// Sizes by the clock: floors, ceilings and counts that hold at certain times, several at once if need be. Demand counts between them.
+    #[serde(default, deserialize_with = "schedules", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    pub schedules: Vec<Schedule>,
+    /// What to do while metrics are unknown. Default: the size is held, for as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// The estimator in front of the rules. Default: what the controller is started with (Smooth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Smoothing>,
@@ -106,6 +126,10 @@ pub struct ScalePolicySpec {
 /// A null is what a missing list is, also in files that no server has cleaned.
 fn metrics<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<MetricSpec>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(default_metrics))
+}
+
+fn schedules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Schedule>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 // The API has an optional field with a default.

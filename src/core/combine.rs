@@ -10,6 +10,16 @@ pub(super) enum Combined {
     Incomplete { failed: usize, first: usize, wanted: Option<u32> },
 }
 
+impl Combined {
+    /// What the known signals ask for.
+    pub fn wanted(&self) -> Option<u32> {
+        match *self {
+            Self::Wanted { replicas, .. } => Some(replicas),
+            Self::Incomplete { wanted, .. } => wanted,
+        }
+    }
+}
+
 /// The maximum of the proposals. An unknown signal blocks shrinking only: known ones may always grow
 /// (kubernetes/kubernetes#99394, #61007).
 pub(super) fn combine(measured: &[Measured], current: u32) -> Combined {

@@ -1,11 +1,15 @@
 //! The pipeline, in order.
 
+use std::time::Duration;
+
+use super::bounds::{self, Bounds};
 use super::combine::{Combined, combine};
 use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason};
 use super::zero::{AtZero, at_zero};
 use super::{
-    Condition, Decision, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning, conditions, limits, pause,
+    Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning,
+    conditions, fallback, limits, pause,
 };
 
 /// Decides the size of one workload.
@@ -15,23 +19,24 @@ use super::{
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
     let current = observation.spec_replicas;
     memory.open(policy, current, now);
+    let bounds = Bounds::of(policy, &observation.scheduled);
     let mut draft = Draft::new(policy, current, now);
+    draft.next.extend(observation.scheduled.next_change);
     draft.conditions.push(conditions::scale_read(current));
 
     // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
     if let Some(decision) = draft.contested(&observation.selector) {
         return decision;
     }
+    draft.warnings.extend(bounds::conflict(&observation.scheduled));
 
     // Sizes that are settled without asking the signals.
     if current == 0 {
-        if at_zero(policy, observation) == AtZero::SwitchedOff {
+        if at_zero(policy, &bounds, observation) == AtZero::SwitchedOff {
             return draft.switched_off();
         }
-    } else if current > policy.max_replicas {
-        return draft.out_of_bounds(Bound::Maximum, policy.max_replicas);
-    } else if current < policy.min_replicas {
-        return draft.out_of_bounds(Bound::Minimum, policy.min_replicas);
+    } else if let Some((bound, size)) = bounds.beyond(current) {
+        return draft.out_of_bounds(&bounds, bound, size);
     }
     if let Some(decision) = draft.unusable_selector(&observation.selector) {
         return decision;
@@ -40,22 +45,36 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     // Each signal asks for a size; the largest is wanted.
     let measured: Vec<Measured> = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
     draft.warn(&measured);
-    let wanted = match combine(&measured, current) {
-        Combined::Wanted { replicas, driver } => {
+    let outage = memory.outage(measured.iter().any(|measured| measured.report.proposal.is_none()), now);
+    let combined = combine(&measured, current);
+    let fallback = outage.and_then(|outage| fallback::size(policy, outage, current, combined.wanted()));
+    let wanted = match combined {
+        // Known signals that ask for no less than the fallback are heard as ever.
+        Combined::Wanted { replicas, driver } if fallback.is_none_or(|size| size <= replicas) => {
             draft.driven(measured, driver);
             replicas
         }
-        Combined::Incomplete { failed, first, wanted } => return draft.incomplete(measured, failed, first, wanted),
+        combined => {
+            match combined {
+                Combined::Wanted { driver, .. } => draft.driven(measured, driver),
+                Combined::Incomplete { failed, first, wanted } => draft.incomplete(measured, failed, first, wanted),
+            }
+            let outage = outage.unwrap_or_default();
+            return match fallback {
+                Some(size) => draft.fall_back(&bounds, size, outage),
+                None => draft.wait(outage),
+            };
+        }
     };
 
     // What may be set now: windows, then rates and bounds.
     let stabilized = limits::stabilize(policy, memory, current, wanted, now);
-    let limited = limits::limit(policy, memory, current, stabilized.size, now);
+    let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now);
     draft.limited(wanted, stabilized, limited);
 
     // Waking up goes to the minimum at least, whatever the rates.
-    if current == 0 && draft.to < policy.min_replicas {
-        draft.wake(policy.min_replicas);
+    if current == 0 && draft.to < bounds.min {
+        draft.wake(&bounds);
     }
     draft.finish(wanted)
 }
@@ -87,8 +106,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Back into the bounds: neither tolerance nor windows nor rates apply, and the conditions about signals stay as they are.
-    fn out_of_bounds(mut self, bound: Bound, size: u32) -> Decision {
-        self.reasons.push(Reason::OutOfBounds { bound, size, found: self.from });
+    fn out_of_bounds(mut self, bounds: &Bounds<'_>, bound: Bound, size: u32) -> Decision {
+        self.reasons.push(Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) });
         self.to = size;
         self.finish(size)
     }
@@ -143,7 +162,7 @@ impl<'a> Draft<'a> {
         self.take(measured, driver);
     }
 
-    fn incomplete(mut self, measured: Vec<Measured>, failed: usize, first: usize, wanted: Option<u32>) -> Decision {
+    fn incomplete(&mut self, measured: Vec<Measured>, failed: usize, first: usize, wanted: Option<u32>) {
         let of = measured.len();
         let kind = self.policy.signals.get(first).map_or("InvalidMetricSourceType", |signal| signal.kind.failure_reason());
         let cause = match measured.get(first).map(|measured| &measured.report) {
@@ -155,7 +174,31 @@ impl<'a> Draft<'a> {
         self.warnings.push(Warning { reason: "FailedComputeMetricsReplicas".to_owned(), message });
         self.take(measured, first);
         self.reasons.push(Reason::Incomplete { failed, of, wanted });
+    }
+
+    /// Keeps the size while signals are missing.
+    fn wait(mut self, outage: Duration) -> Decision {
+        let Fallback { hold, replicas } = self.policy.fallback;
+        if replicas != FallbackReplicas::Current {
+            let remaining = hold.saturating_sub(outage);
+            self.reasons.push(Reason::OutageHold { remaining, then: replicas });
+            self.next.push(self.now + remaining);
+        }
         self.close(Verdict::Unknown)
+    }
+
+    /// Applies the fallback: at once, as moves back into the bounds are, since windows and rates are about demand.
+    fn fall_back(mut self, bounds: &Bounds<'_>, size: u32, outage: Duration) -> Decision {
+        let Fallback { hold, replicas } = self.policy.fallback;
+        self.reasons.insert(0, Reason::Fallback { outage, replicas });
+        let message = format!("signals have been missing for more than {} s: fallback to {replicas}", hold.as_secs());
+        self.warnings.push(Warning { reason: "FallbackActive".to_owned(), message });
+        self.to = size.max(bounds.min).min(bounds.max);
+        if let Some(bound) = bounds.beyond(size).map(|(bound, _)| bound) {
+            self.reasons.push(bounds.cut(bound, size));
+        }
+        // Where there is nothing to do, the size stays unknown rather than steady.
+        if self.to == self.from { self.close(Verdict::Unknown) } else { self.finish(size) }
     }
 
     fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step) {
@@ -168,8 +211,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn wake(&mut self, size: u32) {
-        self.reasons.insert(0, Reason::OutOfBounds { bound: Bound::Minimum, size, found: self.from });
+    fn wake(&mut self, bounds: &Bounds<'_>) {
+        let (bound, size) = (Bound::Minimum, bounds.min);
+        self.reasons.insert(0, Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) });
         self.to = size;
     }
 

@@ -23,6 +23,9 @@ pub struct Memory {
     pub(super) downs: Changes,
     /// Filters by what they measure, so that editing one signal does not reset the others.
     levels: Vec<Filter>,
+    /// When the first of the looks in a row was made to which a signal was missing.
+    #[serde(default)]
+    outage: Option<Time>,
 }
 
 /// The filter of one signal.
@@ -48,6 +51,17 @@ impl Memory {
         self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
         for filter in &mut self.levels {
             filter.level.not_after(now);
+        }
+        self.outage = self.outage.map(|since| since.min(now));
+    }
+
+    /// For how long signals have been missing, when they are missing now; a look at which all are there ends it.
+    pub(super) fn outage(&mut self, missing: bool, now: Time) -> Option<Duration> {
+        if missing {
+            Some(now.since(*self.outage.get_or_insert(now)))
+        } else {
+            self.outage = None;
+            None
         }
     }
 

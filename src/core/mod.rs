@@ -3,11 +3,13 @@
 //! No async, no I/O, no clock, no Kubernetes types, no logging. The controller, the simulator, the replay and the benches all
 //! call [`decide`].
 
+mod bounds;
 mod combine;
 mod conditions;
 mod decide;
 mod decision;
 pub mod demand;
+mod fallback;
 mod headline;
 mod limits;
 mod memory;
@@ -21,8 +23,10 @@ pub mod smooth;
 mod time;
 mod zero;
 
+pub use bounds::{BySchedule, Scheduled, ScheduledBound};
 pub use decide::decide;
 pub use decision::{Condition, ConditionKind, Current, Decision, SignalReport, Verdict, Warning};
+pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
 pub use policy::{

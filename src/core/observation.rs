@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Scheduled, Time};
 
 /// The input of one decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Observation {
     pub scaled_to_zero: bool,
     /// Whether the target's pods can be told from others.
     pub selector: Selector,
+    /// Bounds that schedules set at this time.
+    pub scheduled: Scheduled,
 }
 
 /// State of the target's pod selector (`status.selector` of the scale subresource).

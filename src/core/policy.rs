@@ -32,6 +32,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Directions that are held by hand, while it lasts.
     pub pause: Option<Pause>,
+    /// What to do while signals are unknown.
+    pub fallback: super::Fallback,
     /// Whether a target at 0 that was put there by an autoscaler may be woken: `min_replicas` 0 or raised, and a signal that needs no pods.
     pub zero: ScaleToZero,
 }

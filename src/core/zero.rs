@@ -1,5 +1,6 @@
 //! Size zero: switched off by hand, or put to sleep and waiting to be woken.
 
+use super::bounds::Bounds;
 use super::signal::any_sees_zero;
 use super::{Condition, ConditionKind, Observation, Policy, ScaleToZero};
 
@@ -13,9 +14,9 @@ pub(super) enum AtZero {
 }
 
 /// Judges a target found at size 0. Only the mark of an autoscaler's own move makes it wakeable.
-pub(super) fn at_zero(policy: &Policy, observation: &Observation) -> AtZero {
+pub(super) fn at_zero(policy: &Policy, bounds: &Bounds<'_>, observation: &Observation) -> AtZero {
     let marked = policy.zero == ScaleToZero::On && observation.scaled_to_zero;
-    if marked && (policy.min_replicas != 0 || any_sees_zero(&policy.signals)) { AtZero::Asleep } else { AtZero::SwitchedOff }
+    if marked && (bounds.min != 0 || any_sees_zero(&policy.signals)) { AtZero::Asleep } else { AtZero::SwitchedOff }
 }
 
 /// The mark to set after a move was written; none while the policy may not scale to zero.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, request_of};
-use crate::core::{Observation, Reading, Request, Selector, SignalKind, Target, Time};
+use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time};
 use crate::source::{Ask, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
@@ -138,6 +138,7 @@ fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readin
         readings,
         scaled_to_zero: false,
         selector: selector(scale),
+        scheduled: Scheduled::default(),
     }
 }
 

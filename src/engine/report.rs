@@ -12,6 +12,7 @@ use crate::api::time::from_core;
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
+use crate::schedule;
 
 /// Address of a policy, for Events.
 const API_VERSION: &str = "ballast.dev/v1alpha1";
@@ -57,6 +58,7 @@ impl Engine {
         }
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         observation.scaled_to_zero = entry.scaled_to_zero();
+        observation.scheduled = schedule::at(&job.compiled.schedules, job.compiled.policy.min_replicas, now);
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
         self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
     }

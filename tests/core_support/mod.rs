@@ -73,6 +73,7 @@ pub fn policy(signals: Vec<Signal>) -> Policy {
         interval: secs(15),
         mode: Mode::Enforce,
         pause: None,
+        fallback: Fallback::default(),
         zero: ScaleToZero::Off,
     }
 }

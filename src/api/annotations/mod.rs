@@ -95,6 +95,8 @@ impl<'a> Reader<'a> {
             interval_seconds: self.read("interval", values::interval),
             mode: self.read("mode", values::mode).unwrap_or(Mode::Enforce),
             pause: self.read("pause", values::pause).flatten(),
+            schedules: Vec::new(),
+            fallback: None,
             smoothing: None,
             warm_up_seconds: None,
         }

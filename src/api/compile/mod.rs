@@ -4,6 +4,7 @@
 
 mod behavior;
 mod metrics;
+mod schedule;
 
 pub(crate) use metrics::check_query;
 
@@ -14,6 +15,7 @@ use super::metrics::default_metrics;
 use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
 use super::time::to_core;
 use crate::core;
+use crate::schedule::Schedule;
 use crate::source::Query;
 
 /// What the controller's flags set for policies that do not say it themselves.
@@ -55,6 +57,8 @@ pub struct Compiled {
     pub target: TargetRef,
     /// Where the signals come from, one per signal of the policy, in the same order.
     pub queries: Vec<Query>,
+    /// Bounds by the clock.
+    pub schedules: Vec<Schedule>,
     /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
     pub warnings: Vec<FieldError>,
 }
@@ -88,6 +92,9 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
     let default_list = default_metrics();
     let list = if spec.metrics.is_empty() { &default_list } else { &spec.metrics };
     let (min_replicas, max_replicas) = bounds(policy, list, defaults, out);
+    let allowed = spec.min_replicas.unwrap_or(1)..=spec.max_replicas;
+    let schedules = schedule::compile(&spec.schedules, &allowed, out);
+    let fallback = schedule::fallback(spec.fallback.as_ref(), &allowed, out);
     let (signals, queries) = metrics::compile(list, out);
     let (behavior, tolerance) = behavior::compile(spec.behavior.as_ref(), defaults, out);
     let interval = seconds("spec.intervalSeconds", spec.interval_seconds, 1..=300, defaults.interval, out);
@@ -111,9 +118,10 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
             Mode::Recommend => core::Mode::Recommend,
         },
         pause: spec.pause.as_ref().map(pause),
+        fallback,
         zero: defaults.scale_to_zero,
     };
-    Ok(Compiled { policy, target, queries, warnings: problems.warnings })
+    Ok(Compiled { policy, target, queries, schedules, warnings: problems.warnings })
 }
 
 fn bounds(policy: &ScalePolicy, list: &[super::metrics::MetricSpec], defaults: &Defaults, out: &mut Problems) -> (u32, u32) {

@@ -6,6 +6,7 @@ mod window;
 
 pub(super) use history::{Changes, Proposals};
 
+use super::bounds::Bounds;
 use super::reason::{Bound, Direction, Rate, Reason};
 use super::{Memory, Policy, Time};
 use rate::{Budget, doubling, reach};
@@ -30,27 +31,20 @@ pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, want
 }
 
 /// Applies rates and bounds to a stabilized size.
-pub(super) fn limit(policy: &Policy, memory: &Memory, current: u32, wanted: u32, now: Time) -> Step {
+pub(super) fn limit(policy: &Policy, bounds: &Bounds<'_>, memory: &Memory, current: u32, wanted: u32, now: Time) -> Step {
     match &policy.behavior {
-        None if wanted < policy.min_replicas => bounded(Bound::Minimum, policy.min_replicas, wanted),
-        None => {
-            let limit = doubling(current);
-            up_to(policy.max_replicas, limit, wanted, || Rate::Doubling, None)
-        }
+        None if wanted < bounds.min => bounded(bounds, Bound::Minimum, wanted),
+        None => up_to(bounds, doubling(current), wanted, || Rate::Doubling, None),
         Some(behavior) if wanted > current => {
             let budget = Budget { ups: &memory.ups, downs: &memory.downs, now };
             let reach = reach(&behavior.up, Direction::Up, current, budget);
-            up_to(policy.max_replicas, reach.size, wanted, || reach.policy.map_or(Rate::Off, Rate::Policy), reach.next)
+            up_to(bounds, reach.size, wanted, || reach.policy.map_or(Rate::Off, Rate::Policy), reach.next)
         }
         Some(behavior) if wanted < current => {
             let budget = Budget { ups: &memory.ups, downs: &memory.downs, now };
             let reach = reach(&behavior.down, Direction::Down, current, budget);
-            if policy.min_replicas >= reach.size {
-                return if wanted < policy.min_replicas {
-                    bounded(Bound::Minimum, policy.min_replicas, wanted)
-                } else {
-                    Step::free(wanted)
-                };
+            if bounds.min >= reach.size {
+                return if wanted < bounds.min { bounded(bounds, Bound::Minimum, wanted) } else { Step::free(wanted) };
             }
             if wanted >= reach.size {
                 return Step::free(wanted);
@@ -63,18 +57,20 @@ pub(super) fn limit(policy: &Policy, memory: &Memory, current: u32, wanted: u32,
 }
 
 /// The lower of maximum and rate binds; the maximum is named where both are equal.
-fn up_to(max: u32, limit: u32, wanted: u32, rate: impl Fn() -> Rate, next: Option<Time>) -> Step {
+fn up_to(bounds: &Bounds<'_>, limit: u32, wanted: u32, rate: impl Fn() -> Rate, next: Option<Time>) -> Step {
+    let max = bounds.max;
     if wanted <= max.min(limit) {
         Step::free(wanted)
     } else if max > limit {
         limited(Direction::Up, rate(), limit, wanted, next)
     } else {
-        bounded(Bound::Maximum, max, wanted)
+        bounded(bounds, Bound::Maximum, wanted)
     }
 }
 
-fn bounded(bound: Bound, size: u32, wanted: u32) -> Step {
-    Step { size, reason: Some(Reason::Bounded { bound, size, wanted }), next: None }
+fn bounded(bounds: &Bounds<'_>, bound: Bound, wanted: u32) -> Step {
+    let size = if bound == Bound::Minimum { bounds.min } else { bounds.max };
+    Step { size, reason: Some(bounds.cut(bound, wanted)), next: None }
 }
 
 fn limited(direction: Direction, rate: Rate, size: u32, wanted: u32, next: Option<Time>) -> Step {

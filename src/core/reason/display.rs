@@ -22,9 +22,15 @@ impl Display for Reason {
                 write!(f, "wants {wanted}; scale-{} is disabled", noun(*direction))
             }
             Self::RateLimited { rate, size, wanted, .. } => write!(f, "wants {wanted}; {rate} allows {size} now"),
-            Self::Bounded { bound, size, wanted } => write!(f, "wants {wanted}; {bound} is {size}"),
-            Self::OutOfBounds { bound: Bound::Minimum, size, found } => write!(f, "size {found} is below minReplicas {size}"),
-            Self::OutOfBounds { bound: Bound::Maximum, size, found } => write!(f, "size {found} is above maxReplicas {size}"),
+            Self::OutageHold { remaining, then } => write!(f, "held for {} more, then {then}", Seconds(*remaining)),
+            Self::Fallback { outage, replicas } => write!(f, "signals missing for {}: fallback to {replicas}", Seconds(*outage)),
+            Self::Bounded { bound, size, wanted, by: None } => write!(f, "wants {wanted}; {bound} is {size}"),
+            Self::Bounded { bound, size, wanted, by: Some(by) } => write!(f, "wants {wanted}; {bound} {size} {by}"),
+            Self::OutOfBounds { bound, size, found, by } => {
+                let side = if *bound == Bound::Minimum { "below" } else { "above" };
+                write!(f, "size {found} is {side} {bound} {size}")?;
+                by.as_ref().map_or(Ok(()), |by| write!(f, " {by}"))
+            }
             Self::Paused { direction, wanted, by, why, remaining } => {
                 let held = match direction {
                     PauseDirection::All => "scaling",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PauseDirection, RatePolicy, Time};
+use super::{BySchedule, FallbackReplicas, PauseDirection, RatePolicy, Time};
 pub use quantity::{Quantity, Unit};
 
 /// One step of the explanation; `Display` gives a short text with numbers, [`Reason::code`] a fixed label.
@@ -33,6 +33,20 @@ pub enum Reason {
         /// What the others ask for, if any; smaller than the size, or it would be acted on.
         wanted: Option<u32>,
     },
+    /// Signals are missing, and the size is held before the fallback is applied.
+    OutageHold {
+        /// Time left.
+        remaining: Duration,
+        /// What comes then.
+        then: FallbackReplicas,
+    },
+    /// Signals have been missing for so long that the fallback is in force.
+    Fallback {
+        /// How long.
+        outage: Duration,
+        /// What it asks for.
+        replicas: FallbackReplicas,
+    },
     /// A past proposal holds the size.
     Stabilized(Hold),
     /// The move is larger than the rate allows.
@@ -54,6 +68,8 @@ pub enum Reason {
         size: u32,
         /// The size wanted.
         wanted: u32,
+        /// The schedule that sets the bound; `None`: the policy itself does.
+        by: Option<BySchedule>,
     },
     /// The size found lies beyond a bound and is brought back without asking the signals.
     OutOfBounds {
@@ -63,6 +79,8 @@ pub enum Reason {
         size: u32,
         /// The size found.
         found: u32,
+        /// The schedule that sets the bound; `None`: the policy itself does.
+        by: Option<BySchedule>,
     },
     /// Somebody paused the moves of this direction.
     Paused {
@@ -233,6 +251,8 @@ impl Reason {
             Self::Smoothed(_) => "Smoothed",
             Self::SignalFailed { .. } => "SignalFailed",
             Self::Incomplete { .. } => "SignalsIncomplete",
+            Self::OutageHold { .. } => "OutageHold",
+            Self::Fallback { .. } => "Fallback",
             Self::Stabilized(_) => "Stabilized",
             Self::RateLimited { rate: Rate::Off, .. } => "DirectionDisabled",
             Self::RateLimited { .. } => "RateLimited",
