@@ -4,9 +4,11 @@
 
 mod api_support;
 
+use std::time::Duration;
+
 use api_support::patched;
-use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, compile};
-use ballast::core::{Scheduled, Time};
+use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, compile, join};
+use ballast::core::{Fallback, FallbackReplicas, Scheduled, Time};
 use ballast::schedule::{self, Schedule};
 use serde_json::{Value, json};
 
@@ -157,6 +159,45 @@ fn the_leap_day_comes_every_four_years() {
 fn a_day_that_never_comes_is_refused() {
     assert!(schedule::pattern("0 0 30 2 *").is_err());
     assert!(schedule::pattern("0 0 31 4,6 *").is_err());
+}
+
+/// What only the controller can judge is said with value and reason.
+#[test]
+fn expressions_and_zones_that_mean_nothing_are_refused() {
+    let refused = |cron: &str, zone: &str| {
+        let schedule = json!({ "name": "s", "cron": cron, "durationSeconds": 60, "timeZone": zone, "minReplicas": 8 });
+        let spec: ScalePolicySpec = serde_json::from_value(patched(&json!({ "schedules": [schedule] }))).unwrap();
+        join(&compile(&ScalePolicy::new("web", spec), &Defaults::default()).unwrap_err())
+    };
+    for cron in ["* * * *", "* * * * * *", "61 * * * *", "0 25 * * *", "0 8 * * 9", "0 8 32 * *", "8 o'clock", "0 0 30 2 *", "0 8 * * MON-"]
+    {
+        let said = refused(cron, "UTC");
+        assert!(said.starts_with(&format!("spec.schedules[0].cron: {cron}: must be minute, hour, day of month, month")), "{said}");
+    }
+    for zone in ["Europe/Atlantis", "CEST-2", "../UTC", "Etc/Unknown", "utc+1"] {
+        let said = refused("0 8 * * *", zone);
+        assert_eq!(said, format!("spec.schedules[0].timeZone: {zone}: is not a known IANA time zone, such as UTC or Europe/Berlin"));
+    }
+}
+
+#[test]
+fn names_of_days_and_months_and_steps_are_understood() {
+    for cron in ["0 8 * * MON-FRI", "0 8 * * mon,wed", "*/15 8-18 * * *", "0 0 1 JAN *", "0 0 L * *", "0 8 * * 5#1", "0 8 * * 7"] {
+        assert!(schedule::pattern(cron).is_ok(), "{cron}");
+    }
+}
+
+#[test]
+fn the_fallback_arrives() {
+    let fallback = |patch: Value| {
+        let spec: ScalePolicySpec = serde_json::from_value(patched(&json!({ "fallback": patch }))).unwrap();
+        compile(&ScalePolicy::new("web", spec), &Defaults::default()).unwrap().policy.fallback
+    };
+    let of = |seconds, replicas| Fallback { hold: Duration::from_secs(seconds), replicas };
+    assert_eq!(fallback(json!(null)), of(300, FallbackReplicas::Current));
+    assert_eq!(fallback(json!({ "holdSeconds": 60 })), of(60, FallbackReplicas::Current));
+    assert_eq!(fallback(json!({ "replicas": { "floor": 6 } })), of(300, FallbackReplicas::Floor(6)));
+    assert_eq!(fallback(json!({ "holdSeconds": 0, "replicas": { "count": 6 } })), of(0, FallbackReplicas::Count(6)));
 }
 
 #[test]

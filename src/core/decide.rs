@@ -26,6 +26,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
 
     // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
     if let Some(decision) = draft.contested(&observation.selector) {
+        memory.outage(policy, false, now);
         return decision;
     }
     draft.warnings.extend(bounds::conflict(&observation.scheduled));
@@ -33,19 +34,25 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     // Sizes that are settled without asking the signals.
     if current == 0 {
         if at_zero(policy, &bounds, observation) == AtZero::SwitchedOff {
+            memory.outage(policy, false, now);
             return draft.switched_off();
+        }
+        // A floor that begins at a certain time must not wait for signals, as a raised minReplicas does.
+        if bounds.min > policy.min_replicas {
+            return draft.out_of_bounds(&bounds, Bound::Minimum, bounds.min);
         }
     } else if let Some((bound, size)) = bounds.beyond(current) {
         return draft.out_of_bounds(&bounds, bound, size);
     }
     if let Some(decision) = draft.unusable_selector(&observation.selector) {
+        memory.outage(policy, false, now);
         return decision;
     }
 
     // Each signal asks for a size; the largest is wanted.
     let measured: Vec<Measured> = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
     draft.warn(&measured);
-    let outage = memory.outage(measured.iter().any(|measured| measured.report.proposal.is_none()), now);
+    let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.proposal.is_none()), now);
     let combined = combine(&measured, current);
     let fallback = outage.and_then(|outage| fallback::size(policy, outage, current, combined.wanted()));
     let wanted = match combined {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{Changes, Proposals};
 use super::smooth::Level;
-use super::{Policy, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,9 +55,10 @@ impl Memory {
         self.outage = self.outage.map(|since| since.min(now));
     }
 
-    /// For how long signals have been missing, when they are missing now; a look at which all are there ends it.
-    pub(super) fn outage(&mut self, missing: bool, now: Time) -> Option<Duration> {
-        if missing {
+    /// For how long signals have been missing, when they are missing now; a look at which all are there, or that
+    /// does not ask them, ends it. Without a fallback to apply nothing has to be remembered.
+    pub(super) fn outage(&mut self, policy: &Policy, missing: bool, now: Time) -> Option<Duration> {
+        if missing && policy.fallback.replicas != FallbackReplicas::Current {
             Some(now.since(*self.outage.get_or_insert(now)))
         } else {
             self.outage = None;

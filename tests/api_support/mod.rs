@@ -86,6 +86,8 @@ pub fn cases() -> Vec<Case> {
     cases.extend(metrics());
     cases.extend(prometheus_metrics());
     cases.extend(extras());
+    cases.extend(schedules());
+    cases.extend(fallbacks());
     cases
 }
 
@@ -319,5 +321,104 @@ fn extras() -> Vec<Case> {
             "type Smooth only",
         ),
         server_only("smoothing without type", json!({ "smoothing": {} }), "spec.smoothing.type"),
+    ]
+}
+
+/// A floor of 5 on weekdays, changed.
+fn schedule(patch: &Value) -> Value {
+    let mut schedule =
+        json!({ "name": "office", "cron": "0 8 * * 1-5", "durationSeconds": 36000, "timeZone": "Europe/Berlin", "minReplicas": 5 });
+    merge(&mut schedule, patch);
+    json!({ "schedules": [schedule] })
+}
+
+fn once(patch: &Value) -> Value {
+    let mut once = json!({ "cron": null, "durationSeconds": null, "start": "2026-11-27T00:00:00Z", "end": "2026-11-28T00:00:00Z" });
+    if let (Value::Object(once), Value::Object(patch)) = (&mut once, patch) {
+        once.extend(patch.clone());
+    }
+    schedule(&once)
+}
+
+fn schedules() -> Vec<Case> {
+    let path = "spec.schedules[0]";
+    let office = schedule(&json!({}))["schedules"][0].clone();
+    let many: Vec<Value> = (0..33).map(|i| schedule(&json!({ "name": format!("s{i}") }))["schedules"][0].clone()).collect();
+    let inside = "must be spec.minReplicas (3) to spec.maxReplicas (10)";
+    vec![
+        case("33 schedules", json!({ "schedules": many }), "spec.schedules", "at most 32"),
+        case("schedule without name", schedule(&json!({ "name": "" })), "spec.schedules[0].name", "must not be empty"),
+        case2(
+            "schedules of one name",
+            json!({ "schedules": [office, office] }),
+            "spec.schedules[1]",
+            "spec.schedules[1].name",
+            "must differ",
+        ),
+        case("schedule at no time", schedule(&json!({ "cron": null, "durationSeconds": null })), path, "needs either cron"),
+        case(
+            "schedule at two times",
+            schedule(&json!({ "start": "2026-11-27T00:00:00Z", "end": "2026-11-28T00:00:00Z" })),
+            path,
+            "needs either cron",
+        ),
+        case("cron without length", schedule(&json!({ "durationSeconds": null })), "spec.schedules[0].durationSeconds", "is missing"),
+        case("window of 0 s", schedule(&json!({ "durationSeconds": 0 })), "spec.schedules[0].durationSeconds", "1 to 2678400"),
+        case("window of 32 days", schedule(&json!({ "durationSeconds": 2_764_800 })), "spec.schedules[0].durationSeconds", "1 to 2678400"),
+        case("start without end", once(&json!({ "end": null })), "spec.schedules[0].end", "belong together"),
+        case2("end without start", once(&json!({ "start": null })), "spec.schedules[0].end", "spec.schedules[0].start", "belong together"),
+        case(
+            "end before start",
+            once(&json!({ "end": "2026-11-26T00:00:00Z" })),
+            "spec.schedules[0].end",
+            "must be after start (2026-11-27T00:00:00Z)",
+        ),
+        case("end at start", once(&json!({ "end": "2026-11-27T01:00:00+01:00" })), "spec.schedules[0].end", "must be after start"),
+        case("one window with a length", once(&json!({ "durationSeconds": 60 })), "spec.schedules[0].durationSeconds", "cron only"),
+        server_only("end at no time", once(&json!({ "end": "noon" })), "spec.schedules[0].end"),
+        case("schedule of no size", schedule(&json!({ "minReplicas": null })), path, "needs minReplicas, maxReplicas or replicas"),
+        case("count and floor", schedule(&json!({ "replicas": 6 })), "spec.schedules[0].replicas", "may not be given together"),
+        case(
+            "scheduled max below min",
+            schedule(&json!({ "maxReplicas": 4 })),
+            "spec.schedules[0].maxReplicas",
+            "at least minReplicas (5)",
+        ),
+        case2("floor above the policy", schedule(&json!({ "minReplicas": 11 })), "spec.schedules", "spec.schedules[0].minReplicas", inside),
+        case2("floor below the policy", schedule(&json!({ "minReplicas": 2 })), "spec.schedules", "spec.schedules[0].minReplicas", inside),
+        case2(
+            "ceiling above the policy",
+            schedule(&json!({ "maxReplicas": 11 })),
+            "spec.schedules",
+            "spec.schedules[0].maxReplicas",
+            inside,
+        ),
+        case2(
+            "count below the policy",
+            schedule(&json!({ "minReplicas": null, "replicas": 0 })),
+            "spec.schedules",
+            "spec.schedules[0].replicas",
+            inside,
+        ),
+        case("ramp of two days", schedule(&json!({ "rampSeconds": 172_800 })), "spec.schedules[0].rampSeconds", "0 to 86400"),
+        case(
+            "ramp to a ceiling",
+            schedule(&json!({ "minReplicas": null, "maxReplicas": 5, "rampSeconds": 60 })),
+            "spec.schedules[0].rampSeconds",
+            "to rise to",
+        ),
+        case("empty cron", schedule(&json!({ "cron": "" })), "spec.schedules[0].cron", "must be minute, hour"),
+        case("slash in front of a zone", schedule(&json!({ "timeZone": "/etc/passwd" })), "spec.schedules[0].timeZone", "IANA time zone"),
+    ]
+}
+
+fn fallbacks() -> Vec<Case> {
+    let fallback = |replicas: Value| json!({ "fallback": { "replicas": replicas } });
+    let inside = "must be spec.minReplicas (3) to spec.maxReplicas (10)";
+    vec![
+        case("hold negative", json!({ "fallback": { "holdSeconds": -1 } }), "spec.fallback.holdSeconds", "0 to 86400"),
+        case("floor and count", fallback(json!({ "floor": 4, "count": 4 })), "spec.fallback.replicas.count", "may not be given together"),
+        case2("fallback above max", fallback(json!({ "floor": 11 })), "spec.fallback.replicas", "spec.fallback.replicas.floor", inside),
+        case2("fallback below min", fallback(json!({ "count": 2 })), "spec.fallback.replicas", "spec.fallback.replicas.count", inside),
     ]
 }
