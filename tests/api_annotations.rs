@@ -8,6 +8,7 @@ use ballast::api::annotations::{self, KEYS, MANAGED_BY, Workload, desired, is_an
 use ballast::api::metrics::{MetricSpec, MetricTarget, PrometheusTargetType};
 use ballast::api::quantity::Quantity;
 use ballast::api::scale_policy::{Mode, PauseDirection};
+use ballast::api::schedule::Schedule;
 use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, TargetRef, compile};
 use ballast::source::preset::{PLANNED, PRESETS};
 
@@ -129,6 +130,28 @@ fn intervals_modes_and_pauses_have_several_forms() {
 }
 
 #[test]
+fn a_schedule_is_a_window_with_sizes() {
+    let schedule = |text: &str| spec(&[("schedule", text)]).schedules.remove(0);
+    let office = schedule("0 8 * * 1-5  for 10h min=5 tz=Europe/Berlin");
+    let expected = Schedule {
+        name: "annotation".to_owned(),
+        cron: Some("0 8 * * 1-5".to_owned()),
+        duration_seconds: Some(36000),
+        time_zone: Some("Europe/Berlin".to_owned()),
+        min_replicas: Some(5),
+        ..Schedule::default()
+    };
+    assert_eq!(office, expected);
+    let sale = schedule("2026-11-27T00:00:00+01:00 to 2026-11-28T00:00:00+01:00 replicas=9 ramp=15m");
+    assert_eq!((sale.cron, sale.replicas, sale.ramp_seconds), (None, Some(9), Some(900)));
+    assert_eq!(sale.start.unwrap().0.to_string(), "2026-11-26T23:00:00Z");
+    assert_eq!(sale.end.unwrap().0.to_string(), "2026-11-27T23:00:00Z");
+    for (text, seconds) in [("90s", 90), ("15m", 900), ("1h30m", 5400), ("2d", 172_800), ("1d1h1m1s", 90_061)] {
+        assert_eq!(schedule(&format!("0 8 * * * for {text} max=3")).duration_seconds, Some(seconds));
+    }
+}
+
+#[test]
 fn every_wrong_value_names_key_value_and_what_is_allowed() {
     let table = [
         ("max-replicas", "0"),
@@ -157,6 +180,18 @@ fn every_wrong_value_names_key_value_and_what_is_allowed() {
         ("pause", "down for=1h"),
         ("pause", "false until=2030-12-24T18:00:00Z"),
         ("source", ""),
+        ("schedule", "weekdays 8-18"),
+        ("schedule", "0 8 * * 1-5 min=5"),
+        ("schedule", "0 8 * * 1-5 for"),
+        ("schedule", "for 10h min=5"),
+        ("schedule", "0 8 * * 1-5 for 10 min=5"),
+        ("schedule", "0 8 * * 1-5 for 30m1h min=5"),
+        ("schedule", "0 8 * * 1-5 for 99999999d min=5"),
+        ("schedule", "0 8 * * 1-5 for 10h min=-5"),
+        ("schedule", "0 8 * * 1-5 for 10h min=5 min=6"),
+        ("schedule", "0 8 * * 1-5 for 10h min=5 zone=UTC"),
+        ("schedule", "tomorrow to friday min=5"),
+        ("schedule", ""),
     ];
     for (key, value) in table {
         let faults = faults(&[("max-replicas", "10"), (key, value)]);
@@ -187,7 +222,23 @@ fn contradictions_are_told() {
         (&[("max-replicas", "2"), ("preset-target", "1")], "preset-target]: 1: needs ballast.dev/preset"),
         (&[("max-replicas", "2"), ("preset", "java-heap")], "preset]: java-heap: is not a preset; there are http-requests"),
         (&[("max-replicas", "2"), ("source", "tenant")], "source]: tenant: is used by target-rps"),
-        (&[("max-replicas", "2"), ("schedule", "weekdays 8-18")], "schedule]: weekdays 8-18: is not available in this version"),
+        (
+            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h min=5")],
+            "schedule.minReplicas: 5: must be spec.minReplicas (1) to spec.maxReplicas (4)",
+        ),
+        (
+            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h")],
+            "schedule]: 0 8 * * * for 1h: schedule: needs minReplicas, maxReplicas or replicas",
+        ),
+        (&[("max-replicas", "4"), ("schedule", "0 8 * * for 1h min=2")], "schedule.cron: 0 8 * *: must be minute, hour"),
+        (
+            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h min=2 tz=Mars")],
+            "schedule.timeZone: Mars: is not a known IANA time zone",
+        ),
+        (
+            &[("max-replicas", "4"), ("schedule", "2026-11-28T00:00:00Z to 2026-11-27T00:00:00Z min=2")],
+            "schedule.end: 2026-11-27T00:00:00Z: must be after start (2026-11-28T00:00:00Z)",
+        ),
         (&[("target-cpu", "70%")], "max-replicas]: is missing: it switches Ballast on"),
         (&[("max-replica", "3")], "max-replica]: 3: unknown key; did you mean ballast.dev/max-replicas?"),
         (&[("max-replicas", "3"), ("targetCPU", "3")], "targetCPU]: 3: unknown key; did you mean ballast.dev/target-cpu?"),

@@ -113,6 +113,13 @@ fn cases() -> Vec<Case> {
             json!({ "pause": { "direction": "Up", "by": "ana", "reason": "sales week" } }),
             4,
         ),
+        case(
+            "schedule",
+            &[("schedule", "* * * * * for 1h min=5 tz=Europe/Berlin ramp=10m")],
+            json!({ "schedules": [{ "name": "annotation", "cron": "* * * * *", "durationSeconds": 3600, "minReplicas": 5,
+                                    "timeZone": "Europe/Berlin", "rampSeconds": 600 }] }),
+            5,
+        ),
     ]
 }
 
@@ -147,8 +154,8 @@ fn each_annotation_has_its_effect() {
         let (story, world) = begin().await;
         let cases = cases();
         let mut keys: BTreeSet<&str> = cases.iter().flat_map(|case| case.annotations.iter().map(|(key, _)| *key)).collect();
-        // Set for every case; and the one that this version refuses.
-        keys.extend(["interval", "schedule"]);
+        // Set for every case.
+        keys.insert("interval");
         let all: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
         assert_eq!(keys, all, "a case for every annotation");
 
@@ -183,6 +190,8 @@ fn each_annotation_has_its_effect() {
         }
         story.shows(SOON, &format!("sp/mode-{}.deployment", story.namespace), "{.status.desiredReplicas}", "6").await;
         story.shows(SOON, &format!("sp/pause-{}.statefulset", story.namespace), "{.status.decision.message}", "sales week").await;
+        let message = "minReplicas 5 by schedule annotation until";
+        story.shows(SOON, &format!("sp/schedule-{}.deployment", story.namespace), "{.status.decision.message}", message).await;
     });
 }
 
@@ -211,7 +220,9 @@ fn each_wrong_value_is_named_and_changes_nothing() {
             ("interval", "1h", "1s to 300s"),
             ("mode", "Observe", "Enforce or Recommend"),
             ("pause", "sideways", "true, all, up, down or false"),
-            ("schedule", "0 8 * * *", "not available"),
+            ("schedule", "0 8 * * *", "for and a length such as 10h"),
+            ("schedule", "* * * * * for 1h min=12", "schedule.minReplicas: 12: must be spec.minReplicas (4) to spec.maxReplicas (9)"),
+            ("schedule", "* * * * * for 1h min=5 tz=Mars", "schedule.timeZone: Mars: is not a known IANA time zone"),
             ("max-replica", "9", "max-replicas"),
         ];
         for (key, value, says) in wrong {

@@ -87,7 +87,14 @@ pub const KEYS: &[Key] = &[
         "down until=2030-12-24T18:00:00Z by=ana reason=sales week",
         "Holds the size: in both directions (true, all), growth (up) or shrinking (down). false is no pause.",
     ),
-    key("schedule", "nothing in this version", "", "Sizes by the clock; this version has no engine for it yet and refuses the key."),
+    key(
+        "schedule",
+        "a cron expression, then for and a length such as 10h, 90m or 1h30m; or START to END as RFC 3339 times; then min=COUNT, max=COUNT \
+        or replicas=COUNT, and if wanted tz=ZONE (default UTC) and ramp=LENGTH",
+        "0 8 * * 1-5 for 10h min=5 tz=Europe/Berlin",
+        "Sizes by the clock: a floor (min), a ceiling (max) or a count (replicas) while the window lasts, within min-replicas and max-replicas. \
+        ramp lets the floor rise before the window. For several schedules write a ScalePolicy.",
+    ),
 ];
 
 /// The known key nearest to a misspelt one.

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 pub use keys::{KEYS, Key};
 pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name};
 
-use super::compile::{TargetRef, check_query};
+use super::compile::{TargetRef, check_query, check_schedule};
 use super::error::{FieldError, Problems};
 use super::metrics::{
     MetricSpec, MetricTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty, default_metrics,
 };
 use super::quantity::Quantity;
 use super::scale_policy::{CrossVersionObjectReference, Mode, ScalePolicySpec};
+use super::schedule::Schedule;
 use crate::source::preset::{self, PLANNED};
 
 /// Prefix of every key.
@@ -79,9 +80,7 @@ impl<'a> Reader<'a> {
                 "0 needs target-rps, capacity-rps, query or preset: CPU and memory cannot be measured without pods",
             );
         }
-        if let Some(value) = self.values.get("schedule") {
-            self.out.add(path("schedule"), value, "is not available in this version; no value is allowed");
-        }
+        let schedule = self.schedule(min_replicas, max_replicas);
         ScalePolicySpec {
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some(target.api_version.clone()),
@@ -95,11 +94,20 @@ impl<'a> Reader<'a> {
             interval_seconds: self.read("interval", values::interval),
             mode: self.read("mode", values::mode).unwrap_or(Mode::Enforce),
             pause: self.read("pause", values::pause).flatten(),
-            schedules: Vec::new(),
+            schedules: schedule.into_iter().collect(),
             fallback: None,
             smoothing: None,
             warm_up_seconds: None,
         }
+    }
+
+    fn schedule(&mut self, min: i32, max: Option<i32>) -> Option<Schedule> {
+        let schedule = self.read("schedule", values::schedule)?;
+        // Without a highest size everything would be beyond it, and that it is missing has been told.
+        for error in max.map(|max| check_schedule(&schedule, min..=max)).into_iter().flatten() {
+            self.out.add(path("schedule"), self.values["schedule"], error.to_string());
+        }
+        Some(schedule)
     }
 
     fn metrics(&mut self) -> Vec<MetricSpec> {

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::super::metrics::MetricTarget;
 use super::super::quantity::Quantity;
 use super::super::scale_policy::{Mode, Pause, PauseDirection};
+use super::super::schedule::Schedule;
 
 /// A quantity above 0.
 pub(super) fn quantity(text: &str) -> Option<Quantity> {
@@ -70,4 +71,51 @@ pub(super) fn pause(text: &str) -> Option<Option<Pause>> {
         }
         rest = after;
     }
+}
+
+/// Longest cron expression, as in the CRD.
+const LONGEST_CRON: usize = 128;
+
+/// `CRON for LENGTH` or `START to END`, then options. Whether sizes and zone are possible is judged with the policy.
+pub(super) fn schedule(text: &str) -> Option<Schedule> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut schedule = Schedule { name: "annotation".to_owned(), ..Schedule::default() };
+    let options = if let Some(at) = words.iter().position(|word| *word == "for") {
+        schedule.cron = Some(words[..at].join(" ")).filter(|cron| (1..=LONGEST_CRON).contains(&cron.len()));
+        schedule.cron.as_ref()?;
+        schedule.duration_seconds = Some(length(words.get(at + 1)?)?);
+        &words[at + 2..]
+    } else {
+        let [start, "to", end, options @ ..] = words.as_slice() else { return None };
+        schedule.start = Some(Time(start.parse().ok()?));
+        schedule.end = Some(Time(end.parse().ok()?));
+        options
+    };
+    for option in options {
+        let (name, value) = option.split_once('=')?;
+        let count = || value.parse::<i32>().ok().filter(|count| *count >= 0);
+        match name {
+            "min" if schedule.min_replicas.is_none() => schedule.min_replicas = Some(count()?),
+            "max" if schedule.max_replicas.is_none() => schedule.max_replicas = Some(count()?),
+            "replicas" if schedule.replicas.is_none() => schedule.replicas = Some(count()?),
+            "ramp" if schedule.ramp_seconds.is_none() => schedule.ramp_seconds = Some(length(value)?),
+            "tz" if schedule.time_zone.is_none() => schedule.time_zone = Some(value.to_owned()),
+            _ => return None,
+        }
+    }
+    Some(schedule)
+}
+
+/// Seconds of `90s`, `15m`, `1h30m` or `2d`, each unit once and the largest first.
+fn length(text: &str) -> Option<i32> {
+    let mut units = [('d', 86400), ('h', 3600), ('m', 60), ('s', 1)].into_iter();
+    let (mut seconds, mut rest) = (0_i32, text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let unit = rest[end..].chars().next()?;
+        let (_, factor) = units.find(|(name, _)| *name == unit)?;
+        seconds = seconds.checked_add(rest[..end].parse::<i32>().ok()?.checked_mul(factor)?)?;
+        rest = &rest[end + unit.len_utf8()..];
+    }
+    (!text.is_empty()).then_some(seconds)
 }

@@ -7,6 +7,7 @@ mod metrics;
 mod schedule;
 
 pub(crate) use metrics::check_query;
+pub(crate) use schedule::check_schedule;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::error::Problems;
+use super::super::error::{FieldError, Problems};
 use super::super::schedule::{self as written, Fallback};
 use super::super::time::to_core;
 use super::seconds;
@@ -34,6 +34,13 @@ pub(super) fn compile(list: &[written::Schedule], bounds: &RangeInclusive<i32>, 
         one(&path, schedule, bounds, out)
     });
     schedules.collect()
+}
+
+/// The faults of one schedule, with paths that begin at it.
+pub(crate) fn check_schedule(schedule: &written::Schedule, bounds: RangeInclusive<i32>) -> Vec<FieldError> {
+    let mut out = Problems::default();
+    one("schedule", schedule, &bounds, &mut out);
+    out.errors
 }
 
 fn one(path: &str, schedule: &written::Schedule, bounds: &RangeInclusive<i32>, out: &mut Problems) -> Option<Schedule> {
