@@ -9,7 +9,7 @@ use std::time::Duration;
 use api_support::patched;
 use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, compile, join};
 use ballast::core::{Fallback, FallbackReplicas, Scheduled, Time};
-use ballast::schedule::{self, Schedule};
+use ballast::schedule::{self, Schedule, Windows};
 use serde_json::{Value, json};
 
 /// Schedules of a policy with 3 to 10 replicas.
@@ -267,6 +267,18 @@ fn a_ramp_rises_step_by_step_and_is_complete_at_the_start() {
     next(&list, &berlin("07:51:00"), &berlin("07:52:00.001"));
     next(&list, &berlin("07:59:00"), &berlin("08:00:00"));
     assert_eq!(at(&list, &berlin("07:53:00")).floor.unwrap().by.to_string(), "by schedule day rising to 8 at 08:00 Europe/Berlin");
+}
+
+#[test]
+fn a_steep_ramp_steps_once_a_second() {
+    let zone = schedule::zone("UTC").unwrap();
+    let windows = Windows::Once { start: time("2026-11-20T08:00:00Z"), end: time("2026-11-20T09:00:00Z") };
+    let steep = [Schedule { name: "s".into(), windows, zone, floor: Some(1003), ceiling: None, ramp: Duration::from_secs(10) }];
+    assert_eq!(floor(&steep, "2026-11-20T07:59:51Z"), Some(103));
+    assert_eq!(floor(&steep, "2026-11-20T07:59:51.001Z"), Some(203));
+    next(&steep, "2026-11-20T07:59:51.001Z", "2026-11-20T07:59:52.001Z");
+    assert_eq!(floor(&steep, "2026-11-20T07:59:59.5Z"), Some(1003));
+    next(&steep, "2026-11-20T07:59:59.5Z", "2026-11-20T08:00:00Z");
 }
 
 #[test]

@@ -178,9 +178,11 @@ proptest! {
             let holding = |schedule: &&Schedule| matches!(schedule.windows, Windows::Once { start, end } if start <= now && now < end);
             let floor = day.schedules.iter().filter(holding).filter_map(|schedule| schedule.floor).max().unwrap_or(2);
             let ceiling = day.schedules.iter().filter(holding).filter_map(|schedule| schedule.ceiling).min().unwrap_or(30);
-            let decision = match load {
-                Some(load) => day.wants(load, 15),
-                None => { let size = day.story.replicas; day.look(observed(size, many(size as usize, &ready(0.0)), vec![failed("gone")]), 15) }
+            let decision = if let Some(load) = load {
+                day.wants(load, 15)
+            } else {
+                let size = day.story.replicas;
+                day.look(observed(size, many(size as usize, &ready(0.0)), vec![failed("gone")]), 15)
             };
             prop_assert!(decision.to >= floor, "{} < {floor}: {}", decision.to, decision.headline());
             // A ramp may lift the size over a ceiling, as floors do.

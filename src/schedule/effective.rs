@@ -60,12 +60,17 @@ impl Schedule {
     }
 }
 
-/// The floor after `elapsed` of a ramp, rounded up so that it is complete before the ramp ends; and when the next step comes.
+/// The floor after `elapsed` of a ramp of whole seconds, and when the next step comes.
+///
+/// It is `base + ceil((floor - base) · t / ramp)` with the time `t` rounded up to the second: the floor is complete before the ramp ends,
+/// and even a steep ramp calls for one look a second at most.
 fn ramp(base: u32, floor: u32, ramp: Duration, elapsed: Duration) -> (u32, Option<Duration>) {
-    let (rise, whole) = (u128::from(floor - base), ramp.as_millis().max(1));
-    let risen = (rise * elapsed.as_millis()).div_ceil(whole).min(rise);
-    let step = u64::try_from(risen * whole / rise + 1).ok().filter(|_| risen < rise);
-    (base + u32::try_from(risen).unwrap_or(floor - base), step.map(Duration::from_millis))
+    let (rise, whole) = (u64::from(floor - base), ramp.as_secs().max(1));
+    let seconds = elapsed.as_secs() + u64::from(elapsed.subsec_nanos() > 0);
+    let risen = rise.saturating_mul(seconds).div_ceil(whole).min(rise);
+    let next_second = risen.saturating_mul(whole) / rise + 1;
+    let next = Duration::from_secs(next_second - 1) + Duration::from_millis(1);
+    (base + u32::try_from(risen).unwrap_or(floor - base), (risen < rise).then_some(next))
 }
 
 impl Bound<'_> {
