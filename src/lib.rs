@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`core`] | the pure decision: what was seen in, a decision with its reasons out |
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
+//! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |

@@ -188,6 +188,21 @@ fn names_of_days_and_months_and_steps_are_understood() {
 }
 
 #[test]
+fn the_example_means_what_it_says() {
+    let policy: ScalePolicy = serde_saphyr::from_str(include_str!("../examples/schedules/policy.yaml")).unwrap();
+    let compiled = compile(&policy, &Defaults::default()).unwrap();
+    let sizes = |now| {
+        let Scheduled { floor, ceiling, .. } = schedule::at(&compiled.schedules, 2, time(now));
+        (floor.map(|bound| bound.replicas), ceiling.map(|bound| bound.replicas))
+    };
+    assert_eq!(sizes("2026-11-20T08:00:00+01:00"), (Some(5), None));
+    assert_eq!(sizes("2026-11-20T20:00:00+01:00"), (None, None));
+    assert_eq!(sizes("2026-11-20T23:00:00+01:00"), (None, Some(10)));
+    assert_eq!(sizes("2026-11-27T23:00:00+01:00"), (Some(20), Some(10)));
+    assert_eq!(compiled.policy.fallback.replicas, FallbackReplicas::Floor(8));
+}
+
+#[test]
 fn the_fallback_arrives() {
     let fallback = |patch: Value| {
         let spec: ScalePolicySpec = serde_json::from_value(patched(&json!({ "fallback": patch }))).unwrap();

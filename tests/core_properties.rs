@@ -218,6 +218,7 @@ proptest! {
 
     #[test]
     fn a_restored_memory_decides_alike(policy in a_policy(), past in prop::collection::vec(an_observation(), 0..10), next in prop::collection::vec(an_observation(), 1..4)) {
+        let policy = Policy { fallback: Fallback { hold: secs(20), replicas: FallbackReplicas::Count(7) }, ..policy };
         let (mut memory, mut now) = lived(&policy, &past);
         for observation in next {
             let text = serde_json::to_string(&memory).unwrap();

@@ -29,7 +29,7 @@ use super::status::ScalePolicyStatus;
     category = "all",
     category = "ballast",
     derive = "PartialEq",
-    doc = "A ScalePolicy keeps the replicas of one workload at the size its load asks for. Its spec is that of an autoscaling/v2 HorizontalPodAutoscaler, plus Prometheus metrics, smoothing, pause and mode.",
+    doc = "A ScalePolicy keeps the replicas of one workload at the size its load asks for. Its spec is that of an autoscaling/v2 HorizontalPodAutoscaler, plus Prometheus metrics, smoothing, schedules, fallback, pause and mode.",
     printcolumn(name = "Target", type_ = "string", json_path = ".status.target", description = "Kind and name of the workload"),
     printcolumn(
         name = "Metrics",
