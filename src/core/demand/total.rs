@@ -34,7 +34,8 @@ pub(super) fn propose(
     };
     let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
     let current = match target {
-        Target::AverageValue(_) if context.base > 0 => {
+        // What a reader compares with the target is the share of one replica.
+        Target::AverageValue(_) | Target::Capacity(_) if context.base > 0 => {
             let average = raw / f64::from(context.base);
             Current {
                 utilization: None,
