@@ -23,6 +23,8 @@ mod metrics_answers;
 mod metrics_api;
 mod plane;
 mod pods;
+mod prometheus;
+mod scene;
 mod selector;
 mod wait;
 
@@ -34,6 +36,8 @@ pub use load::{Fault, Load, Source};
 pub use metrics_api::MetricsApi;
 pub use plane::{Options, Plane, plane, wait_established};
 pub use pods::{Container, Workload, ensure_namespace, scale};
+pub use prometheus::{Level, Scraped};
+pub use scene::Scene;
 pub use wait::{eventually, settled};
 
 /// One runtime for the whole test binary: the shared plane's clients and background tasks must outlive each single test.

@@ -1,0 +1,355 @@
+//! Every annotation on a real control plane: the policy it makes, the size it leads to, and what is said about a wrong one.
+
+// Helpers fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod plane_support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ballast::api::annotations::KEYS;
+use futures::future::join_all;
+use plane_support::{Ballast, Flags, Level, Load, Options, Scene, Scraped, Source, Workload, plane, run};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+type Annotations = &'static [(&'static str, &'static str)];
+
+/// One controller for all tests, with two names for one Prometheus: `scoped` sees the policy's own namespace only.
+async fn begin() -> (Scene, &'static Scraped) {
+    static BALLAST: OnceCell<Ballast> = OnceCell::const_new();
+    let plane = plane(Options::default()).await;
+    let (_, prometheus) = tokio::join!(plane.metrics(), plane.prometheus());
+    let start = async || {
+        let url = &prometheus.url;
+        let config = format!("sources: [{{name: default, url: '{url}'}}, {{name: scoped, url: '{url}', enforceLabel: namespace}}]");
+        let file = plane.dir.join("ballast.yaml");
+        std::fs::write(&file, config).unwrap();
+        let more = vec!["--config".to_owned(), file.to_str().unwrap().to_owned()];
+        Ballast::start(plane, "annotations", &Flags { downscale_stabilization: "2s", more, ..Flags::default() }).await
+    };
+    BALLAST.get_or_init(start).await;
+    (Scene::new(plane).await, prometheus)
+}
+
+/// Deployments and `StatefulSet`s in turn.
+fn workload(scene: &Scene, index: usize, name: &str, replicas: i32) -> Workload {
+    let kind = ["Deployment", "StatefulSet"][index % 2];
+    Workload { kind, ..Workload::deployment(&scene.namespace, &scene.name(name), replicas) }
+}
+
+/// Name of the policy that annotations make.
+fn policy_of(workload: &Workload) -> String {
+    format!("{}.{}", workload.name, workload.kind.to_lowercase())
+}
+
+/// The spec of `max-replicas: 10` alone, with these fields instead.
+fn spec(workload: &Workload, fields: &Value) -> Value {
+    let cpu = json!({ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } } });
+    let mut spec = json!({
+        "scaleTargetRef": { "apiVersion": "apps/v1", "kind": workload.kind, "name": workload.name },
+        "minReplicas": 1, "maxReplicas": 10, "mode": "Enforce", "metrics": [cpu],
+    });
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    spec
+}
+
+fn resource(name: &str, target: &Value) -> Value {
+    json!({ "type": "Resource", "resource": { "name": name, "target": target } })
+}
+
+fn prometheus(name: &str, query: &str, kind: &str, target: &str, source: &str) -> Value {
+    let field = kind[..1].to_lowercase() + &kind[1..];
+    let target = json!({ "type": kind, field: target });
+    json!({ "type": "Prometheus", "prometheus":
+        { "name": name, "query": query, "source": source, "target": target, "whenEmpty": "Absent" } })
+}
+
+const RPS: &str = r#"sum(rate(http_requests_total{namespace="${namespace}",pod=~"${pods}"}[1m]))"#;
+const QUEUE: &str = r#"sum(queue{namespace="${namespace}",app="${name}"})"#;
+
+#[test]
+fn every_annotation_makes_its_part_of_the_policy() {
+    run(async {
+        let (scene, _) = begin().await;
+        let rps = |kind: &str, target: &str, source: &str| prometheus("requests-per-second", RPS, kind, target, source);
+        let preset = |name: &str, target: &str| {
+            let preset = ballast::source::preset::find(name).unwrap();
+            prometheus(name, preset.query, "AverageValue", target, "default")
+        };
+        let (percent, amount) = (
+            |percent: i32| json!({ "type": "Utilization", "averageUtilization": percent }),
+            |amount: &str| json!({ "type": "AverageValue", "averageValue": amount }),
+        );
+        let pause = json!({ "direction": "Down", "until": "2030-12-24T18:00:00Z", "by": "ana", "reason": "sales week, ask = me" });
+        #[rustfmt::skip]
+        let rows: Vec<(Annotations, Value)> = vec![
+            (&[], json!({})),
+            (&[("max-replicas", " 2147483647 ")], json!({ "maxReplicas": 2_147_483_647 })),
+            (&[("min-replicas", "3")], json!({ "minReplicas": 3 })),
+            (&[("min-replicas", "0"), ("target-rps", "100")], json!({ "minReplicas": 0, "metrics": [rps("AverageValue", "100", "default")] })),
+            (&[("target-cpu", "70%")], json!({ "metrics": [resource("cpu", &percent(70))] })),
+            (&[("target-cpu", "350m")], json!({ "metrics": [resource("cpu", &amount("350m"))] })),
+            (&[("target-memory", "75 %")], json!({ "metrics": [resource("memory", &percent(75))] })),
+            (&[("target-memory", "512Mi")], json!({ "metrics": [resource("memory", &amount("512Mi"))] })),
+            (&[("target-rps", "0.5")], json!({ "metrics": [rps("AverageValue", "0.5", "default")] })),
+            (&[("target-rps", "2k"), ("source", "scoped")], json!({ "metrics": [rps("AverageValue", "2k", "scoped")] })),
+            (&[("capacity-rps", "150")], json!({ "metrics": [rps("Capacity", "150", "default")] })),
+            (&[("query", QUEUE), ("query-target", "30")],
+                json!({ "metrics": [prometheus("query", QUEUE, "AverageValue", "30", "default")] })),
+            (&[("query", QUEUE), ("query-capacity", "50m"), ("source", "no-such-source-yet")],
+                json!({ "metrics": [prometheus("query", QUEUE, "Capacity", "50m", "no-such-source-yet")] })),
+            (&[("preset", "http-requests"), ("preset-target", "10")], json!({ "metrics": [preset("http-requests", "10")] })),
+            (&[("preset", "http-in-flight"), ("preset-target", "5")], json!({ "metrics": [preset("http-in-flight", "5")] })),
+            (&[("preset", "grpc-requests"), ("preset-target", "1e3")], json!({ "metrics": [preset("grpc-requests", "1e3")] })),
+            (&[("preset", "go-cpu")], json!({ "metrics": [preset("go-cpu", "700m")] })),
+            (&[("preset", "go-run-queue")], json!({ "metrics": [preset("go-run-queue", "1")] })),
+            (&[("target-cpu", "70%"), ("target-memory", "80%"), ("capacity-rps", "9"), ("preset", "go-cpu"), ("preset-target", "0.6")],
+                json!({ "metrics": [resource("cpu", &percent(70)), resource("memory", &percent(80)), rps("Capacity", "9", "default"),
+                    preset("go-cpu", "0.6")] })),
+            (&[("interval", "5m")], json!({ "intervalSeconds": 300 })),
+            (&[("interval", "7")], json!({ "intervalSeconds": 7 })),
+            (&[("mode", "recommend")], json!({ "mode": "Recommend" })),
+            (&[("pause", "true")], json!({ "pause": { "direction": "All" } })),
+            (&[("pause", "UP")], json!({ "pause": { "direction": "Up" } })),
+            (&[("pause", "down until=2030-12-24T18:00:00Z by=ana reason=sales week, ask = me")], json!({ "pause": pause })),
+            (&[("pause", "false")], json!({})),
+        ];
+        let named: BTreeSet<_> = rows.iter().flat_map(|(annotations, _)| annotations.iter().map(|(key, _)| *key)).collect();
+        let unnamed: Vec<_> = KEYS.iter().map(|key| key.name).filter(|key| !named.contains(key)).collect();
+        assert_eq!(unnamed, ["schedule"], "every key but the one that is always refused has a row");
+        let check = async |index: usize, (annotations, fields): &(Annotations, Value)| {
+            // Without replicas it is switched off, so that nothing but the policy comes of it.
+            let workload = workload(&scene, index, &format!("row{index}"), 0);
+            let all: Vec<_> = [("max-replicas", "10")].into_iter().chain(annotations.iter().copied()).collect();
+            scene.create(&workload, &all).await;
+            let wanted = spec(&workload, fields);
+            scene
+                .until(&format!("made from {annotations:?}"), "ScalePolicy", &policy_of(&workload), |policy| {
+                    let owner = &policy["metadata"]["ownerReferences"][0];
+                    assert_eq!(
+                        (&owner["kind"], &owner["name"], &owner["controller"]),
+                        (&json!(workload.kind), &json!(workload.name), &json!(true))
+                    );
+                    if policy["spec"] == wanted { Ok(()) } else { Err(format!("{} instead of {wanted}", policy["spec"])) }
+                })
+                .await;
+            assert_eq!(scene.notes(workload.kind, &workload.name, "InvalidAnnotation").await, Ok(vec![]));
+        };
+        join_all(rows.iter().enumerate().map(|(index, row)| check(index, row))).await;
+    });
+}
+
+/// Annotations that take a workload from 4 replicas to another size.
+struct Row {
+    name: &'static str,
+    annotations: Annotations,
+    size: i64,
+    why: &'static [&'static str],
+}
+
+#[test]
+fn every_annotation_has_its_effect_on_the_size() {
+    run(async {
+        let (scene, scraped) = begin().await;
+        let row = |name, annotations, size, why| Row { name, annotations, size, why };
+        #[rustfmt::skip]
+        let rows = [
+            row("plain", &[], 8, &["cpu 150% of request, target 80%: needs 8"]),
+            row("max", &[("max-replicas", "3")], 3, &["size 4 is above maxReplicas 3"]),
+            row("min", &[("min-replicas", "7"), ("query", "vector(1)"), ("query-target", "1")], 7, &["size 4 is below minReplicas 7"]),
+            row("cpu", &[("target-cpu", "100%")], 6, &["cpu 150% of request, target 100%: needs 6"]),
+            row("cores", &[("target-cpu", "120m")], 5, &["cpu 150m per pod, target 120m: needs 5"]),
+            row("memory", &[("target-memory", "60%")], 7, &["memory 100% of request, target 60%: needs 7"]),
+            row("bytes", &[("target-memory", "80Mi")], 5, &["memory 100Mi per pod, target 80Mi: needs 5"]),
+            row("rps", &[("target-rps", "10")], 7, &["requests-per-second 6", "/s in all, target 10/s per replica: needs 7"]),
+            row("bears", &[("capacity-rps", "20")], 6, &["requests-per-second 6", "/s in all, capacity 20/s per replica: needs 6"]),
+            row("query", &[("query", QUEUE), ("query-target", "8")], 6, &["query 48 in all, target 8 per replica: needs 6"]),
+            row("staffed", &[("query", QUEUE), ("query-capacity", "12")], 6, &["query 48 in all, capacity 12 per replica: needs 6"]),
+            // Without its namespace this would count the queues of all.
+            row("scoped", &[("query", "sum(backlog)"), ("query-target", "8"), ("source", "scoped")], 5,
+                &["query 40 in all, target 8 per replica: needs 5"]),
+            row("http", &[("preset", "http-requests"), ("preset-target", "12")], 6, &["http-requests 6", "target 12 per replica: needs 6"]),
+            row("flight", &[("preset", "http-in-flight"), ("preset-target", "6")], 8, &["http-in-flight 48 in all, target 6 per replica: needs 8"]),
+            row("grpc", &[("preset", "grpc-requests"), ("preset-target", "10")], 7, &["grpc-requests 6", "target 10 per replica: needs 7"]),
+            row("go-cpu", &[("preset", "go-cpu")], 6, &["go-cpu 0.9", " per pod, target 0.7: needs 6"]),
+            row("go-queue", &[("preset", "go-run-queue")], 7, &["go-run-queue 1.75 per pod, target 1: needs 7"]),
+        ];
+        let workloads: Vec<_> = rows.iter().enumerate().map(|(index, row)| workload(&scene, index, row.name, 4)).collect();
+        join_all(workloads.iter().map(|workload| scene.create(workload, &[]))).await;
+        join_all(workloads.iter().map(|workload| scene.ready(&workload.name, 4))).await;
+        let metrics = scene.plane.metrics().await;
+        // Over the last minute a counter that jumped by 60 in it rose by 1 per second, however long it has been watched.
+        let counters = async |jump: f64| {
+            for workload in &workloads {
+                for pod in scene.pods(&workload.name).await {
+                    let labels = format!("namespace=\"{}\",pod=\"{pod}\"", scene.namespace);
+                    // Of the 64 to 67 per second each of four pods serves its part; the measured rate is a little higher than the jump's.
+                    for (counter, per_second) in
+                        [("http_requests_total", 16.0), ("grpc_server_started_total", 16.0), ("process_cpu_seconds_total", 3.68)]
+                    {
+                        scraped.set(&format!("{counter}{{{labels}}}"), Level::At(10_000.0 + jump * 60.0 * per_second));
+                    }
+                    for (gauge, level) in [
+                        ("http_requests_in_flight", 12.0),
+                        ("go_sched_gomaxprocs_threads", 4.0),
+                        ("go_sched_goroutines_runnable_goroutines", 7.0),
+                    ] {
+                        scraped.set(&format!("{gauge}{{{labels}}}"), Level::At(level));
+                    }
+                }
+            }
+        };
+        counters(0.0).await;
+        for workload in &workloads {
+            let labels = format!("namespace=\"{}\",app=\"{}\"", scene.namespace, workload.name);
+            scraped.set(&format!("queue{{{labels}}}"), Level::At(48.0));
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(600));
+            metrics.set(&workload.name, Source::Memory { container: "app" }, Load::Total(400));
+        }
+        scraped.set(&format!("backlog{{namespace=\"{}\"}}", scene.namespace), Level::At(40.0));
+        scraped.set("backlog{namespace=\"elsewhere\"}", Level::At(1000.0));
+        let counter = format!("http_requests_total{{namespace=\"{}\"}}", scene.namespace);
+        scraped.shows(&format!("min(count_over_time({counter}[1m])) >= bool 25"), "1").await;
+        counters(1.0).await;
+        scraped.shows(&format!("min(increase({counter}[1m])) > bool 900"), "1").await;
+
+        let check = async |row: &Row, workload: &Workload| {
+            let all = [("max-replicas", "10")].into_iter().chain(row.annotations.iter().copied());
+            scene.annotate(workload.kind, &workload.name, &all.map(|(key, value)| (key, json!(value))).collect::<Vec<_>>()).await;
+            let policy = policy_of(workload);
+            scene.moved(&policy, &[(4, row.size)]).await;
+            let start = format!("New size: {} (was 4): ", row.size);
+            let words: Vec<&str> = std::iter::once(start.as_str()).chain(row.why.iter().copied()).collect();
+            scene.event(workload.kind, &workload.name, "SuccessfulRescale", &words).await;
+            scene.event("ScalePolicy", &policy, "SuccessfulRescale", &words).await;
+            scene.condition(&policy, "ScalingActive", "True", "ValidMetricFound", &[]).await;
+            scene.moved(&policy, &[(4, row.size)]).await;
+        };
+        join_all(rows.iter().zip(&workloads).map(|(row, workload)| check(row, workload))).await;
+    });
+}
+
+#[test]
+fn mode_pause_and_interval_hold_what_they_should() {
+    run(async {
+        let (scene, _) = begin().await;
+        let metrics = scene.plane.metrics().await;
+        let rows: [(&str, Annotations, &str, &[&str]); 3] = [
+            ("advice", &[("mode", "Recommend")], "Recommendation", &["Recommended size: 6 (now 4)", "cpu 75% of request"]),
+            ("paused", &[("pause", "up by=ana reason=load test")], "ScalingHeld", &["held at 4", "scale-up paused by ana (load test)"]),
+            ("all", &[("pause", "true")], "ScalingHeld", &["held at 4: wants 6; scaling paused until the pause is removed"]),
+        ];
+        let check = async |index: usize, (name, annotations, reason, words): &(&str, Annotations, &str, &[&str])| {
+            let workload = workload(&scene, index, name, 4);
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(300));
+            scene.create(&workload, &[]).await;
+            scene.ready(&workload.name, 4).await;
+            let base = [("max-replicas", json!("10")), ("target-cpu", json!("50%"))];
+            let all: Vec<_> = base.into_iter().chain(annotations.iter().map(|(key, value)| (*key, json!(value)))).collect();
+            scene.annotate(workload.kind, &workload.name, &all).await;
+            scene.event(workload.kind, &workload.name, reason, words).await;
+            scene.size(workload.kind, &workload.name, 4).await;
+            // Taken back, it goes on at once.
+            scene.annotate(workload.kind, &workload.name, &[(annotations[0].0, Value::Null)]).await;
+            scene.moved(&policy_of(&workload), &[(4, 6)]).await;
+        };
+        let slow = async {
+            let workload = workload(&scene, 0, "slow", 4);
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(200));
+            scene.create(&workload, &[]).await;
+            scene.ready(&workload.name, 4).await;
+            let all = [("max-replicas", json!("10")), ("target-cpu", json!("50%")), ("interval", json!("5m"))];
+            scene.annotate(workload.kind, &workload.name, &all).await;
+            scene.shows(&policy_of(&workload), "/status/decision/verdict", "Steady").await;
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(300));
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            scene.size(workload.kind, &workload.name, 4).await;
+            scene.annotate(workload.kind, &workload.name, &[("interval", json!("1s"))]).await;
+            scene.moved(&policy_of(&workload), &[(4, 6)]).await;
+        };
+        tokio::join!(slow, join_all(rows.iter().enumerate().map(|(index, row)| check(index, row))));
+    });
+}
+
+#[test]
+fn a_wrong_annotation_is_named_with_what_is_allowed_and_changes_nothing() {
+    run(async {
+        let (scene, _) = begin().await;
+        #[rustfmt::skip]
+        let forms = [
+            ("max-replicas", "0"), ("max-replicas", "ten"), ("max-replicas", "2147483648"), ("max-replicas", ""),
+            ("min-replicas", "-1"), ("min-replicas", "1.5"),
+            ("target-cpu", "70"), ("target-cpu", "0%"), ("target-cpu", "many%"), ("target-memory", "512"), ("target-memory", "-1Gi"),
+            ("target-rps", "0"), ("target-rps", "100/s"), ("capacity-rps", "-3"), ("query-target", "x"), ("query-capacity", "0"),
+            ("preset-target", "none"), ("source", ""), ("interval", "0"), ("interval", "301s"), ("interval", "6m"),
+            ("mode", "off"), ("pause", "maybe"), ("pause", "down until=tomorrow"),
+        ];
+        #[rustfmt::skip]
+        let rules: [(Annotations, &str); 12] = [
+            (&[("min-replicas", "11")], "ballast.dev/max-replicas]: 10: must be at least ballast.dev/min-replicas (11)"),
+            (&[("min-replicas", "0")], "ballast.dev/min-replicas]: 0: 0 needs target-rps, capacity-rps, query or preset"),
+            (&[("target-rps", "1"), ("capacity-rps", "2")], "ballast.dev/capacity-rps]: 2: may not be given together with ballast.dev/target-rps"),
+            (&[("query", "up")], "ballast.dev/query]: up: needs ballast.dev/query-target or ballast.dev/query-capacity"),
+            (&[("query", "up{a=\"${b}\"}"), ("query-target", "1")], "ballast.dev/query]: ${b}: unknown placeholder; there are ${namespace}"),
+            (&[("query-target", "3")], "ballast.dev/query-target]: 3: needs ballast.dev/query"),
+            (&[("preset", "java-heap")], "ballast.dev/preset]: java-heap: is not a preset; there are http-requests, http-in-flight"),
+            (&[("preset", "http-requests")], "ballast.dev/preset]: http-requests: needs ballast.dev/preset-target"),
+            (&[("preset-target", "2")], "ballast.dev/preset-target]: 2: needs ballast.dev/preset"),
+            (&[("source", "tenant")], "ballast.dev/source]: tenant: is used by target-rps, capacity-rps, query and preset only"),
+            (&[("schedule", "weekdays")], "ballast.dev/schedule]: weekdays: is not available in this version; no value is allowed"),
+            (&[("max-replica", "3")], "ballast.dev/max-replica]: 3: unknown key; did you mean ballast.dev/max-replicas?"),
+        ];
+        let wrong = |key: &'static str, value: &'static str| {
+            let form = KEYS.iter().find(|known| known.name == key).unwrap().form;
+            let shown = if value.is_empty() { "\"\"" } else { value };
+            (vec![(key, value)], format!("metadata.annotations[ballast.dev/{key}]: {shown}: must be {form}"))
+        };
+        let rows: Vec<(Vec<_>, String)> = forms
+            .into_iter()
+            .map(|(key, value)| wrong(key, value))
+            .chain(rules.into_iter().map(|(annotations, said)| (annotations.to_vec(), format!("metadata.annotations[{said}"))))
+            .collect();
+        let told: BTreeSet<_> = rows.iter().flat_map(|(annotations, _)| annotations.iter().map(|(key, _)| *key)).collect();
+        assert!(KEYS.iter().all(|key| told.contains(key.name)), "every key has a wrong value: {told:?}");
+
+        // Wrong from the start: no policy.
+        let fresh = async |index: usize, annotations: &[(&'static str, &'static str)], said: &str| {
+            let workload = workload(&scene, index, &format!("fresh{index}"), 0);
+            let all: Vec<_> = [("max-replicas", "10")].into_iter().chain(annotations.iter().copied()).collect();
+            scene.create(&workload, &all).await;
+            scene.event(workload.kind, &workload.name, "InvalidAnnotation", &[said]).await;
+            let error = scene.get("ScalePolicy", &policy_of(&workload)).await.unwrap_err();
+            assert!(error.contains("not found"), "{annotations:?}: {error}");
+        };
+        // Wrong by an edit: the last good policy stands until it is right again.
+        let edited = async |index: usize, annotations: &[(&'static str, &'static str)], said: &str| {
+            let workload = workload(&scene, index + 1, &format!("edited{index}"), 0);
+            let policy = policy_of(&workload);
+            scene.create(&workload, &[("max-replicas", "7"), ("target-cpu", "33%")]).await;
+            scene.shows(&policy, "/spec/maxReplicas", "7").await;
+            let before = scene.get("ScalePolicy", &policy).await.unwrap();
+            let edit = |value: &dyn Fn(&str) -> Value, max: &str| {
+                let own = annotations.iter().map(|(key, text)| (*key, value(text)));
+                [("max-replicas", json!(max))].into_iter().chain(own).collect::<Vec<_>>()
+            };
+            scene.annotate(workload.kind, &workload.name, &edit(&|text| json!(text), "10")).await;
+            scene.event(workload.kind, &workload.name, "InvalidAnnotation", &[said]).await;
+            let after = scene.get("ScalePolicy", &policy).await.unwrap();
+            let kept =
+                |policy: &Value| (policy["metadata"]["uid"].clone(), policy["metadata"]["generation"].clone(), policy["spec"].clone());
+            assert_eq!(kept(&after), kept(&before), "{annotations:?}");
+            let mut right = edit(&|_| Value::Null, "8");
+            right.dedup_by_key(|(key, _)| *key);
+            scene.annotate(workload.kind, &workload.name, &right).await;
+            scene.shows(&policy, "/spec/maxReplicas", "8").await;
+            let notes = scene.notes(workload.kind, &workload.name, "InvalidAnnotation").await.unwrap();
+            assert_eq!(notes.len(), 1, "said once: {notes:?}");
+        };
+        let both = async |index: usize, annotations: &[(&'static str, &'static str)], said: &str| {
+            tokio::join!(fresh(index, annotations, said), edited(index, annotations, said));
+        };
+        join_all(rows.iter().enumerate().map(|(index, (annotations, said))| both(index, annotations, said))).await;
+    });
+}
