@@ -230,7 +230,13 @@ impl Engine {
         if let Some(entry) = self.entries.get_mut(key) {
             let same = entry.object.metadata.uid == policy.metadata.uid && entry.object.metadata.generation == policy.metadata.generation;
             if same {
-                entry.object = policy;
+                let (before, now) = (&entry.object.metadata, &policy.metadata);
+                let owner_changed = (&before.labels, &before.owner_references) != (&now.labels, &now.owner_references);
+                entry.object = Arc::clone(&policy);
+                if owner_changed {
+                    // Whether it belongs to annotations stands there.
+                    self.reread_target(&policy);
+                }
                 return;
             }
         }
