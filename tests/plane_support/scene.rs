@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
@@ -78,8 +78,17 @@ impl Scene {
     /// Sets annotations of a workload, given without their prefix; null removes one.
     pub async fn annotate(&self, kind: &str, name: &str, annotations: &[(&str, Value)]) {
         let annotations: serde_json::Map<_, _> = annotations.iter().map(|(k, v)| (format!("ballast.dev/{k}"), v.clone())).collect();
-        let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
-        self.api(kind).patch(name, &PatchParams::default(), &patch).await.unwrap();
+        self.patch(kind, name, json!({ "metadata": { "annotations": annotations } })).await;
+    }
+
+    /// Edits an object as a user would.
+    pub async fn patch(&self, kind: &str, name: &str, patch: Value) {
+        self.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, kind: &str, name: &str) {
+        self.api(kind).delete(name, &DeleteParams::background()).await.unwrap();
     }
 
     /// An object as it is now.
