@@ -263,7 +263,13 @@ impl Engine {
         self.due.remove(key);
         self.parts.status.forget(key);
         self.parts.metrics.forget(&labels(key));
-        self.reread_target(&entry.object);
+        if let Some(target) = target_of(&entry.object) {
+            // A rival that was held back by this policy need not wait for its interval.
+            for rival in self.parts.index.policies_of(&target) {
+                self.look_soon(&rival);
+            }
+            self.reread(target);
+        }
         info!(policy = %key, "policy removed; its target keeps its size");
     }
 
@@ -277,10 +283,8 @@ impl Engine {
 
     /// The annotations of a policy's target may matter more or less now.
     fn reread_target(&self, policy: &ScalePolicy) {
-        let target = &policy.spec.scale_target_ref;
-        if let Some(kind) = WorkloadKind::find(target.api_version_or_default(), &target.kind) {
-            let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
-            self.reread(WorkloadKey { kind, key: Key::new(namespace, &target.name) });
+        if let Some(target) = target_of(policy) {
+            self.reread(target);
         }
     }
 
@@ -292,6 +296,14 @@ impl Engine {
     fn count(&self) {
         self.parts.metrics.policies.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
     }
+}
+
+/// The target of a policy, where it is of a kind that is watched.
+fn target_of(policy: &ScalePolicy) -> Option<WorkloadKey> {
+    let target = &policy.spec.scale_target_ref;
+    let kind = WorkloadKind::find(target.api_version_or_default(), &target.kind)?;
+    let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+    Some(WorkloadKey { kind, key: Key::new(namespace, &target.name) })
 }
 
 /// A policy's labels in metrics.
