@@ -117,6 +117,9 @@ fn every_shape_of_a_prometheus_answer_gives_its_size() {
             // The pods that come have no series: unknown, not idle.
             row("vector", r#"load{namespace="${namespace}",pod=~"${pods}"}"#, average("10"), 6,
                 "vector 30 per pod, target 10", "vector: 30/10", mean, json!("30")),
+            // One pod's value is NaN: unknown, and taken as nothing before growth.
+            row("partly", r#"some{namespace="${namespace}",pod=~"${pods}"}"#, average("10"), 3,
+                "partly 30 per pod, target 10", "partly: 30/10", mean, json!("30")),
             row("filled", &format!("sum(hits{{{all}}})"), average("5"), 5,
                 "filled 25 in all, target 5 per replica", "filled: 5/5 (avg)", mean, json!("5")),
             row("capacity", r#"sum(work{namespace="${namespace}"})"#, ("Capacity", "2"), 11,
@@ -128,7 +131,12 @@ fn every_shape_of_a_prometheus_answer_gives_its_size() {
         for (series, level) in [("depth", 40.0), ("queue", 42.0), ("work", 16.0)] {
             scraped.set(&format!("{series}{{{space}}}"), Level::At(level));
         }
-        for (row, series, levels) in [("vector", "load", [40.0, 20.0]), ("filled", "hits", [12.0, 13.0]), ("bears", "share", [9.0, 7.0])] {
+        for (row, series, levels) in [
+            ("vector", "load", [40.0, 20.0]),
+            ("filled", "hits", [12.0, 13.0]),
+            ("bears", "share", [9.0, 7.0]),
+            ("partly", "some", [30.0, f64::NAN]),
+        ] {
             for (pod, level) in scene.pods(&scene.name(row)).await.iter().zip(levels) {
                 let app = scene.name(row);
                 scraped.set(&format!("{series}{{{space},app=\"{app}\",pod=\"{pod}\"}}"), Level::At(level));
@@ -137,7 +145,7 @@ fn every_shape_of_a_prometheus_answer_gives_its_size() {
                 scraped.set(&format!("{series}{{{space},app=\"else\",pod=\"{pod}x\"}}"), Level::At(1000.0));
             }
         }
-        scraped.shows(&format!("count({{__name__=~\"depth|queue|work|load|hits|share\",{space}}})"), "15").await;
+        scraped.shows(&format!("count({{__name__=~\"depth|queue|work|load|hits|share|some\",{space}}})"), "19").await;
         for row in &rows {
             // A value with a target of its own does not fall when pods come.
             let behavior = at_most(if row.name == "scalar" { 6 } else { 100 });

@@ -1,4 +1,4 @@
-//! The policy of annotations follows them and nothing else.
+//! The policy of annotations follows them and nothing else; a policy that was held back by another goes on.
 
 use std::time::Duration;
 
@@ -91,5 +91,22 @@ fn a_policy_that_the_api_server_refuses_is_told_on_the_workload() {
         let kept: Value = scene.get("ScalePolicy", &policy_of(&allowed)).await.unwrap();
         assert_eq!(kept["spec"]["maxReplicas"], 5);
         assert_eq!(scene.notes(refused.kind, &refused.name, "FailedApplyPolicy").await.unwrap().len(), 1, "said once");
+    });
+}
+
+#[test]
+fn a_policy_goes_on_at_once_when_its_rival_is_gone() {
+    run(async {
+        let (scene, _) = begin().await;
+        let web = scene.deployment("contested", 2).await;
+        let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": web });
+        // Much longer than this test waits for anything.
+        scene.policy("rival", json!({ "scaleTargetRef": target, "intervalSeconds": 300 })).await;
+        scene.shows("rival", "/status/decision/verdict", "").await;
+        scene.policy(&web, json!({ "minReplicas": 3, "intervalSeconds": 300 })).await;
+        scene.condition(&web, "ScalingActive", "False", "AmbiguousSelector", &["ScalePolicy/rival"]).await;
+        scene.size("Deployment", &web, 2).await;
+        scene.delete("ScalePolicy", "rival").await;
+        scene.moved(&web, &[(2, 3)]).await;
     });
 }
