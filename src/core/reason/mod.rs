@@ -152,6 +152,8 @@ pub enum Outcome {
     Surge,
     /// Only the smoothed past is above the target, what is measured is not: the size is kept.
     Past,
+    /// Below, but the newest sample is older than the signal's limit: the size is kept.
+    Stale,
 }
 
 /// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
@@ -229,6 +231,7 @@ impl Reason {
                 Outcome::Unsure => "SamplesMissing",
                 Outcome::Surge => "Surge",
                 Outcome::Past => "Past",
+                Outcome::Stale => "Stale",
             },
             Self::Smoothed(_) => "Smoothed",
             Self::SignalFailed { .. } => "SignalFailed",
