@@ -1,4 +1,4 @@
-//! Samples from long ago may hold a size or let it grow; nothing shrinks on them.
+//! Samples from long ago, and rates with a gap, may hold a size or let it grow; nothing shrinks on them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
 
@@ -73,4 +73,59 @@ fn a_sample_of_the_future_is_fresh() {
     let mut observation = seen_total(10, 10, 0.0);
     observation.readings = vec![Reading::Total(Sample { value: 2000.0, time: NOW + secs(600), window: secs(30) })];
     assert_eq!(decide_once(&free(vec![per_replica()]), &observation).to, 2);
+}
+
+/// One look at a Prometheus value that looks back over a minute.
+fn rate(story: &mut Story, wants: Option<f64>) -> Decision {
+    let mut observation = seen_total(story.replicas, story.replicas as usize, 0.0);
+    let sample = wants.map(|wants| Sample { value: wants * 1000.0, time: story.now, window: secs(60) });
+    observation.readings = vec![sample.map_or_else(|| failed("no answer"), Reading::Total)];
+    story.look(&observation, 15)
+}
+
+#[test]
+fn after_an_outage_nothing_shrinks_until_the_window_is_full() {
+    let mut story = Story::new(free(vec![prometheus(Target::AverageValue(1000.0))]), 10);
+    assert_eq!(rate(&mut story, Some(10.0)).to, 10);
+    assert_eq!(rate(&mut story, None).verdict, Verdict::Unknown);
+    // Back: the rate over a minute has a gap and reads as next to nothing.
+    for _ in 0..4 {
+        let decision = rate(&mut story, Some(1.0));
+        assert_eq!(decision.to, 10, "{}", decision.headline());
+        assert!(codes(&decision).contains(&"Returned"), "{}", decision.headline());
+    }
+    assert_eq!(rate(&mut story, Some(1.0)).to, 1);
+}
+
+#[test]
+fn growth_is_not_held_by_a_gap_and_a_second_outage_starts_it_again() {
+    let mut story = Story::new(free(vec![prometheus(Target::AverageValue(1000.0))]), 10);
+    rate(&mut story, None);
+    assert_eq!(rate(&mut story, Some(12.0)).to, 12);
+    rate(&mut story, None);
+    for _ in 0..4 {
+        assert_eq!(rate(&mut story, Some(2.0)).to, 12);
+    }
+    assert_eq!(rate(&mut story, Some(2.0)).to, 2);
+}
+
+#[test]
+fn a_value_that_looks_back_over_nothing_is_right_at_once() {
+    let mut story = Story::new(free(vec![prometheus(Target::AverageValue(1000.0))]), 10);
+    rate(&mut story, None);
+    let mut observation = seen_total(10, 10, 0.0);
+    observation.readings = vec![Reading::Total(Sample { value: 1000.0, time: story.now, window: secs(0) })];
+    assert_eq!(story.look(&observation, 15).to, 1);
+}
+
+#[test]
+fn the_gap_survives_a_restart_and_ends_with_its_signal() {
+    let mut story = Story::new(free(vec![prometheus(Target::AverageValue(1000.0))]), 10);
+    rate(&mut story, None);
+    rate(&mut story, Some(1.0));
+    story.memory = serde_json::from_str(&serde_json::to_string(&story.memory).unwrap()).unwrap();
+    assert_eq!(rate(&mut story, Some(1.0)).to, 10);
+    story.policy.signals = vec![cpu(50)];
+    story.look(&seen(10, many(10, &ready(500.0))), 15);
+    assert!(!serde_json::to_string(&story.memory).unwrap().contains("gaps"));
 }

@@ -15,6 +15,7 @@ mod resource;
 mod samples;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use collect::Sources;
 pub use health::SourceHealth;
@@ -62,6 +63,8 @@ pub struct PrometheusQuery {
     pub source: String,
     /// `PromQL`.
     pub query: String,
+    /// Longest time that its ranges look back; 0 without any, or where it cannot be parsed.
+    pub window: Duration,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,
 }

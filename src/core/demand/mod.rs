@@ -73,7 +73,12 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         }
         result => result,
     };
-    match result.map(|(proposal, smooth, newest)| (not_by_the_stale(context, proposal, newest), smooth, newest)) {
+    let gap = gap(&signal.kind, &result, memory, now);
+    let result = result.map(|(proposal, smooth, newest)| {
+        let proposal = not_by_the_stale(context, proposal, newest);
+        (not_after_a_gap(context, proposal, gap), smooth, newest)
+    });
+    match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
             let mut reasons = vec![proposal.reason(&name, unit)];
@@ -119,6 +124,30 @@ fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>
         smoothed.outcome = Outcome::Past;
     }
     Ok(smoothed)
+}
+
+/// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in
+/// a rate, so the load looks smaller than it is. The values of other kinds look back over a few seconds only.
+fn gap(kind: &SignalKind, result: &Result<(Proposal, Smooth, Sample), String>, memory: &mut Memory, now: Time) -> Option<Time> {
+    if !matches!(kind, SignalKind::Prometheus { .. }) {
+        return None;
+    }
+    match result {
+        Ok((_, _, newest)) => memory.found(kind, newest.window, now),
+        Err(_) => {
+            memory.lost(kind);
+            None
+        }
+    }
+}
+
+/// Nothing shrinks on a value with a gap; it may hold a size or let it grow.
+fn not_after_a_gap(context: Context<'_>, mut proposal: Proposal, gap: Option<Time>) -> Proposal {
+    if proposal.replicas < context.base && gap.is_some() {
+        proposal.replicas = context.base;
+        proposal.outcome = Outcome::Returned;
+    }
+    proposal
 }
 
 /// Samples this old are still of now, whatever the interval: a metrics server with its own default of 15 s is never so late.

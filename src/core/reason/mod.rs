@@ -154,6 +154,8 @@ pub enum Outcome {
     Past,
     /// Below, but the newest sample is older than the signal's limit: the size is kept.
     Stale,
+    /// Below, but what the value looks back over has a gap, as its source was away: the size is kept.
+    Returned,
 }
 
 /// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
@@ -232,6 +234,7 @@ impl Reason {
                 Outcome::Surge => "Surge",
                 Outcome::Past => "Past",
                 Outcome::Stale => "Stale",
+                Outcome::Returned => "Returned",
             },
             Self::Smoothed(_) => "Smoothed",
             Self::SignalFailed { .. } => "SignalFailed",
