@@ -115,12 +115,12 @@ fn matches(literal: &str, value: &str) -> bool {
 #[rstest]
 #[case::bare("up", r#"up{namespace="shop"}"#)]
 #[case::kept(r#"up{job="x"}"#, r#"up{job="x",namespace="shop"}"#)]
-#[case::other_namespace(r#"up{namespace="victim"}"#, r#"up{namespace="shop"}"#)]
-#[case::regex(r#"up{namespace=~".+",job="x"}"#, r#"up{job="x",namespace="shop"}"#)]
-#[case::negative(r#"up{namespace!="shop"}"#, r#"up{namespace="shop"}"#)]
-#[case::twice(r#"up{namespace!="a",namespace!="b"}"#, r#"up{namespace="shop"}"#)]
-#[case::single_quotes(r"up{namespace='victim'}", r#"up{namespace="shop"}"#)]
-#[case::quoted_name(r#"up{"namespace"="victim"}"#, r#"up{namespace="shop"}"#)]
+#[case::own_namespace(r#"up{namespace="shop",job="x"}"#, r#"up{job="x",namespace="shop"}"#)]
+#[case::own_placeholder(r#"up{namespace="${namespace}"}"#, r#"up{namespace="shop"}"#)]
+#[case::own_regex(r#"up{namespace=~"shop"}"#, r#"up{namespace="shop"}"#)]
+#[case::twice(r#"up{namespace="shop",namespace=~"${namespace}"}"#, r#"up{namespace="shop"}"#)]
+#[case::single_quotes(r"up{namespace='shop'}", r#"up{namespace="shop"}"#)]
+#[case::quoted_name(r#"up{"namespace"="shop"}"#, r#"up{namespace="shop"}"#)]
 #[case::rate("sum(rate(x[1m]))", r#"sum(rate(x{namespace="shop"}[1m]))"#)]
 #[case::both_sides("a / on (pod) b", r#"a{namespace="shop"} / on (pod) b{namespace="shop"}"#)]
 #[case::parameter("topk(scalar(k), x)", r#"topk(scalar(k{namespace="shop"}), x{namespace="shop"})"#)]
@@ -135,6 +135,22 @@ fn matches(literal: &str, value: &str) -> bool {
 #[case::text_in_text(r#"label_replace(x, "a", "$1", "b", "(.*)\"}")"#, r#"label_replace(x{namespace="shop"}, "a", "$1", "b", "(.*)\"}")"#)]
 fn every_selector_is_limited(#[case] query: &str, #[case] expected: &str) {
     assert_eq!(enforce(query, "namespace", "shop").unwrap(), expected);
+}
+
+#[rstest]
+#[case::other(r#"up{namespace="victim"}"#, r#"namespace="victim""#)]
+#[case::all(r#"up{namespace=~".+",job="x"}"#, r#"namespace=~".+""#)]
+#[case::more(r#"up{namespace=~"shop|victim"}"#, r#"namespace=~"shop|victim""#)]
+#[case::not_the_own(r#"up{namespace!="shop"}"#, r#"namespace!="shop""#)]
+#[case::not_like_the_own(r#"up{namespace!~"${namespace}"}"#, r#"namespace!~"${namespace}""#)]
+#[case::one_of_two(r#"up{namespace="shop",namespace!="b"}"#, r#"namespace!="b""#)]
+#[case::deep(r#"sum(rate(up{namespace="shop"}[1m])) / sum(rate(up{namespace='victim'}[1m]))"#, r#"namespace="victim""#)]
+#[case::quoted_name(r#"up{"namespace"="victim"}"#, r#"namespace="victim""#)]
+#[case::other_placeholder(r#"up{namespace="${name}"}"#, r#"namespace="${name}""#)]
+fn another_condition_on_the_label_is_refused_and_named(#[case] query: &str, #[case] condition: &str) {
+    let failure = enforce(query, "namespace", "shop").unwrap_err();
+    let expected = format!(r#"the query cannot be limited to namespace="shop", as this source requires: it has the condition {condition}"#);
+    assert_eq!((failure.kind, failure.message), (FailureKind::Refused, expected));
 }
 
 #[rstest]

@@ -36,7 +36,7 @@ impl Reach {
                 if inner.is_loopback() {
                     loopback
                 } else {
-                    !reserved(inner)
+                    !reserved(inner) && !hides_private(address)
                 }
             }
         };
@@ -44,12 +44,12 @@ impl Reach {
     }
 }
 
+/// Addresses outside of the link-local range at which large clouds serve their machines settings and credentials.
+const METADATA: [Ipv4Addr; 3] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+
 fn reserved(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            // 100.100.100.200 serves credentials of machines in one large cloud, outside of the link-local range.
-            v4.is_link_local() || v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast() || v4 == Ipv4Addr::new(100, 100, 100, 200)
-        }
+        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast() || METADATA.contains(&v4),
         IpAddr::V6(v6) => {
             // fd00:ec2::254 is the same of another cloud.
             let metadata = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
@@ -58,12 +58,22 @@ fn reserved(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), compatible, or behind NAT64 (RFC 6052).
+/// A 6to4 address that leads to a private one: no relay carries it, so it is meant to hide where it leads.
+fn hides_private(address: IpAddr) -> bool {
+    let IpAddr::V6(v6) = address else { return false };
+    v6.segments()[0] == 0x2002 && matches!(embedded(address), IpAddr::V4(v4) if v4.is_private())
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), compatible, behind NAT64 (RFC 6052), or of 6to4 (RFC 3056).
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [.., a, b, c, d] = v6.octets();
     match v6.segments() {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        [0x2002, high, low, ..] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
         [0, 0, 0, 0, 0, 0, high, _] if high != 0 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
         _ => address,
     }
