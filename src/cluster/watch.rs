@@ -15,10 +15,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::guard::Guarded;
-use super::index::{Index, Malformed, SourceRow, WorkloadKey};
+use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
+use super::sources::SourceRow;
 use super::{Key, in_words};
-use crate::api::metric_source::MetricSourceStatus;
 use crate::api::{MetricSource, ScalePolicy};
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
@@ -221,12 +221,7 @@ impl Indexed for Guarded<ScalePolicy> {
 
 impl Indexed for Guarded<MetricSource> {
     fn apply(self, key: Key, index: &Index) {
-        let (uid, generation) = (self.meta().uid.clone().unwrap_or_default(), self.meta().generation);
-        let (malformed, status) = match self.object {
-            Ok(source) => (None, source.status.unwrap_or_default()),
-            Err(error) => (Some(error), MetricSourceStatus::default()),
-        };
-        index.apply_source(key, SourceRow { uid, generation, malformed, status });
+        index.apply_source(key, SourceRow::new(self));
     }
 
     fn delete(key: &Key, index: &Index) {

@@ -204,10 +204,6 @@ impl Engine {
     }
 
     fn changed(&mut self, change: Change) {
-        // A standby must not come to lead with old addresses.
-        if let Change::Source(key) = &change {
-            self.parts.sources.changed(&key.namespace, &key.name);
-        }
         if !self.leading {
             return;
         }

@@ -25,6 +25,14 @@ pub(super) struct AddressRefused {
     pub address: IpAddr,
 }
 
+/// A name that leads nowhere.
+#[derive(Debug, Error)]
+#[error("{host} cannot be resolved: {error}")]
+pub(super) struct Unresolved {
+    pub host: String,
+    pub error: std::io::Error,
+}
+
 // === impl Reach ===
 
 impl Reach {
@@ -92,7 +100,8 @@ impl Resolve for Guarded {
         Box::pin(async move {
             // A literal IPv6 host keeps its brackets.
             let plain = host.trim_start_matches('[').trim_end_matches(']');
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((plain, 0)).await?.collect();
+            let unresolved = |error| Unresolved { host: host.clone(), error };
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((plain, 0)).await.map_err(unresolved)?.collect();
             for address in &found {
                 reach.check(&host, address.ip())?;
             }
