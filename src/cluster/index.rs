@@ -7,8 +7,8 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use super::Key;
-use super::sources::SourceRow;
 use super::slim::{PodRow, WorkloadKind, WorkloadRow};
+use super::sources::SourceRow;
 use crate::api::ScalePolicy;
 use crate::api::scale_policy::CrossVersionObjectReference;
 

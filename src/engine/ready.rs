@@ -169,11 +169,8 @@ impl Plan {
         let existing: HashSet<&Key> = sources.iter().collect();
         self.next.retain(|key, _| existing.contains(key));
         self.said.retain(|key, _| existing.contains(key));
-        let due: Vec<Key> = sources
-            .iter()
-            .filter(|key| !self.busy.contains(*key) && self.next.get(*key).is_none_or(|at| *at <= now))
-            .cloned()
-            .collect();
+        let due: Vec<Key> =
+            sources.iter().filter(|key| !self.busy.contains(*key) && self.next.get(*key).is_none_or(|at| *at <= now)).cloned().collect();
         for key in &due {
             self.next.remove(key);
             self.busy.insert(key.clone());

@@ -18,13 +18,3 @@ pub struct CatalogEntry {
     /// What it says, or what is wrong with its fields.
     pub spec: Result<Arc<MetricSourceSpec>, String>,
 }
-
-/// No objects, for those who have the controller's own sources only.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoCatalog;
-
-impl Catalog for NoCatalog {
-    fn find(&self, _: &str, _: &str) -> Option<CatalogEntry> {
-        None
-    }
-}

@@ -18,7 +18,7 @@ mod samples;
 
 use std::sync::Arc;
 
-pub use catalog::{Catalog, CatalogEntry, NoCatalog};
+pub use catalog::{Catalog, CatalogEntry};
 pub use collect::Sources;
 pub use fault::{Cause, Fault};
 pub use health::SourceHealth;

@@ -229,17 +229,19 @@ fn broken(error: &reqwest::Error) -> Fault {
         if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
             return Failure::refused(refused.to_string()).because(Cause::AddressRefused);
         }
-        if inner.is::<Unresolved>() {
+        let io = inner.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            found = Cause::ConnectionRefused;
+        } else if inner.is::<rustls::Error>() {
+            found = Cause::TlsFailed;
+        } else if inner.is::<Unresolved>() {
             found = Cause::NameNotResolved;
         }
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            if io.kind() == std::io::ErrorKind::ConnectionRefused {
-                found = Cause::ConnectionRefused;
-            } else if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                found = Cause::TlsFailed;
-            }
-        }
-        cause = inner.source();
+        // An I/O error passes over what it wraps when it is asked for its source.
+        cause = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     Failure::unreachable(quote(&chain(error))).because(found)
 }
@@ -282,10 +284,7 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
         let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
         material.reach.check(&host, address).map_err(refuse)?;
     }
-    url.path_segments_mut()
-        .map_err(|()| invalid("url: has no path".to_owned()))?
-        .pop_if_empty()
-        .extend(["api", "v1", "query"]);
+    url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1", "query"]);
     let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
     if name.parse::<IpAddr>().is_ok() {
         return Err(invalid(format!("tls.serverName: {name}: must be a DNS name")));

@@ -62,7 +62,8 @@ impl Registry {
 
     /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
-        let own = self.namespaced.get(namespace, name).await.map_err(|fault| fault.failure.of(&format!("MetricSource {namespace}/{name}")))?;
+        let own =
+            self.namespaced.get(namespace, name).await.map_err(|fault| fault.failure.of(&format!("MetricSource {namespace}/{name}")))?;
         if let Some(server) = own {
             return Ok(server);
         }
