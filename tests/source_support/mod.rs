@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this module; to panic is how a test says that something is wrong.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 
+pub mod gate;
 pub mod kubernetes;
 pub mod live;
 pub mod prometheus;
