@@ -271,7 +271,8 @@ fn the_rights_are_no_more_than_that() {
         let table = [
             (true, "watch", "scalepolicies.ballast.dev", "", "rights-shop"),
             (true, "patch", "scalepolicies.ballast.dev", "status", "rights-shop"),
-            (true, "get", "metricsources.ballast.dev", "", "rights-shop"),
+            (true, "watch", "metricsources.ballast.dev", "", "rights-shop"),
+            (true, "patch", "metricsources.ballast.dev", "status", "rights-shop"),
             (true, "list", "pods", "", "rights-other"),
             (true, "patch", "deployments.apps", "scale", "rights-other"),
             (true, "patch", "replicationcontrollers", "scale", "rights-other"),

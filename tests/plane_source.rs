@@ -88,7 +88,7 @@ fn a_source_works_from_when_it_is_made_and_until_it_is_deleted() {
         story.describes("metricsource", "shop", &["Normal", "SourceReady"]).await;
         story.size(AT_ONCE, &app, 6).await;
         let table = story.kubectl(&["get", "metricsources"]).await;
-        assert!(table.contains("True") && table.contains(&world.open.url), "{table}");
+        assert!(table.contains("True") && table.contains("QueryAnswered") && table.contains(&world.open.url), "{table}");
 
         // The load is gone, and so is who could say so: the size stays.
         world.exporter.gauge(&format!("depth{{app=\"{app}\"}}"), 0.0);
@@ -210,16 +210,28 @@ fn sources_are_their_namespaces_own_and_their_health_is_exported() {
         other.shows(SOON, &format!("sp/{foreign}"), ACTIVE, &format!("there is no MetricSource {}/mine", other.namespace)).await;
         other.size(SOON, &foreign, 4).await;
 
-        let up = format!("ballast_source_up{{source=\"{}/mine\"}} 1", story.namespace);
-        eventually("its health is exported", SOON, async || {
+        let token = json!({ "secretKeyRef": { "name": "absent", "key": "value" } });
+        source(&story, "barred", json!({ "url": world.open.url, "auth": { "bearerToken": token } })).await;
+        source(&story, "closed", json!({ "url": "http://127.0.0.1:9" })).await;
+        let labels = |name: &str| format!("source=\"{}/{name}\"", story.namespace);
+        let wanted = [
+            format!("ballast_source_up{{{}}} 1\n", labels("mine")),
+            format!("ballast_source_last_success_timestamp_seconds{{{}}} 1", labels("mine")),
+            format!("ballast_source_failures_total{{{},kind=\"unreachable\"}} 0\n", labels("mine")),
+            format!("ballast_source_up{{{}}} 0\n", labels("barred")),
+            format!("ballast_source_up{{{}}} 0\n", labels("closed")),
+            format!("ballast_source_failures_total{{{},kind=\"unreachable\"}} ", labels("closed")),
+        ];
+        eventually("health is exported", SOON, async || {
             let text = world.ballast.metrics().await;
-            if text.contains(&up) { Ok(()) } else { Err(text) }
+            let missing: Vec<_> = wanted.iter().filter(|line| !text.contains(*line)).collect();
+            if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} in {text}")) }
         })
         .await;
-        story.kubectl(&["delete", "metricsource/mine"]).await;
-        eventually("its health is gone", SOON, async || {
+        story.kubectl(&["delete", "metricsources", "--all"]).await;
+        eventually("health of what is gone is gone", AT_ONCE, async || {
             let text = world.ballast.metrics().await;
-            if text.contains(&format!("{}/mine", story.namespace)) { Err(text) } else { Ok(()) }
+            if text.contains(&format!("\"{}/", story.namespace)) { Err(text) } else { Ok(()) }
         })
         .await;
     });

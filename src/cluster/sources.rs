@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn source(metadata: Value, url: Value) -> SourceRow {
+    fn source(metadata: &Value, url: &Value) -> SourceRow {
         let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": metadata, "spec": { "url": url } });
         SourceRow::new(serde_json::from_value(object).unwrap())
     }
@@ -114,15 +114,15 @@ mod tests {
             index.apply_source(key.clone(), row);
             (index.find("shop", "main").unwrap().revision, changes.try_recv().is_ok())
         };
-        let url = || json!("http://prometheus");
-        assert_eq!(apply(source(json!({ "uid": "a", "generation": 1 }), url())), (1, true));
-        let mut shown = source(json!({ "uid": "a", "generation": 1, "resourceVersion": "7" }), url());
+        let url = json!("http://prometheus");
+        assert_eq!(apply(source(&json!({ "uid": "a", "generation": 1 }), &url)), (1, true));
+        let mut shown = source(&json!({ "uid": "a", "generation": 1, "resourceVersion": "7" }), &url);
         shown.status.last_error = Some("down".to_owned());
         assert_eq!(apply(shown), (1, false));
-        assert_eq!(apply(source(json!({ "uid": "a", "generation": 2 }), json!("http://other"))), (2, true));
-        assert_eq!(apply(source(json!({ "uid": "a", "generation": 2, "annotations": { "x": "y" } }), json!("http://other"))), (3, true));
-        assert_eq!(apply(source(json!({ "uid": "b", "generation": 2, "annotations": { "x": "y" } }), json!("http://other"))), (4, true));
-        assert_eq!(apply(source(json!({ "uid": "b", "generation": 3 }), json!(7))), (5, true));
+        assert_eq!(apply(source(&json!({ "uid": "a", "generation": 2 }), &json!("http://other"))), (2, true));
+        assert_eq!(apply(source(&json!({ "uid": "a", "generation": 2, "annotations": { "x": "y" } }), &json!("http://other"))), (3, true));
+        assert_eq!(apply(source(&json!({ "uid": "b", "generation": 2, "annotations": { "x": "y" } }), &json!("http://other"))), (4, true));
+        assert_eq!(apply(source(&json!({ "uid": "b", "generation": 3 }), &json!(7))), (5, true));
         let error = index.find("shop", "main").unwrap().spec.unwrap_err();
         assert!(error.starts_with("spec.url: ") && error.contains('7'), "{error}");
         index.delete_source(&key);

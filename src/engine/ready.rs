@@ -140,8 +140,8 @@ impl Ready {
         if row.spec.is_err() && before.as_ref().is_some_and(|(_, revision)| *revision == row.revision) {
             return None;
         }
-        let shows = old.is_some_and(|old| (old.status == "True") == ready && old.reason == reason);
-        if !shows && before.is_none_or(|(before, _)| before != words) {
+        let already = old.is_some_and(|old| (old.status == "True") == ready && old.reason == reason);
+        if !already && before.is_none_or(|(before, _)| before != words) {
             let (kind, word) = if ready { (EventType::Normal, "SourceReady") } else { (EventType::Warning, "SourceNotReady") };
             info!(source = %key, ready, reason, %message, "asked a MetricSource");
             self.events.record(object_ref(key, &row.uid), kind, word, &message);

@@ -61,7 +61,13 @@ pub async fn requests(server: &MockServer, at: &str) -> usize {
 
 /// `MetricSource`s as a watch would keep them; clones share them.
 #[derive(Clone, Default)]
-pub struct Watched(Arc<Mutex<(u64, HashMap<(String, String), CatalogEntry>)>>);
+pub struct Watched(Arc<Mutex<Objects>>);
+
+#[derive(Default)]
+struct Objects {
+    revision: u64,
+    by_name: HashMap<(String, String), CatalogEntry>,
+}
 
 impl Watched {
     /// One object; a malformed one has an error.
@@ -75,19 +81,19 @@ impl Watched {
     pub fn set(&self, namespace: &str, name: &str, spec: Value) {
         let spec = serde_json::from_value(spec).map(Arc::new).map_err(|error| format!("spec: {error}"));
         let mut state = self.0.lock().unwrap();
-        state.0 += 1;
-        let entry = CatalogEntry { revision: state.0, spec };
-        state.1.insert((namespace.to_owned(), name.to_owned()), entry);
+        state.revision += 1;
+        let entry = CatalogEntry { revision: state.revision, spec };
+        state.by_name.insert((namespace.to_owned(), name.to_owned()), entry);
     }
 
     /// It was deleted.
     pub fn delete(&self, namespace: &str, name: &str) {
-        self.0.lock().unwrap().1.remove(&(namespace.to_owned(), name.to_owned()));
+        self.0.lock().unwrap().by_name.remove(&(namespace.to_owned(), name.to_owned()));
     }
 }
 
 impl Catalog for Watched {
     fn find(&self, namespace: &str, name: &str) -> Option<CatalogEntry> {
-        self.0.lock().unwrap().1.get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.0.lock().unwrap().by_name.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 }
