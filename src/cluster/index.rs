@@ -33,6 +33,8 @@ pub enum Change {
     Workload(WorkloadKey),
     /// A `MetricSource` was written or deleted.
     Source(Key),
+    /// A `MetricSource` did not work and does now.
+    SourceWorks(Key),
     /// Somebody else took up the target of these policies, or let it go.
     Rivals(Vec<Key>),
 }

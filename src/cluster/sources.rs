@@ -1,9 +1,14 @@
 //! `MetricSource`s as watched.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::Key;
 use super::guard::Guarded;
@@ -29,26 +34,70 @@ pub struct SourceRow {
     pub revision: u64,
 }
 
-// === impl SourceRow ===
+/// As it comes from the API server: what it shows is known also where what it says cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct WatchedSource {
+    guarded: Guarded<MetricSource>,
+    status: MetricSourceStatus,
+}
 
-impl SourceRow {
-    /// A row without a revision, which the index gives.
-    pub(super) fn new(guarded: Guarded<MetricSource>) -> Self {
-        let meta = guarded.meta().clone();
-        let (spec, status) = match guarded.object {
-            Ok(source) => (Ok(Arc::new(source.spec)), source.status.unwrap_or_default()),
-            Err(error) => (Err(error), MetricSourceStatus::default()),
-        };
+// === impl WatchedSource ===
+
+impl<'de> Deserialize<'de> for WatchedSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let status = MetricSourceStatus::deserialize(&value["status"]).unwrap_or_default();
+        Ok(Self { guarded: Guarded::deserialize(value).map_err(D::Error::custom)?, status })
+    }
+}
+
+impl Resource for WatchedSource {
+    type DynamicType = ();
+    type Scope = <MetricSource as Resource>::Scope;
+
+    fn kind(dt: &()) -> Cow<'_, str> {
+        MetricSource::kind(dt)
+    }
+
+    fn group(dt: &()) -> Cow<'_, str> {
+        MetricSource::group(dt)
+    }
+
+    fn version(dt: &()) -> Cow<'_, str> {
+        MetricSource::version(dt)
+    }
+
+    fn plural(dt: &()) -> Cow<'_, str> {
+        MetricSource::plural(dt)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.guarded.meta()
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.guarded.meta_mut()
+    }
+}
+
+/// A row without a revision, which the index gives.
+impl From<WatchedSource> for SourceRow {
+    fn from(WatchedSource { mut guarded, status }: WatchedSource) -> Self {
+        let meta = std::mem::take(guarded.meta_mut());
         Self {
             uid: meta.uid.unwrap_or_default(),
             generation: meta.generation,
             marks: [meta.labels.unwrap_or_default(), meta.annotations.unwrap_or_default()],
-            spec,
+            spec: guarded.object.map(|source| Arc::new(source.spec)),
             status,
             revision: 0,
         }
     }
+}
 
+// === impl SourceRow ===
+
+impl SourceRow {
     fn says_the_same(&self, other: &Self) -> bool {
         self.uid == other.uid && self.generation == other.generation && self.marks == other.marks && self.spec == other.spec
     }
@@ -83,6 +132,11 @@ impl Index {
         self.read(|state| state.sources.get(key).cloned())
     }
 
+    /// A `MetricSource` did not work and does now: policies that ask it should be looked at.
+    pub fn source_works(&self, key: &Key) {
+        self.changed(Change::SourceWorks(key.clone()));
+    }
+
     /// Keys of all `MetricSource`s.
     pub fn sources(&self) -> Vec<Key> {
         self.read(|state| state.sources.keys().cloned().collect())
@@ -99,11 +153,11 @@ impl Catalog for Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn source(metadata: &Value, url: &Value) -> SourceRow {
         let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": metadata, "spec": { "url": url } });
-        SourceRow::new(serde_json::from_value(object).unwrap())
+        serde_json::from_value::<WatchedSource>(object).unwrap().into()
     }
 
     #[test]
@@ -129,5 +183,16 @@ mod tests {
         assert!(index.find("shop", "main").is_none() && changes.try_recv().is_ok());
         index.delete_source(&key);
         assert!(changes.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_still_shows_its_status() {
+        let status = json!({ "observedGeneration": 4, "conditions": [] });
+        let metadata = json!({ "name": "main", "uid": "a", "annotations": { "x": "y" } });
+        let object =
+            json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": metadata, "spec": {}, "status": status });
+        let row: SourceRow = serde_json::from_value::<WatchedSource>(object).unwrap().into();
+        assert_eq!(row.spec.unwrap_err(), "spec.url: must be given");
+        assert_eq!((row.status.observed_generation, row.uid.as_str(), row.marks[1]["x"].as_str()), (Some(4), "a", "y"));
     }
 }

@@ -17,9 +17,9 @@ use tracing::{debug, warn};
 use super::guard::Guarded;
 use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
-use super::sources::SourceRow;
+use super::sources::WatchedSource;
 use super::{Key, in_words};
-use crate::api::{MetricSource, ScalePolicy};
+use crate::api::ScalePolicy;
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
 /// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945).
@@ -86,7 +86,7 @@ pub fn start(client: &Client, index: &Arc<Index>, namespaces: &[String], tasks: 
         start.watch::<SlimReplicationController>();
         start.watch::<SlimHpa>();
         start.watch::<Guarded<ScalePolicy>>();
-        start.watch::<Guarded<MetricSource>>();
+        start.watch::<WatchedSource>();
     }
     watches
 }
@@ -219,9 +219,9 @@ impl Indexed for Guarded<ScalePolicy> {
     }
 }
 
-impl Indexed for Guarded<MetricSource> {
+impl Indexed for WatchedSource {
     fn apply(self, key: Key, index: &Index) {
-        index.apply_source(key, SourceRow::new(self));
+        index.apply_source(key, self.into());
     }
 
     fn delete(key: &Key, index: &Index) {

@@ -58,8 +58,8 @@ struct Plan {
     said: HashMap<Key, Said>,
 }
 
-/// UID, whether it is ready, and the reason; and the revision.
-type Said = ((String, bool, &'static str), u64);
+/// UID, whether it is ready, and the reason.
+type Said = (String, bool, &'static str);
 
 /// What asking a source gave.
 struct Asked {
@@ -134,14 +134,13 @@ impl Ready {
         if !ready {
             (shown.last_error, shown.last_error_time) = (Some(message.clone()), Some(now));
         }
-        let words = (row.uid.clone(), ready, reason);
-        let before = plan.said.insert(key.clone(), (words.clone(), row.revision));
-        // What an object that cannot be read shows is not known either: it is written once.
-        if row.spec.is_err() && before.as_ref().is_some_and(|(_, revision)| *revision == row.revision) {
-            return None;
-        }
+        let said = (row.uid.clone(), ready, reason);
+        let before = plan.said.insert(key.clone(), said.clone());
         let already = old.is_some_and(|old| (old.status == "True") == ready && old.reason == reason);
-        if !already && before.is_none_or(|(before, _)| before != words) {
+        if !already && before.is_none_or(|before| before != said) {
+            if ready {
+                self.index.source_works(key);
+            }
             let (kind, word) = if ready { (EventType::Normal, "SourceReady") } else { (EventType::Warning, "SourceNotReady") };
             info!(source = %key, ready, reason, %message, "asked a MetricSource");
             self.events.record(object_ref(key, &row.uid), kind, word, &message);
