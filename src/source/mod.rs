@@ -3,10 +3,12 @@
 //! A tick hands all its questions over at once, so that sources can answer many policies with one request.
 
 mod apiserver;
+mod catalog;
 mod collect;
 mod custom;
 mod external;
 mod failure;
+mod fault;
 mod health;
 pub mod preset;
 pub mod prometheus;
@@ -17,7 +19,9 @@ mod samples;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use catalog::{Catalog, CatalogEntry};
 pub use collect::Sources;
+pub use fault::{Cause, Fault};
 pub use health::SourceHealth;
 pub use registry::Settings;
 

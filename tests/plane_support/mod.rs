@@ -19,6 +19,7 @@
 mod ballast;
 mod fleet;
 mod load;
+mod loosen;
 mod metrics_answers;
 mod metrics_api;
 mod plane;
@@ -35,6 +36,7 @@ use std::sync::LazyLock;
 pub use ballast::{Ballast, Flags};
 pub use fleet::{Fleet, PodState};
 pub use load::{Fault, Load, Source};
+pub use loosen::loosen;
 pub use metrics_api::MetricsApi;
 pub use plane::{Options, Plane, plane, wait_established};
 pub use pods::{Container, Workload, ensure_namespace, scale};
