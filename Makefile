@@ -39,8 +39,8 @@ e2e: ## Tests on a real node: kubelet, containerd, pods, metrics-server, Prometh
 bench: ## Speed of the decision
 	$(CARGO) bench --locked --bench decide
 
-crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, deploy/manifests
-	UPDATE=1 $(CARGO) test --locked --test api_generated
+crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, docs/metrics.md, deploy/manifests
+	UPDATE=1 $(CARGO) test --locked --test api_generated --test docs_metrics
 	deploy/render.sh
 
 include tests/cluster/cluster.mk

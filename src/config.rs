@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::api::join;
+use crate::api::source_config::{ADDRESS, is_address};
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -240,6 +241,11 @@ impl RunArgs {
         check(tolerable(self.tolerance), "--tolerance", self.tolerance.to_string(), "a finite number of at least 0")?;
         let window = self.downscale_stabilization;
         check(window <= s(3600), "--downscale-stabilization", seconds(window), "0s to 1h")?;
+        if let Some(url) = &self.prometheus_url {
+            // A password may stand in front of the @.
+            let shown = if url.contains('@') { "(not shown)" } else { url };
+            check(is_address(url), "--prometheus-url", shown.to_owned(), ADDRESS)?;
+        }
         check(self.write_qps > 0.0 && self.write_qps.is_finite(), "--write-qps", self.write_qps.to_string(), "above 0")?;
         check((1..=256).contains(&self.write_concurrency), "--write-concurrency", self.write_concurrency.to_string(), "1 to 256")?;
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
@@ -258,9 +264,12 @@ impl File {
     /// Reads and checks the file.
     pub fn read(path: &std::path::Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|error| match error {
-            ConfigError::Parse { message, .. } => ConfigError::Parse { path: path.to_owned(), message },
-            other => other,
+        Self::parse(&text).map_err(|error| {
+            let message = match error {
+                ConfigError::Parse { message, .. } => message,
+                other => other.to_string(),
+            };
+            ConfigError::Parse { path: path.to_owned(), message }
         })
     }
 
@@ -275,6 +284,11 @@ impl File {
             source
                 .validate(&format!("sources[{index}]"))
                 .map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
+            let name = &source.name;
+            if file.sources[..index].iter().any(|earlier| earlier.name == *name) {
+                let message = format!("sources[{index}].name: {name}: must differ from the names of the other sources");
+                return Err(ConfigError::Parse { path: PathBuf::new(), message });
+            }
         }
         for (namespace, defaults) in &file.defaults {
             let refuse = |field: &str, value: String, allowed| {

@@ -20,9 +20,32 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// Several faults as one line, for conditions and Events.
+impl FieldError {
+    /// A fault; of a long value only the beginning is repeated.
+    pub(crate) fn new(path: impl Into<String>, value: impl fmt::Display, message: impl Into<String>) -> Self {
+        let mut value = value.to_string();
+        if let Some((end, _)) = value.char_indices().nth(SHOWN) {
+            value.truncate(end);
+            value.push('…');
+        }
+        Self { path: path.into(), value, message: message.into() }
+    }
+}
+
+/// Several faults as one line, for conditions and Events; when there are too many to read, the first ones and how many more there are.
 pub fn join(errors: &[FieldError]) -> String {
-    errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ")
+    let mut line = String::new();
+    for (index, error) in errors.iter().enumerate() {
+        let error = error.to_string();
+        if index > 0 {
+            if line.len() + error.len() > LONGEST {
+                return format!("{line}; and {} more", errors.len() - index);
+            }
+            line.push_str("; ");
+        }
+        line.push_str(&error);
+    }
+    line
 }
 
 /// Faults and warnings in the order they were found.
@@ -35,21 +58,30 @@ pub(crate) struct Problems {
 /// Longest part of a value that an error repeats.
 const SHOWN: usize = 80;
 
+/// Bytes of a line of faults, so that it fits into an Event, of which the API server takes 1024.
+const LONGEST: usize = 960;
+
 impl Problems {
     pub fn add(&mut self, path: impl Into<String>, value: impl fmt::Display, message: impl Into<String>) {
-        self.errors.push(fault(path, value, message));
+        self.errors.push(FieldError::new(path, value, message));
     }
 
     pub fn warn(&mut self, path: impl Into<String>, value: impl fmt::Display, message: impl Into<String>) {
-        self.warnings.push(fault(path, value, message));
+        self.warnings.push(FieldError::new(path, value, message));
     }
 }
 
-fn fault(path: impl Into<String>, value: impl fmt::Display, message: impl Into<String>) -> FieldError {
-    let mut value = value.to_string();
-    if let Some((end, _)) = value.char_indices().nth(SHOWN) {
-        value.truncate(end);
-        value.push('…');
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_faults_are_cut_with_their_number() {
+        let errors: Vec<FieldError> = (0..500).map(|i| FieldError::new(format!("spec.metrics[{i}]"), "x".repeat(500), "is bad")).collect();
+        let line = join(&errors);
+        assert!(line.len() < 1024 && line.starts_with("spec.metrics[0]: x"), "{line}");
+        let shown = line.matches("is bad").count();
+        assert!(shown > 3 && line.ends_with(&format!("; and {} more", 500 - shown)), "{line}");
+        assert_eq!(join(&errors[..2]).matches("is bad").count(), 2);
     }
-    FieldError { path: path.into(), value, message: message.into() }
 }

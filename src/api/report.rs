@@ -98,7 +98,8 @@ fn pair(target: &Target, unit: Unit, current: Option<Current>) -> (Option<String
         }
         Target::Value(value) => (current.and_then(|current| current.value).map(quantity), quantity(value)),
         Target::AverageValue(value) | Target::Capacity(value) => {
-            (current.and_then(|current| current.average).map(quantity), quantity(value))
+            // Without replicas there is no mean, and the whole is what the first one would bear.
+            (current.and_then(|current| current.average.or(current.value)).map(quantity), quantity(value))
         }
     }
 }

@@ -119,6 +119,16 @@ impl MetricSourceSpec {
     }
 }
 
+/// What the url of a server must be.
+pub(crate) const ADDRESS: &str = "an http or https address without user name, query and fragment, e.g. http://prometheus.monitoring:9090";
+
+/// Whether a url is an [`ADDRESS`].
+pub(crate) fn is_address(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['@', '?', '#']))
+        && url.parse::<http::Uri>().is_ok()
+}
+
 fn common<'a>(
     path: &str,
     url: &str,
@@ -127,16 +137,9 @@ fn common<'a>(
     headers: impl Iterator<Item = (String, &'a String, Option<&'a String>)>,
     out: &mut Problems,
 ) {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    if rest
-        .is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(['@', '?', '#']) || url.parse::<http::Uri>().is_err())
-    {
+    if !is_address(url) {
         // A password may stand in it, so it is not repeated.
-        out.add(
-            format!("{path}.url"),
-            "",
-            "must be an http or https address without user name, query and fragment, e.g. http://prometheus.monitoring:9090",
-        );
+        out.add(format!("{path}.url"), "", format!("must be {ADDRESS}"));
     }
     if !(1..=60).contains(&timeout) {
         out.add(format!("{path}.timeoutSeconds"), timeout, "must be 1 to 60 seconds");

@@ -1,39 +1,75 @@
-//! One object with a field of the wrong type must not stop the list of all others.
+//! An object of a list or watch that may be unreadable without spoiling the others, and what is wrong with it, by field.
 
 use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer};
+use kube::core::PartialObjectMeta;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
-/// An object, or its metadata and what is wrong with the rest. Like kube's guard of that kind, but the error names the field's path.
+use crate::api::FieldError;
+
+/// Like kube's `DeserializeGuard`, but it names the field: "expected i32" alone helps nobody.
 #[derive(Clone, Debug)]
-pub struct Guarded<K> {
-    meta: ObjectMeta,
-    /// The object, or the first fault found: path, value, what is allowed.
-    pub object: Result<K, String>,
+pub struct Guarded<K>(pub Result<K, Unreadable>);
+
+/// An object whose fields have the wrong types.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// The first fault of it.
+    pub error: FieldError,
 }
 
 // === impl Guarded ===
 
-impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
+impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let meta = ObjectMeta::deserialize(&value["metadata"]).map_err(D::Error::custom)?;
-        let object = serde_path_to_error::deserialize(&value).map_err(|error| in_words(&error));
-        Ok(Self { meta, object })
+        // Paths cost time, so they are looked for only when there is a fault.
+        if let Ok(object) = K::deserialize(&value) {
+            return Ok(Self(Ok(object)));
+        }
+        match serde_path_to_error::deserialize::<_, K>(&value) {
+            Ok(object) => Ok(Self(Ok(object))),
+            Err(error) => {
+                let PartialObjectMeta { metadata, .. } = PartialObjectMeta::<K>::deserialize(&value).map_err(D::Error::custom)?;
+                Ok(Self(Err(Unreadable { metadata, error: fault(&value, &error) })))
+            }
+        }
     }
 }
 
-fn in_words(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    let path = error.path().to_string();
-    let fault = error.inner().to_string();
-    // What is missing is named as its own path, as the API server does.
-    match fault.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        Some(field) => format!("{path}.{field}: must be given"),
-        None => format!("{path}: {fault}"),
+/// The error with its path, the value that stands there, and what is allowed. What is missing is named by the path it should have.
+fn fault(object: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let (path, text) = (error.path(), error.inner().to_string());
+    if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let parent = path.iter().next().map(|_| format!("{path}.")).unwrap_or_default();
+        return FieldError::new(format!("{parent}{field}"), "", "must be given");
+    }
+    let value = path.iter().try_fold(object, |value, segment| match segment {
+        Segment::Map { key } => value.get(key),
+        Segment::Seq { index } => value.get(index),
+        Segment::Enum { .. } | Segment::Unknown => Some(value),
+    });
+    match (value, text.rsplit_once(", expected ")) {
+        (Some(value), Some((_, allowed))) => FieldError::new(path.to_string(), value, format!("must be {}", plain(allowed))),
+        _ => FieldError::new(path.to_string(), "", text),
+    }
+}
+
+/// Types in the words of people who write YAML.
+fn plain(allowed: &str) -> &str {
+    match allowed {
+        "i32" => "a whole number of 32 bits",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        _ if allowed.starts_with("struct ") => "an object",
+        _ => allowed,
     }
 }
 
@@ -58,34 +94,36 @@ impl<K: Resource> Resource for Guarded<K> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.meta
+        self.0.as_ref().map_or_else(|unreadable| &unreadable.metadata, K::meta)
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
+        self.0.as_mut().map_or_else(|unreadable| &mut unreadable.metadata, K::meta_mut)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::api::ScalePolicy;
     use serde_json::json;
 
-    fn fault(spec: &Value) -> String {
+    use super::*;
+    use crate::api::ScalePolicy;
+
+    fn said(spec: &Value) -> String {
         let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": "web" }, "spec": spec });
         let guarded: Guarded<ScalePolicy> = serde_json::from_value(object).unwrap();
         assert_eq!(guarded.meta().name.as_deref(), Some("web"));
-        guarded.object.unwrap_err()
+        guarded.0.unwrap_err().error.to_string()
     }
 
     #[test]
-    fn faults_are_told_with_path_and_value() {
+    fn a_wrong_type_is_named_with_path_value_and_what_is_allowed() {
         let target = json!({ "kind": "Deployment", "name": "web" });
-        assert_eq!(fault(&json!({ "scaleTargetRef": target })), "spec.maxReplicas: must be given");
-        let text = fault(&json!({ "scaleTargetRef": target, "maxReplicas": "ten" }));
-        assert!(text.starts_with("spec.maxReplicas: ") && text.contains("\"ten\""), "{text}");
-        let text = fault(&json!({ "scaleTargetRef": target, "maxReplicas": 3, "metrics": [{ "type": "Nodes" }] }));
-        assert!(text.starts_with("spec.metrics[0].type: ") && text.contains("Nodes") && text.contains("Prometheus"), "{text}");
+        let spec = |max: Value| json!({ "scaleTargetRef": target, "maxReplicas": max });
+        assert_eq!(said(&spec(json!("ten"))), r#"spec.maxReplicas: "ten": must be a whole number of 32 bits"#);
+        assert_eq!(said(&spec(json!({ "at": "most" }))), r#"spec.maxReplicas: {"at":"most"}: must be a whole number of 32 bits"#);
+        assert_eq!(said(&json!({ "scaleTargetRef": target })), "spec.maxReplicas: must be given");
+        assert_eq!(said(&json!([])), "spec: []: must be an object");
+        assert!(said(&spec(json!("x".repeat(9999)))).len() < 200);
     }
 }

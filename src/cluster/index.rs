@@ -40,7 +40,7 @@ pub enum Change {
 }
 
 /// A policy that cannot be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// Its UID, for Events.
     pub uid: String,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use bucket::Bucket;
 pub use events::{EventType, ObjectRef, Recorder};
-pub use index::{Change, Index, Rivals, Workload, WorkloadKey};
+pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};

@@ -88,7 +88,7 @@ impl From<WatchedSource> for SourceRow {
             uid: meta.uid.unwrap_or_default(),
             generation: meta.generation,
             marks: [meta.labels.unwrap_or_default(), meta.annotations.unwrap_or_default()],
-            spec: guarded.object.map(|source| Arc::new(source.spec)),
+            spec: guarded.0.map(|source| Arc::new(source.spec)).map_err(|unreadable| unreadable.error.to_string()),
             status,
             revision: 0,
         }

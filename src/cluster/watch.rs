@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_objects};
 use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
@@ -14,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::guard::Guarded;
+use super::guard::{Guarded, Unreadable};
 use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
 use super::sources::WatchedSource;
@@ -24,6 +26,10 @@ use crate::api::ScalePolicy;
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
 /// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945).
 const WATCH_SECONDS: u32 = 75;
+
+/// Longest pause between two tries of a failing watch. kube's default goes up to 30 s, for which a CRD that was installed again or a
+/// server that is back would not be noticed; few watches that try this often are no load.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// State of all watches.
 #[derive(Clone, Default)]
@@ -41,11 +47,31 @@ enum WatchState {
     Ready,
 }
 
+/// client-go's pauses as kube has them, but never longer than [`LONGEST_PAUSE`].
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
 /// How objects of a kind go into the index.
 trait Indexed: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {
     fn apply(self, key: Key, index: &Index);
     fn delete(key: &Key, index: &Index);
     fn keys(index: &Index) -> Vec<Key>;
+}
+
+// === impl Pauses ===
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
 }
 
 // === impl Watches ===
@@ -120,7 +146,7 @@ impl Start<'_> {
 /// installed yet) or does not let us see is waited for, and readiness says so.
 async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, scope: Option<Arc<str>>, shutdown: CancellationToken) {
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let stream = watch_objects(api, config).default_backoff().take_until(shutdown.cancelled_owned());
+    let stream = watch_objects(api, config).backoff(Pauses::default()).take_until(shutdown.cancelled_owned());
     let mut stream = std::pin::pin!(stream);
     let mut listed = HashSet::new();
     let mut last_error = String::new();
@@ -199,14 +225,15 @@ impl Indexed for SlimPod {
 /// One policy with a field of the wrong type must not stop the list of all others.
 impl Indexed for Guarded<ScalePolicy> {
     fn apply(self, key: Key, index: &Index) {
-        let uid = self.meta().uid.clone().unwrap_or_default();
-        match self.object {
+        match self.0 {
             Ok(mut policy) => {
                 // Half of an object's bytes, and nobody here reads them.
                 policy.metadata.managed_fields = None;
                 index.apply_policy(key, policy);
             }
-            Err(error) => index.apply_malformed(key, Malformed { uid, error }),
+            Err(Unreadable { metadata, error }) => {
+                index.apply_malformed(key, Malformed { uid: metadata.uid.unwrap_or_default(), error: error.to_string() });
+            }
         }
     }
 

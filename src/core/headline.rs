@@ -18,8 +18,9 @@ impl Decision {
         let moved = matches!(self.verdict, Verdict::ScaleUp | Verdict::ScaleDown);
         let mut text = start;
         for (index, reason) in self.reasons.iter().enumerate() {
-            // A move that was cut says by what.
-            if index == 0 || (moved && reason.holds()) {
+            // A move that was cut says by what, and a move that was not made for want of a signal says which.
+            let unmade = index > 0 && matches!(reason, Reason::Incomplete { wanted: Some(_), .. });
+            if index == 0 || unmade || (moved && reason.holds()) {
                 text.push_str(if index == 0 { ": " } else { "; " });
                 text.push_str(&reason.to_string());
             }

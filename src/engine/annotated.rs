@@ -72,10 +72,15 @@ impl Annotated {
                 kind: key.kind.name().to_owned(),
                 name: key.key.name.to_string(),
             };
-            let (step, problem) = self.step(&key, &row, &target);
+            let (step, mut problem) = self.step(&key, &row, &target);
+            let taken = self.take(&key, step).await;
+            if let Err(error) = &taken {
+                // The workload's owner sees the annotations, but not the controller's log.
+                problem =
+                    Some(("FailedApplyPolicy", format!("the annotations have no effect yet, their policy cannot be written: {error}")));
+            }
             self.tell(said.entry(key.clone()).or_default(), &key, &row, problem);
-            if let Err(error) = self.take(&key, step).await {
-                warn!(workload = %key.key, kind = key.kind.name(), %error, "cannot keep the policy of an annotated workload");
+            if taken.is_err() {
                 let (again, key) = (again.clone(), key.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(RETRY).await;

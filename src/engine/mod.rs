@@ -23,7 +23,7 @@ use tracing::info;
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::cluster::{
-    Change, Index, Key, Leadership, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
+    Change, Index, Key, Leadership, Malformed, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
 };
 use crate::config::NamespaceDefaults;
 use crate::source::{Query, Sources};
@@ -78,6 +78,8 @@ pub struct Parts {
 pub struct Engine {
     parts: Parts,
     entries: HashMap<Key, Entry>,
+    /// Policies that cannot be read, as they were told: a write of their own status is no news.
+    malformed: HashMap<Key, Arc<Malformed>>,
     due: Due<Key>,
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
@@ -94,7 +96,7 @@ impl Engine {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let due = Due::new(parts.clock.instant());
         let defaults = parts.defaults.version();
-        Self { defaults, parts, entries: HashMap::new(), due, seen, seen_rx, leading: false }
+        Self { defaults, parts, entries: HashMap::new(), malformed: HashMap::new(), due, seen, seen_rx, leading: false }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue.
@@ -144,6 +146,7 @@ impl Engine {
         info!(leading, "leadership changed");
         self.entries.clear();
         self.parts.status.clear();
+        self.malformed.clear();
         if leading {
             for (key, policy) in self.parts.index.policies() {
                 self.insert(&key, policy);
@@ -251,10 +254,17 @@ impl Engine {
 
     /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.
     fn insert(&mut self, key: &Key, policy: Arc<ScalePolicy>) {
+        self.malformed.remove(key);
         if let Some(entry) = self.entries.get_mut(key) {
             let same = entry.object.metadata.uid == policy.metadata.uid && entry.object.metadata.generation == policy.metadata.generation;
             if same {
-                entry.object = policy;
+                let (before, now) = (&entry.object.metadata, &policy.metadata);
+                let owner_changed = (&before.labels, &before.owner_references) != (&now.labels, &now.owner_references);
+                entry.object = Arc::clone(&policy);
+                if owner_changed {
+                    // Whether it belongs to annotations stands there.
+                    self.reread_target(&policy);
+                }
                 return;
             }
         }

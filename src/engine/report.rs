@@ -193,7 +193,13 @@ impl Engine {
 
     /// A policy cannot even be read: its fields have the wrong types.
     pub(super) fn malformed(&mut self, key: &Key) {
-        let Some(malformed) = self.parts.index.malformed(key) else { return };
+        let Some(malformed) = self.parts.index.malformed(key) else {
+            self.malformed.remove(key);
+            return;
+        };
+        if self.malformed.insert(key.clone(), Arc::clone(&malformed)).is_some_and(|told| told == malformed) {
+            return;
+        }
         let message = malformed.error.clone();
         warn!(policy = %key, %message, "policy cannot be used");
         let object = ObjectRef {

@@ -17,6 +17,7 @@ mod resource;
 mod samples;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use catalog::{Catalog, CatalogEntry};
 pub use collect::Sources;
@@ -66,6 +67,8 @@ pub struct PrometheusQuery {
     pub source: String,
     /// `PromQL`.
     pub query: String,
+    /// Longest time that its ranges look back; 0 without any, or where it cannot be parsed.
+    pub window: Duration,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,
 }

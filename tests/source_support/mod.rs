@@ -67,7 +67,13 @@ pub fn per_pod(reading: &Reading) -> Vec<Option<f64>> {
 }
 
 pub fn query(source: &str, query: &str) -> PrometheusQuery {
-    PrometheusQuery { name: "rps".to_owned(), source: source.to_owned(), query: query.to_owned(), when_empty: WhenEmpty::Absent }
+    PrometheusQuery {
+        name: "rps".to_owned(),
+        source: source.to_owned(),
+        query: query.to_owned(),
+        window: std::time::Duration::ZERO,
+        when_empty: WhenEmpty::Absent,
+    }
 }
 
 pub fn ask(namespace: &str, target: &str, pods: &[&str], asked: impl Into<Asked>) -> Ask {

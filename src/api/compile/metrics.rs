@@ -172,6 +172,7 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
         name: name.clone(),
         source: server.clone(),
         query: query.clone(),
+        window: source::prometheus::window(query),
         when_empty: match when_empty {
             WhenEmpty::Absent => source::WhenEmpty::Absent,
             WhenEmpty::Zero => source::WhenEmpty::Zero,
@@ -212,7 +213,9 @@ pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) {
         return;
     }
     if query.chars().count() > MAX_QUERY {
+        // Nor is it parsed: a long one takes seconds, in which no other policy would be decided.
         out.add(path, query, format!("must have at most {MAX_QUERY} characters"));
+        return;
     }
     let filled = source::PLACEHOLDERS.iter().fold(query.to_owned(), |text, placeholder| text.replace(placeholder, "x"));
     if let Some(start) = filled.find("${") {

@@ -9,7 +9,7 @@ pub(super) fn propose(
     target: Target,
     sample: &Sample,
     filter: impl FnOnce(f64, Time) -> Smooth,
-) -> Result<(Proposal, Smooth, Time), String> {
+) -> Result<(Proposal, Smooth, Sample), String> {
     if !usable(sample) {
         return Err(format!("the value {} is not a quantity", sample.value / 1000.0));
     }
@@ -34,7 +34,8 @@ pub(super) fn propose(
     };
     let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
     let current = match target {
-        Target::AverageValue(_) if context.base > 0 => {
+        // What a reader compares with the target is the share of one replica.
+        Target::AverageValue(_) | Target::Capacity(_) if context.base > 0 => {
             let average = raw / f64::from(context.base);
             Current {
                 utilization: None,
@@ -46,7 +47,7 @@ pub(super) fn propose(
     };
     let (replicas, outcome) = ruled.result;
     let proposal = Proposal { replicas, outcome, form: ruled.form, value, target: setpoint, ratio: ruled.ratio, pods, current };
-    Ok((proposal, smooth, sample.time))
+    Ok((proposal, smooth, *sample))
 }
 
 struct Ruled {
