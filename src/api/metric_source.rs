@@ -67,7 +67,7 @@ pub struct MetricSourceSpec {
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: i32,
     /// Name of a label, e.g. namespace, that is set to the policy's own namespace in every selector of a query, so that a policy sees only
-    /// its own namespace's series. A query that asks for another value of it is refused. Default: none.
+    /// its own namespace's series. A query with any other condition on that label is refused. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z_][a-zA-Z0-9_]*$"))]
     pub enforce_label: Option<String>,

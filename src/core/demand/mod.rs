@@ -132,13 +132,11 @@ fn gap(kind: &SignalKind, result: &Result<(Proposal, Smooth, Sample), String>, m
     if !matches!(kind, SignalKind::Prometheus { .. }) {
         return None;
     }
-    match result {
-        Ok((_, _, newest)) => memory.found(kind, newest.window, now),
-        Err(_) => {
-            memory.lost(kind);
-            None
-        }
-    }
+    let Ok((_, _, newest)) = result else {
+        memory.lost(kind);
+        return None;
+    };
+    memory.found(kind, newest.window, now)
 }
 
 /// Nothing shrinks on a value with a gap; it may hold a size or let it grow.
