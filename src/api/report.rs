@@ -33,6 +33,7 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
         external: None,
         prometheus: None,
         age_seconds: report.age_millis.map(|millis| i64::try_from(millis / 1000).unwrap_or(i64::MAX)),
+        proposal: report.proposal.map(|replicas| i32::try_from(replicas).unwrap_or(i32::MAX)),
     };
     let identifier = |name: &String| MetricIdentifier { name: name.clone(), selector: None };
     match query {

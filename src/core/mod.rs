@@ -22,7 +22,7 @@ mod time;
 mod zero;
 
 pub use decide::decide;
-pub use decision::{Condition, ConditionKind, Current, Decision, SignalReport, Verdict, Warning};
+pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use memory::Memory;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
 pub use policy::{

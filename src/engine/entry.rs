@@ -99,7 +99,8 @@ impl Entry {
             reason: decision.reasons.first().map_or("Unknown", Reason::code).to_owned(),
             message: decision.headline(),
             held_by: decision.held_by().map(str::to_owned),
-            until: decision.next_look.map(stamp),
+            wanted: decision.wanted.map(count),
+            until: decision.held_until().map(stamp),
         });
     }
 
@@ -115,6 +116,7 @@ impl Entry {
             reason: condition.reason.clone(),
             message: condition.message.clone(),
             held_by: None,
+            wanted: None,
             until: None,
         });
         self.set_conditions(&[condition], now);
