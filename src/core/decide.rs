@@ -5,7 +5,8 @@ use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason};
 use super::zero::{AtZero, at_zero};
 use super::{
-    Clamp, Condition, Decision, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning, conditions, limits, pause,
+    Clamp, Condition, Decision, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning, conditions, limits,
+    pause,
 };
 
 /// Decides the size of one workload.

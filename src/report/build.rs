@@ -24,9 +24,13 @@ impl Record {
             reason: pause.reason.clone(),
             by: pause.by.clone(),
         });
-        let failing = status.conditions.iter().filter(|c| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive"));
-        let problem =
-            |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| ConditionRecord { kind: c.type_.clone(), reason: c.reason.clone(), message: c.message.clone() };
+        let failing =
+            status.conditions.iter().filter(|c| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive"));
+        let problem = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| ConditionRecord {
+            kind: c.type_.clone(),
+            reason: c.reason.clone(),
+            message: c.message.clone(),
+        };
         let events = status.scale_events.iter();
         Self {
             namespace: policy.metadata.namespace.clone().unwrap_or_default(),
@@ -46,7 +50,12 @@ impl Record {
             signals: compiled.map_or_else(|_| Vec::new(), |compiled| signals(compiled, &signal_reports(compiled, &status.current_metrics))),
             problems: failing.map(problem).collect(),
             scale_events: events
-                .map(|event| ScaleRecord { time: event.time.0, from: count(event.from), to: count(event.to), message: event.reason.clone() })
+                .map(|event| ScaleRecord {
+                    time: event.time.0,
+                    from: count(event.from),
+                    to: count(event.to),
+                    message: event.reason.clone(),
+                })
                 .collect(),
             history: None,
         }

@@ -10,10 +10,11 @@ mod record;
 mod ring;
 mod span;
 
+pub(crate) use build::timestamp;
 pub use next::next;
 pub use page::{View, page};
-pub use ring::Ring;
 pub use record::{
     Change, ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, History, PauseRecord, Point, ReasonRecord, Record, ScaleRecord,
     SignalRecord, Summary, ToleranceRecord,
 };
+pub use ring::Ring;

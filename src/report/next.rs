@@ -41,7 +41,9 @@ fn held(decision: &DecisionRecord, when: impl Fn(Timestamp) -> String) -> String
             _ => format!("{direction} to {to} possible {}, if the signals stay as they are", when(until)),
         },
         ("RateLimited", Some(until)) => format!("{direction} toward {to} goes on {}, when the rate allows more", when(until)),
-        ("DirectionDisabled", _) => format!("nothing: {direction} is disabled in the policy (selectPolicy: Disabled); {to} would be enough"),
+        ("DirectionDisabled", _) => {
+            format!("nothing: {direction} is disabled in the policy (selectPolicy: Disabled); {to} would be enough")
+        }
         ("BoundedByMaximum", _) => format!("nothing until demand falls or maxReplicas is raised: {to} are wanted"),
         ("BoundedByMinimum", _) => "nothing until demand rises or minReplicas is lowered".to_owned(),
         ("Paused", Some(until)) => format!("the pause ends {}; {to} is wanted now", when(until)),

@@ -67,7 +67,9 @@ impl Plot<'_> {
             .map(|column| {
                 let until = span * column as i128 / count as i128;
                 let mut most = at.wanted;
-                while let Some(state) = self.states.get(next).filter(|state| state.time.duration_since(start).as_millis() < until || next == 0) {
+                while let Some(state) =
+                    self.states.get(next).filter(|state| state.time.duration_since(start).as_millis() < until || next == 0)
+                {
                     at = Column { replicas: state.replicas, wanted: state.wanted };
                     most = most.max(state.wanted);
                     next += 1;

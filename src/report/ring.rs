@@ -138,7 +138,8 @@ mod tests {
 
     fn decision(second: i64, replicas: u32, load: f64) -> Decision {
         let estimate = Some(Estimate { raw: load, level: load, sigma: 0.0, demand: load });
-        let signal = SignalReport { name: "rps".into(), current: None, proposal: Some(replicas), age_millis: None, estimate, failure: None };
+        let signal =
+            SignalReport { name: "rps".into(), current: None, proposal: Some(replicas), age_millis: None, estimate, failure: None };
         Decision {
             time: Time::from_secs(second),
             from: replicas,
@@ -177,7 +178,9 @@ mod tests {
         assert_eq!((history.points.len(), history.changes.len()), (POINTS, CHANGES));
         assert_eq!(history.points[POINTS - 1].time, timestamp(Time::from_secs(999)));
         assert_eq!(history.changes[0].message.len(), TEXT);
-        assert!(ring.demand.len() == POINTS && POINTS * (size_of::<Packed>() + 4 * SIGNALS) + CHANGES * (TEXT + size_of::<Told>()) < 16 << 10);
+        assert!(
+            ring.demand.len() == POINTS && POINTS * (size_of::<Packed>() + 4 * SIGNALS) + CHANGES * (TEXT + size_of::<Told>()) < 16 << 10
+        );
     }
 
     #[test]
