@@ -6,6 +6,9 @@ use super::record::{DecisionRecord, Record, SignalRecord};
 
 /// One line on what comes next. `when` says when a point in time will be, e.g. `at 12:03:10 (in 48 s)`.
 pub fn next(record: &Record, when: impl Fn(Timestamp) -> String) -> String {
+    if !record.faults.is_empty() {
+        return "nothing until the spec is corrected".to_owned();
+    }
     let Some(decision) = &record.decision else {
         return "the first decision; if it does not come, the controller does not run or does not watch this namespace".to_owned();
     };

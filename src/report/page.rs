@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::next::next;
 use super::plot::{Plot, State};
-use super::record::{EstimateRecord, Record, SignalRecord};
+use super::record::{ConditionRecord, EstimateRecord, Record, SignalRecord};
 use super::span::{between, clock, length};
 use crate::core::reason::Quantity;
 
@@ -120,7 +120,11 @@ impl Page<'_> {
             self.warn(&format!("the spec cannot be used: {fault}"));
         }
         let message = record.decision.as_ref().map(|decision| decision.message.as_str()).unwrap_or_default();
-        for problem in record.problems.iter().filter(|problem| problem.message != message && problem.reason != "ScalingDisabled") {
+        // What the decision says already need not be said twice.
+        let unknown = record.decision.as_ref().is_some_and(|decision| decision.verdict == "Unknown");
+        let said = |kind: &str, text: &str| text == message || (kind == "ScalingActive" && unknown);
+        let news = |problem: &&ConditionRecord| !said(&problem.kind, &problem.message) && problem.reason != "ScalingDisabled";
+        for problem in record.problems.iter().filter(news) {
             self.warn(&format!("{}: {}", problem.reason, problem.message));
         }
         if let Some(pause) = record.pause.as_ref().filter(|pause| pause.until.is_none_or(|until| until > self.view.now)) {
@@ -144,9 +148,9 @@ impl Page<'_> {
         }
         let estimated = record.signals.iter().any(|signal| signal.estimate.is_some());
         let ranged = record.signals.iter().any(|signal| signal.grows_above.is_some() || signal.shrinks_below.is_some());
-        let mut head = vec!["SIGNAL", "VALUE", "TARGET", "AGE", "PROPOSES"];
-        head.extend(ranged.then_some("STEADY FROM-TO"));
-        head.extend(estimated.then_some("DEMAND IN ALL"));
+        let mut head = vec!["SIGNAL", "VALUE", "TARGET", "AGE", "WANTS"];
+        head.extend(ranged.then_some("STEADY AT"));
+        head.extend(estimated.then_some("IN ALL"));
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(self.view.width).unwrap_or(u16::MAX));
@@ -160,12 +164,7 @@ impl Page<'_> {
                 show(signal.proposal),
             ];
             if ranged {
-                let text = |value: &Option<String>, bound: &str| value.clone().unwrap_or_else(|| bound.to_owned());
-                cells.push(if signal.proposal.is_some() {
-                    format!("{} - {}", text(&signal.shrinks_below, "any"), text(&signal.grows_above, "any"))
-                } else {
-                    "-".to_owned()
-                });
+                cells.push(range(signal));
             }
             if estimated {
                 cells.push(signal.estimate.as_ref().map_or_else(|| "-".to_owned(), demand));
@@ -264,11 +263,21 @@ fn target(signal: &SignalRecord) -> String {
     }
 }
 
-/// Measured, and what it was taken as where that differs.
+/// Values at which the signal keeps the present size.
+fn range(signal: &SignalRecord) -> String {
+    match (&signal.shrinks_below, &signal.grows_above) {
+        (Some(below), Some(above)) => format!("{below}..{above}"),
+        (None, Some(above)) => format!("≤ {above}"),
+        (Some(below), None) => format!("≥ {below}"),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// Measured, and what the filter made of it where that differs.
 fn demand(estimate: &EstimateRecord) -> String {
     let quantity = |value: f64| Quantity(value * 1000.0, estimate.unit).to_string();
-    let (raw, used, noise) = (quantity(estimate.raw), quantity(estimate.demand), quantity(estimate.noise));
-    if raw == used { raw } else { format!("{raw}, taken as {used} (noise {noise})") }
+    let (raw, used) = (quantity(estimate.raw), quantity(estimate.demand));
+    if raw == used { raw } else { format!("{raw} → {used}") }
 }
 
 /// The stage that a reason's code belongs to, in the policy's words.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// Rows of the plot at most.
-const ROWS: u32 = 8;
+const ROWS: u32 = 10;
 /// Columns at most: more would only repeat what a few hundred decisions have to show.
 const COLUMNS: usize = 100;
 /// Columns of the axis on the left.
@@ -65,7 +65,8 @@ impl Plot<'_> {
         let mut at = Column { replicas: 0, wanted: None };
         (1..=count)
             .map(|column| {
-                let until = span * column as i128 / count as i128;
+                // The last column shows the last state, however short it has been one.
+                let until = if column == count { i128::MAX } else { span * column as i128 / count as i128 };
                 let mut most = at.wanted;
                 while let Some(state) =
                     self.states.get(next).filter(|state| state.time.duration_since(start).as_millis() < until || next == 0)
@@ -98,7 +99,7 @@ impl Plot<'_> {
             }
             text.push(glyph);
         }
-        text + &format!("{last:#}")
+        format!("{}{last:#}", text.trim_end())
     }
 
     fn times(&self, start: Timestamp, columns: usize) -> String {
