@@ -7,7 +7,7 @@ use super::said::Said;
 use crate::api::conditions::{is_true, merge};
 use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
-use crate::api::time::from_core as stamp;
+use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
 use crate::report::Ring;
@@ -107,7 +107,7 @@ impl Entry {
             message: decision.headline(),
             held_by: decision.held_by().map(str::to_owned),
             wanted: decision.wanted.map(count),
-            until: decision.held_until().map(stamp),
+            until: decision.held_until().map(end_from_core),
         });
     }
 

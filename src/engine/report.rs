@@ -9,7 +9,7 @@ use super::look::Seen;
 use super::{Engine, labels};
 use crate::api::conditions::{merge, without_numbers};
 use crate::api::status::DecisionStatus;
-use crate::api::time::from_core;
+use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
@@ -83,7 +83,7 @@ impl Engine {
         entry.history.push(&decision, &message);
         entry.last = Some(Arc::clone(&decision));
         if changed || moves {
-            let (held_by, until) = (decision.held_by(), decision.held_until().map(|until| from_core(until).0.to_string()));
+            let (held_by, until) = (decision.held_by(), decision.held_until().map(|until| end_from_core(until).0.to_string()));
             let Decision { from, to, wanted, verdict, .. } = *decision;
             info!(policy = %key, target = %compiled.target, from, to, wanted, verdict = verdict.word(), reason = %message, held_by, until, "decided");
         } else {
@@ -103,7 +103,7 @@ impl Engine {
             .collect();
         // A service that idles at its minimum is as it should be, and no news.
         if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
-            let until = decision.held_until().map(|until| format!(" (until {})", from_core(until).0)).unwrap_or_default();
+            let until = decision.held_until().map(|until| format!(" (until {})", end_from_core(until).0)).unwrap_or_default();
             states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", format!("{message}{until}")));
         }
         if moves && decision.recommends() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::next::next;
 use super::plot::{Plot, State};
@@ -237,7 +237,8 @@ impl Page<'_> {
         if time <= self.view.now {
             return "with the next look".to_owned();
         }
-        format!("at {} (in {})", self.clock(time), length(between(self.view.now, time)))
+        let second = time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(time);
+        format!("at {} (in {})", self.clock(second), length(between(self.view.now, time)))
     }
 }
 
