@@ -32,7 +32,7 @@ struct Story {
 }
 
 impl Story {
-    fn new(more: Value, replicas: u32) -> Self {
+    fn new(more: &Value, replicas: u32) -> Self {
         let mut spec = json!({
             "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }, "minReplicas": 2, "maxReplicas": 12,
             "smoothing": { "type": "None" },
@@ -164,7 +164,7 @@ fn golden(name: &str, record: &Record, now: Timestamp, width: usize, note: Optio
 
 /// Load that rose and fell: 4 → 9, and back to 4 that the window holds.
 fn held() -> Story {
-    let mut story = Story::new(json!({}), 4);
+    let mut story = Story::new(&json!({}), 4);
     story.looks(20, 200.0, 70.0).looks(2, 300.0, 110.0).looks(12, 440.0, 150.0).looks(6, 300.0, 110.0).looks(10, 200.0, 70.0);
     story
 }
@@ -184,33 +184,33 @@ fn held_as_the_status_alone_tells_it() {
 
 #[test]
 fn steady_tells_when_it_would_move() {
-    Story::new(json!({}), 4).looks(5, 200.0, 70.0).golden("steady", 100);
-    Story::new(json!({}), 2).looks(5, 100.0, 35.0).golden("steady-at-minimum", 100);
+    Story::new(&json!({}), 4).looks(5, 200.0, 70.0).golden("steady", 100);
+    Story::new(&json!({}), 2).looks(5, 100.0, 35.0).golden("steady-at-minimum", 100);
 }
 
 #[test]
 fn cut_by_a_rate_and_by_the_maximum() {
     let rate = json!({ "behavior": { "scaleUp": { "policies": [{ "type": "Pods", "value": 2, "periodSeconds": 60 }] } } });
-    Story::new(rate.clone(), 4).looks(4, 200.0, 70.0).looks(1, 520.0, 70.0).golden("scale-up-cut", 100);
-    Story::new(rate, 4).looks(4, 200.0, 70.0).looks(2, 520.0, 70.0).golden("held-by-rate", 100);
-    Story::new(json!({}), 4).looks(2, 200.0, 70.0).looks(9, 800.0, 300.0).golden("held-by-maximum", 100);
+    Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(1, 520.0, 70.0).golden("scale-up-cut", 100);
+    Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(2, 520.0, 70.0).golden("held-by-rate", 100);
+    Story::new(&json!({}), 4).looks(2, 200.0, 70.0).looks(9, 800.0, 300.0).golden("held-by-maximum", 100);
 }
 
 #[test]
 fn a_pause_with_its_end_and_its_owner() {
     let pause = json!({ "pause": { "direction": "Up", "reason": "load test", "by": "ann", "until": "2026-07-01T13:30:00Z" } });
-    Story::new(pause.clone(), 4).looks(9, 400.0, 70.0).golden("paused", 100);
-    Story::new(pause, 4).looks(9, 200.0, 70.0).golden("pause-idle", 100);
+    Story::new(&pause, 4).looks(9, 400.0, 70.0).golden("paused", 100);
+    Story::new(&pause, 4).looks(9, 200.0, 70.0).golden("pause-idle", 100);
 }
 
 #[test]
 fn recommended_only() {
-    Story::new(json!({ "mode": "Recommend" }), 4).looks(9, 400.0, 70.0).golden("recommend", 100);
+    Story::new(&json!({ "mode": "Recommend" }), 4).looks(9, 400.0, 70.0).golden("recommend", 100);
 }
 
 #[test]
 fn an_unknown_signal_keeps_the_size() {
-    let mut story = Story::new(json!({}), 6);
+    let mut story = Story::new(&json!({}), 6);
     story.looks(8, 300.0, 110.0);
     for _ in 0..4 {
         story.look(200.0, None);
@@ -220,7 +220,7 @@ fn an_unknown_signal_keeps_the_size() {
 
 #[test]
 fn a_bad_spec_and_a_policy_nobody_decided() {
-    let story = Story::new(json!({}), 4);
+    let story = Story::new(&json!({}), 4);
     golden("new", &story.of_status(), story.now(), 100, None);
     let mut policy = story.policy.clone();
     policy.spec.min_replicas = Some(20);

@@ -94,7 +94,7 @@ impl Plot<'_> {
                 () => (' ', last),
             };
             if style != last {
-                text += &format!("{last:#}{style}");
+                text.extend([last.render_reset().to_string(), style.render().to_string()]);
                 last = style;
             }
             text.push(glyph);

@@ -114,7 +114,7 @@ impl Ring {
         };
         History {
             changes: self.changes.iter().map(change).collect(),
-            signals: self.names.iter().map(|name| name.to_string()).collect(),
+            signals: self.names.iter().map(ToString::to_string).collect(),
             points: self.points.iter().enumerate().map(point).collect(),
             end: self.end.map(timestamp),
         }
