@@ -17,7 +17,7 @@ pub fn next(record: &Record, when: impl Fn(Timestamp) -> String) -> String {
     }
     match decision.verdict.as_str() {
         "Held" => held(decision, when),
-        "Steady" => steady(record),
+        "Steady" => unsure(&decision.reason).map_or_else(|| steady(record), |text| format!("{text}; {}", looks(record))),
         "ScaleUp" | "ScaleDown" if record.mode == "Recommend" => {
             format!("nothing: mode Recommend writes no size; in mode Enforce it would be {}", decision.to)
         }
@@ -76,6 +76,18 @@ fn moved(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) ->
             None => format!("on toward {wanted} with the next decisions"),
         },
         _ => looks(record),
+    }
+}
+
+/// What keeps a size although the value is off its target: not a hold, but no balance either.
+fn unsure(reason: &str) -> Option<&'static str> {
+    match reason {
+        "SamplesMissing" => Some("a move once enough pods have samples to be sure of it"),
+        "Surge" => Some("a move if the value is still off once the surge pods of the rollout are gone"),
+        "Past" => Some("no growth on what the filter remembers; a move if the measured value asks for it"),
+        "Stale" => Some("a scale-in once the sample is fresh again, if the value is still below"),
+        "Returned" => Some("a scale-in once the value looks back over no gap, if it is still below"),
+        _ => None,
     }
 }
 
