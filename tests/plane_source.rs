@@ -166,13 +166,13 @@ fn a_malformed_source_says_so_and_disturbs_no_other() {
         source(&story, "malformed", json!({ "url": 7 })).await;
         source(&story, "impossible", json!({ "url": world.open.url, "timeoutSeconds": 99 })).await;
         story.shows(AT_ONCE, "metricsource/malformed", READY, "\"reason\":\"InvalidSpec\",\"status\":\"False\"").await;
-        story.shows(AT_ONCE, "metricsource/malformed", READY, "spec.url: invalid type: integer `7`").await;
+        story.shows(AT_ONCE, "metricsource/malformed", READY, "spec.url: 7: must be a string").await;
         story.describes("metricsource", "malformed", &["Warning", "SourceNotReady", "spec.url"]).await;
         story.shows(AT_ONCE, "metricsource/impossible", READY, "spec.timeoutSeconds: 99: must be 1 to 60 seconds").await;
         let app = asks(&story, world, "sound").await;
         story.size(AT_ONCE, &app, 6).await;
         let lost = asks(&story, world, "malformed").await;
-        story.shows(AT_ONCE, &format!("sp/{lost}"), ACTIVE, "spec.url: invalid type").await;
+        story.shows(AT_ONCE, &format!("sp/{lost}"), ACTIVE, "spec.url: 7").await;
         story.size(SOON, &lost, 4).await;
         source(&story, "malformed", json!({ "url": world.open.url })).await;
         story.size(AT_ONCE, &lost, 6).await;
