@@ -1,17 +1,21 @@
-//! The admin port: `/livez`, `/readyz` (names what it waits for), `/metrics`. Read-only.
+//! The admin port: `/livez`, `/readyz` (names what it waits for), `/metrics`, `/debug/policies` (the records of decisions). Read-only.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::Key;
+use crate::engine::{NoRecord, Records};
 use crate::telemetry::Metrics;
 
 /// What the process still waits for before it is ready; empty means ready.
@@ -21,10 +25,28 @@ pub struct Readiness(Arc<Mutex<Vec<(&'static str, Probe)>>>);
 /// Says what is missing, or `None` when nothing is.
 type Probe = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
+/// What is served.
 #[derive(Clone)]
-struct Admin {
-    readiness: Readiness,
-    metrics: Metrics,
+pub struct Served {
+    /// For `/readyz`.
+    pub readiness: Readiness,
+    /// For `/metrics`.
+    pub metrics: Metrics,
+    /// For `/debug/policies`.
+    pub records: Records,
+}
+
+/// Policies per answer when none or too many are asked for.
+const LIST: usize = 500;
+
+/// Which policies to list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Listed {
+    namespace: Option<String>,
+    /// `NAMESPACE/NAME` after which to go on.
+    after: Option<String>,
+    limit: Option<usize>,
 }
 
 // === impl Readiness ===
@@ -42,12 +64,14 @@ impl Readiness {
 }
 
 /// Serves until `shutdown`; the listener is bound by the caller so that a taken port is an error at start.
-pub async fn serve(listener: TcpListener, readiness: Readiness, metrics: Metrics, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, served: Served, shutdown: CancellationToken) -> std::io::Result<()> {
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
-        .with_state(Admin { readiness, metrics });
+        .route("/debug/policies", get(list))
+        .route("/debug/policies/{namespace}/{name}", get(record))
+        .with_state(served);
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
@@ -56,14 +80,49 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
+async fn ready(State(admin): State<Served>) -> impl IntoResponse {
     match admin.readiness.waiting() {
         waiting if waiting.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
         waiting => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for\n{}\n", waiting.join("\n"))),
     }
 }
 
-async fn exposition(State(admin): State<Admin>) -> impl IntoResponse {
+async fn exposition(State(admin): State<Served>) -> impl IntoResponse {
     let text = admin.metrics.encode();
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+async fn record(State(admin): State<Served>, Path((namespace, name)): Path<(String, String)>) -> Response {
+    match admin.records.policy(Key::new(&namespace, &name)).await {
+        Ok(record) => Json(record).into_response(),
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn list(State(admin): State<Served>, Query(listed): Query<Listed>) -> Response {
+    let after = match listed.after.as_deref().map(|after| after.split_once('/').ok_or(after)).transpose() {
+        Ok(after) => after.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
+        Err(after) => {
+            let error = format!("after: {after}: must be NAMESPACE/NAME");
+            return (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response();
+        }
+    };
+    let limit = listed.limit.unwrap_or(LIST).clamp(1, LIST);
+    match admin.records.list(listed.namespace, after, limit).await {
+        Ok(policies) => {
+            // A full page may have another one behind it.
+            let next = policies.last().filter(|_| policies.len() == limit).map(|last| format!("{}/{}", last.namespace, last.name));
+            Json(json!({ "policies": policies, "after": next })).into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+fn refusal(error: &NoRecord) -> Response {
+    let (status, leader) = match error {
+        NoRecord::NotFound(_) => (StatusCode::NOT_FOUND, None),
+        NoRecord::NotLeading { leader } => (StatusCode::SERVICE_UNAVAILABLE, leader.as_ref()),
+        NoRecord::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
+    };
+    (status, Json(json!({ "error": error.to_string(), "leader": leader }))).into_response()
 }

@@ -8,6 +8,7 @@
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
+//! | [`report`] | the record of a policy for people: JSON and terminal page |
 //! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
 
 pub mod admin;
@@ -18,6 +19,7 @@ pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod report;
 pub mod schedule;
 pub mod source;
 pub mod telemetry;

@@ -63,7 +63,7 @@ fn compiled(metrics: &Value) -> Compiled {
 
 fn report(name: &str, utilization: Option<u32>, average: Option<f64>, value: Option<f64>) -> SignalReport {
     let current = Some(Current { utilization, average, value });
-    SignalReport { name: name.into(), current, proposal: Some(3), age_millis: Some(12_900), failure: None }
+    SignalReport { name: name.into(), current, proposal: Some(3), age_millis: Some(12_900), estimate: None, failure: None }
 }
 
 #[test]
@@ -97,11 +97,11 @@ fn metrics_are_shown_as_kubectl_shows_those_of_an_hpa() {
     assert_eq!(
         status,
         json!([
-            { "type": "Resource", "resource": { "name": "cpu", "current": { "averageUtilization": 45, "averageValue": "225m" } }, "ageSeconds": 12 },
-            { "type": "Resource", "resource": { "name": "memory", "current": { "averageValue": "100Mi" } }, "ageSeconds": 12 },
-            { "type": "Prometheus", "prometheus": { "name": "rps", "current": { "averageValue": "82", "value": "246" } }, "ageSeconds": 12 },
-            { "type": "Prometheus", "prometheus": { "name": "cap", "current": {} } },
-            { "type": "External", "external": { "metric": { "name": "jobs" }, "current": { "value": "3k" } }, "ageSeconds": 12 },
+            { "type": "Resource", "resource": { "name": "cpu", "current": { "averageUtilization": 45, "averageValue": "225m" } }, "ageSeconds": 12, "proposal": 3 },
+            { "type": "Resource", "resource": { "name": "memory", "current": { "averageValue": "100Mi" } }, "ageSeconds": 12, "proposal": 3 },
+            { "type": "Prometheus", "prometheus": { "name": "rps", "current": { "averageValue": "82", "value": "246" } }, "ageSeconds": 12, "proposal": 3 },
+            { "type": "Prometheus", "prometheus": { "name": "cap", "current": {} }, "proposal": 3 },
+            { "type": "External", "external": { "metric": { "name": "jobs" }, "current": { "value": "3k" } }, "ageSeconds": 12, "proposal": 3 },
         ])
     );
 }

@@ -240,6 +240,7 @@ fn the_table_shows_target_metrics_sizes_and_verdict() {
                 reason: "AboveTarget".into(),
                 message: message.into(),
                 held_by: None,
+                wanted: Some(5),
                 until: None,
             }),
             scale_events: vec![ScaleEvent { time, from: 3, to: 5, reason: message.into() }],

@@ -33,6 +33,7 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
         external: None,
         prometheus: None,
         age_seconds: report.age_millis.map(|millis| i64::try_from(millis / 1000).unwrap_or(i64::MAX)),
+        proposal: report.proposal.map(|replicas| i32::try_from(replicas).unwrap_or(i32::MAX)),
     };
     let identifier = |name: &String| MetricIdentifier { name: name.clone(), selector: None };
     match query {
@@ -66,6 +67,35 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
     status
 }
 
+/// What a status says about its signals: the inverse of [`current_metrics`], without what a status does not hold.
+pub fn signal_reports(compiled: &Compiled, metrics: &[MetricStatus]) -> Vec<SignalReport> {
+    compiled.policy.signals.iter().enumerate().map(|(index, signal)| signal_report(&signal.kind, metrics.get(index))).collect()
+}
+
+fn signal_report(kind: &SignalKind, metric: Option<&MetricStatus>) -> SignalReport {
+    let current = metric.and_then(|metric| {
+        let resource = metric.resource.as_ref().map(|resource| &resource.current);
+        let container = metric.container_resource.as_ref().map(|resource| &resource.current);
+        let pods = metric.pods.as_ref().or(metric.external.as_ref()).map(|pods| &pods.current);
+        let object = metric.object.as_ref().map(|object| &object.current);
+        resource.or(container).or(pods).or(object).or(metric.prometheus.as_ref().map(|prometheus| &prometheus.current))
+    });
+    let milli = |quantity: &Option<Quantity>| quantity.as_ref().and_then(|quantity| quantity.milli().ok()).map(|milli| milli as f64);
+    let current = current.map(|current| Current {
+        utilization: current.average_utilization.and_then(|percent| u32::try_from(percent).ok()),
+        average: milli(&current.average_value),
+        value: milli(&current.value),
+    });
+    SignalReport {
+        name: kind.to_string(),
+        current: current.filter(|current| current.utilization.is_some() || current.average.is_some() || current.value.is_some()),
+        proposal: metric.and_then(|metric| metric.proposal).and_then(|replicas| u32::try_from(replicas).ok()),
+        age_millis: metric.and_then(|metric| metric.age_seconds).and_then(|age| u64::try_from(age).ok()).map(|age| age * 1000),
+        estimate: None,
+        failure: None,
+    }
+}
+
 /// How many metrics the text for tables names; more would push the sizes off the screen.
 const SHOWN: usize = 2;
 
@@ -73,7 +103,7 @@ const SHOWN: usize = 2;
 pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
     let signals = compiled.policy.signals.iter().zip(&compiled.queries).zip(reports);
     let shown = signals.take(SHOWN).map(|((signal, query), report)| {
-        let (current, target) = pair(&signal.target, shown_unit(query), report.current);
+        let (current, target) = value_and_target(&signal.target, query, report.current);
         let average = !matches!(signal.kind, SignalKind::Resource { .. } | SignalKind::ContainerResource { .. } | SignalKind::Pods { .. });
         let suffix = match signal.target {
             Target::AverageValue(_) if average => " (avg)",
@@ -90,7 +120,8 @@ pub fn metrics_text(compiled: &Compiled, reports: &[SignalReport]) -> String {
 }
 
 /// Current value, if known, and target of one signal.
-fn pair(target: &Target, unit: Unit, current: Option<Current>) -> (Option<String>, String) {
+pub fn value_and_target(target: &Target, query: &Query, current: Option<Current>) -> (Option<String>, String) {
+    let unit = shown_unit(query);
     let quantity = |milli| Shown(milli, unit).to_string();
     match *target {
         Target::Utilization(percent) => {

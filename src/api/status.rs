@@ -72,7 +72,10 @@ pub struct DecisionStatus {
     /// What held a different size back, e.g. StabilizationWindow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
-    /// When the hold ends, if that is known.
+    /// Replicas that the metrics ask for together, before windows, rates, bounds and pause; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<i32>,
+    /// When the hold may end by itself, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
 }
@@ -119,6 +122,9 @@ pub struct MetricStatus {
     /// Age of the newest sample when it was used, in seconds; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,
+    /// Replicas this metric asks for; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<i32>,
 }
 
 /// Usage of a resource.

@@ -3,11 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
+mod cluster;
+mod controller;
 pub mod crds;
+mod explain;
 pub mod reference;
 mod run;
 
@@ -24,6 +27,8 @@ enum Command {
     /// Run the controller. A flag given twice means its last value, so that `extraArgs` of the chart override what the chart sets.
     #[command(args_override_self = true)]
     Run(Box<RunArgs>),
+    /// Show why a policy's target has the size it has, and what will happen next.
+    Explain(explain::ExplainArgs),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -35,8 +40,9 @@ enum Command {
 
 /// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
+    match parse().command {
         Command::Run(args) => run::main(&args),
+        Command::Explain(args) => explain::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {
@@ -50,6 +56,14 @@ pub fn run() -> ExitCode {
             print(&out)
         }
     }
+}
+
+/// The command line. Called `kubectl-ballast` the binary is a kubectl plugin, and names itself as its user does.
+fn parse() -> Cli {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from);
+    let plugin = called.as_deref().and_then(std::path::Path::file_stem).is_some_and(|name| name == "kubectl-ballast");
+    let command = if plugin { Cli::command().name("kubectl-ballast").bin_name("kubectl ballast") } else { Cli::command() };
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Writes to standard output; a closed pipe (`ballast crds | head`) is not an error.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
-use crate::admin::{self, Readiness};
+use super::cluster::kube_config;
+use crate::admin::{self, Readiness, Served};
 use crate::api::Defaults;
 use crate::clock::Clock;
 use crate::cluster::{
@@ -21,7 +21,7 @@ use crate::cluster::{
 };
 use crate::config::{DefaultSmoothing, File, RunArgs};
 use crate::core;
-use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready};
+use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
@@ -97,7 +97,8 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         let watches = watches.clone();
         move || watches.waiting()
     });
-    tasks.spawn(admin::serve(listener, readiness, metrics.clone(), drained.clone()));
+    let (records, asks) = Records::channel(leadership.clone());
+    tasks.spawn(admin::serve(listener, Served { readiness, metrics: metrics.clone(), records }, drained.clone()));
 
     let (annotated, annotated_rx) = mpsc::unbounded_channel();
     let kinds = ["Deployment", "StatefulSet"].into_iter().map(str::to_owned).chain(args.annotated_kinds.clone()).collect();
@@ -147,7 +148,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, "waiting to lead");
         tasks.spawn(run_lease(writes.clone(), options, leadership, stop.clone(), drained.clone()))
     });
-    let engine = tasks.spawn(engine.run(changes, results, stop.clone()));
+    let engine = tasks.spawn(engine.run(changes, results, asks, stop.clone()));
 
     let name = signalled.await?;
     info!(signal = name, "stopping");
@@ -183,7 +184,7 @@ async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = R
 
 /// Clients for reading and for writing, and the namespace of the lease.
 async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
-    let mut config = kube_config(args).await?;
+    let mut config = kube_config(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
     // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
     config.read_timeout = Some(READ_TIMEOUT);
@@ -192,18 +193,6 @@ async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
     config.default_retry = false;
     let writes = Client::try_from(config).context("cannot make a client")?;
     Ok((reads, writes, namespace))
-}
-
-async fn kube_config(args: &RunArgs) -> Result<Config> {
-    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    if let Some(path) = &args.kubeconfig {
-        let file = kube::config::Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig: {}", path.display()))?;
-        return Config::from_custom_kubeconfig(file, &options).await.with_context(|| format!("--kubeconfig: {}", path.display()));
-    }
-    if args.context.is_some() {
-        return Config::from_kubeconfig(&options).await.context("--context");
-    }
-    Config::infer().await.context("no cluster: neither an in-cluster configuration nor a kubeconfig was found")
 }
 
 /// The namespace this process runs in, or the one the chart uses.

@@ -131,7 +131,7 @@ fn essence(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
 /// All that a reader sees, without the times and ages that change by themselves.
 fn readable(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
     let conditions: Vec<_> = status.conditions.iter().map(|c| c.message.clone()).collect();
-    (conditions, status.metrics_text.clone())
+    (conditions, status.metrics_text.clone(), status.decision.as_ref().and_then(|decision| decision.until.clone()))
 }
 
 // === impl Shared ===

@@ -8,8 +8,8 @@ use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason};
 use super::zero::{AtZero, at_zero};
 use super::{
-    Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict, Warning,
-    conditions, fallback, limits, pause,
+    Clamp, Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict,
+    Warning, conditions, fallback, limits, pause,
 };
 
 /// Decides the size of one workload.
@@ -92,7 +92,9 @@ struct Draft<'a> {
     now: Time,
     from: u32,
     to: u32,
+    wanted: Option<u32>,
     reasons: Vec<Reason>,
+    clamps: Vec<Clamp>,
     signals: Vec<SignalReport>,
     conditions: Vec<Condition>,
     warnings: Vec<Warning>,
@@ -102,7 +104,8 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(policy: &'a Policy, current: u32, now: Time) -> Self {
         let (reasons, signals, conditions, warnings) = (Vec::new(), Vec::new(), Vec::with_capacity(3), Vec::new());
-        Self { policy, now, from: current, to: current, reasons, signals, conditions, warnings, next: Vec::new() }
+        let clamps = Vec::new();
+        Self { policy, now, from: current, to: current, wanted: None, reasons, clamps, signals, conditions, warnings, next: Vec::new() }
     }
 
     fn switched_off(mut self) -> Decision {
@@ -114,8 +117,7 @@ impl<'a> Draft<'a> {
 
     /// Back into the bounds: neither tolerance nor windows nor rates apply, and the conditions about signals stay as they are.
     fn out_of_bounds(mut self, bounds: &Bounds<'_>, bound: Bound, size: u32) -> Decision {
-        self.reasons.push(Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) });
-        self.to = size;
+        self.clamp(size, Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) }, None);
         self.finish(size)
     }
 
@@ -181,6 +183,7 @@ impl<'a> Draft<'a> {
         self.warnings.push(Warning { reason: "FailedComputeMetricsReplicas".to_owned(), message });
         self.take(measured, first);
         self.reasons.push(Reason::Incomplete { failed, of, wanted });
+        self.wanted = wanted;
     }
 
     /// Keeps the size while signals are missing.
@@ -197,12 +200,12 @@ impl<'a> Draft<'a> {
     /// Applies the fallback: at once, as moves back into the bounds are, since windows and rates are about demand.
     fn fall_back(mut self, bounds: &Bounds<'_>, size: u32, outage: Duration) -> Decision {
         let Fallback { hold, replicas } = self.policy.fallback;
-        self.reasons.insert(0, Reason::Fallback { outage, replicas });
+        self.clamp(size, Reason::Fallback { outage, replicas }, None);
+        self.reasons.rotate_right(1);
         let message = format!("signals have been missing for more than {} s: fallback to {replicas}", hold.as_secs());
         self.warnings.push(Warning { reason: "FallbackActive".to_owned(), message });
-        self.to = size.max(bounds.min).min(bounds.max);
-        if let Some(bound) = bounds.beyond(size).map(|(bound, _)| bound) {
-            self.reasons.push(bounds.cut(bound, size));
+        if let Some((bound, within)) = bounds.beyond(size) {
+            self.clamp(within, bounds.cut(bound, size), None);
         }
         // Where there is nothing to do, the size stays unknown rather than steady.
         if self.to == self.from { self.close(Verdict::Unknown) } else { self.finish(size) }
@@ -211,25 +214,35 @@ impl<'a> Draft<'a> {
     fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step) {
         self.conditions[0] = conditions::stabilized(stabilized.reason.as_ref(), wanted);
         self.conditions.push(conditions::limited(limited.reason.as_ref(), stabilized.size));
-        self.to = limited.size;
-        for step in [stabilized, limited] {
-            self.reasons.extend(step.reason);
-            self.next.extend(step.next);
+        (self.to, self.wanted) = (wanted, Some(wanted));
+        for limits::Step { size, reason, next } in [stabilized, limited] {
+            self.next.extend(next);
+            match reason {
+                Some(reason) => self.clamp(size, reason, next),
+                None => self.to = size,
+            }
         }
+    }
+
+    /// One stage replaces the size by another.
+    fn clamp(&mut self, size: u32, reason: Reason, until: Option<Time>) {
+        self.clamps.push(Clamp { before: self.to, after: size, reason: reason.clone(), until });
+        self.reasons.push(reason);
+        self.to = size;
     }
 
     fn wake(&mut self, bounds: &Bounds<'_>) {
         let (bound, size) = (Bound::Minimum, bounds.min);
-        self.reasons.insert(0, Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) });
-        self.to = size;
+        self.clamp(size, Reason::OutOfBounds { bound, size, found: self.from, by: bounds.by(bound) }, None);
+        self.reasons.rotate_right(1);
     }
 
     /// Applies the pause, the last word, and names the verdict.
     fn finish(mut self, wanted: u32) -> Decision {
         if let Some(reason) = pause::hold(self.policy.pause.as_ref(), self.from, self.to, self.now) {
-            self.next.extend(self.policy.pause.as_ref().and_then(|pause| pause.until));
-            self.reasons.push(reason);
-            self.to = self.from;
+            let until = self.policy.pause.as_ref().and_then(|pause| pause.until);
+            self.next.extend(until);
+            self.clamp(self.from, reason, until);
         } else if self.to != self.from && self.policy.mode == Mode::Recommend {
             self.reasons.push(Reason::RecommendOnly);
         }
@@ -249,9 +262,9 @@ impl<'a> Draft<'a> {
     }
 
     fn close(self, verdict: Verdict) -> Decision {
-        let Self { policy, now, from, to, reasons, signals, conditions, warnings, next } = self;
+        let Self { policy, now, from, to, wanted, reasons, clamps, signals, conditions, warnings, next } = self;
         // Only what comes before the next regular look.
         let next_look = next.into_iter().filter(|&time| now < time && time < now + policy.interval).min();
-        Decision { time: now, from, to, verdict, reasons, signals, conditions, warnings, next_look }
+        Decision { time: now, from, to, wanted, verdict, reasons, signals, clamps, conditions, warnings, next_look }
     }
 }

@@ -13,12 +13,16 @@ pub struct Decision {
     pub from: u32,
     /// The size the workload should have; equal to `from` when nothing is to be written.
     pub to: u32,
+    /// Replicas that the signals ask for together, before anything holds them back; `None` while that is unknown.
+    pub wanted: Option<u32>,
     /// One word for it.
     pub verdict: Verdict,
     /// Why, in the order of the pipeline; the first one is the headline. Never empty.
     pub reasons: Vec<Reason>,
     /// One report per signal, in the order of the policy.
     pub signals: Vec<SignalReport>,
+    /// The stages that changed the size, in the order they did; each starts from what the one before left.
+    pub clamps: Vec<Clamp>,
     /// Conditions to set now; those not named stay as they are.
     pub conditions: Vec<Condition>,
     /// Warnings to record as Events (metric failures, bad selectors); a rescale's own Event is made when it was written.
@@ -44,6 +48,19 @@ pub enum Verdict {
     Disabled,
 }
 
+/// One stage that replaced the size it was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clamp {
+    /// The size that came in.
+    pub before: u32,
+    /// The size that went out.
+    pub after: u32,
+    /// Why.
+    pub reason: Reason,
+    /// When this may change by itself, if that is known.
+    pub until: Option<Time>,
+}
+
 /// What one signal contributed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
@@ -55,8 +72,23 @@ pub struct SignalReport {
     pub proposal: Option<u32>,
     /// Age of the newest sample at the time of the decision, in milliseconds.
     pub age_millis: Option<u64>,
+    /// What was made of the total demand; `None` without a usable reading.
+    pub estimate: Option<Estimate>,
     /// Why there is no proposal.
     pub failure: Option<String>,
+}
+
+/// Total demand of one signal over all pods, in thousandths of its unit, before and after the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Measured.
+    pub raw: f64,
+    /// Filtered level; equal to `raw` without smoothing.
+    pub level: f64,
+    /// Standard deviation of the noise; 0 without smoothing.
+    pub sigma: f64,
+    /// Acted on.
+    pub demand: f64,
 }
 
 /// A signal's value as the HPA's status shows it.
@@ -127,5 +159,10 @@ impl Decision {
     /// What keeps the wanted size from being set, as a fixed word; the first reason of a held decision.
     pub fn held_by(&self) -> Option<&'static str> {
         self.reasons.first().filter(|_| self.verdict == Verdict::Held).map(Reason::code)
+    }
+
+    /// When what holds the wanted size may let go by itself, if that is known.
+    pub fn held_until(&self) -> Option<Time> {
+        self.clamps.last().filter(|_| self.verdict == Verdict::Held).and_then(|clamp| clamp.until)
     }
 }

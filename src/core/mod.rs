@@ -25,7 +25,7 @@ mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
 pub use decide::decide;
-pub use decision::{Condition, ConditionKind, Current, Decision, SignalReport, Verdict, Warning};
+pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};

@@ -7,9 +7,10 @@ use super::said::Said;
 use crate::api::conditions::{is_true, merge};
 use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
-use crate::api::time::from_core as stamp;
+use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
+use crate::report::Ring;
 
 /// One policy: its object, what it compiles to, what is remembered for it, and the status it should show.
 #[derive(Debug)]
@@ -29,7 +30,11 @@ pub struct Entry {
     /// Something changed during the look: look again when it ends.
     pub again: bool,
     /// The decision whose write is under way.
-    pub writing: Option<Decision>,
+    pub writing: Option<Arc<Decision>>,
+    /// The last decision, unless the target could not even be read since.
+    pub last: Option<Arc<Decision>>,
+    /// The decisions before it.
+    pub history: Ring,
     /// Version of the target that the last write replaced: whoever still sees it sees the time before that write.
     pub replaced: Option<String>,
     /// Size last written, so that the watch's echo of it is not taken for somebody else's.
@@ -55,6 +60,8 @@ impl Entry {
             looking: false,
             again: false,
             writing: None,
+            last: None,
+            history: Ring::default(),
             replaced: None,
             last_written: None,
             last_look: None,
@@ -99,12 +106,14 @@ impl Entry {
             reason: decision.reasons.first().map_or("Unknown", Reason::code).to_owned(),
             message: decision.headline(),
             held_by: decision.held_by().map(str::to_owned),
-            until: decision.next_look.map(stamp),
+            wanted: decision.wanted.map(count),
+            until: decision.held_until().map(end_from_core),
         });
     }
 
     /// Shows that there is no decision, and why.
     pub fn show_stuck(&mut self, condition: Condition, now: Time) {
+        self.last = None;
         self.status.observed_generation = self.object.metadata.generation;
         let size = self.status.current_replicas.unwrap_or_default();
         self.status.decision = Some(DecisionStatus {
@@ -115,6 +124,7 @@ impl Entry {
             reason: condition.reason.clone(),
             message: condition.message.clone(),
             held_by: None,
+            wanted: None,
             until: None,
         });
         self.set_conditions(&[condition], now);

@@ -9,6 +9,7 @@ mod due;
 mod entry;
 mod look;
 mod ready;
+mod records;
 mod report;
 mod said;
 
@@ -32,6 +33,7 @@ use crate::telemetry::{Metrics, PolicyLabels};
 pub use annotated::Annotated;
 pub use defaults::LiveDefaults;
 pub use ready::Ready;
+pub use records::{Ask, NoRecord, Records};
 
 use due::Due;
 use entry::Entry;
@@ -99,11 +101,13 @@ impl Engine {
         Self { defaults, parts, entries: HashMap::new(), malformed: HashMap::new(), due, seen, seen_rx, leading: false }
     }
 
-    /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue.
+    /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
+    /// `asks` from the admin port.
     pub async fn run(
         mut self,
         mut changes: mpsc::UnboundedReceiver<Change>,
         mut results: mpsc::UnboundedReceiver<WriteResult>,
+        mut asks: mpsc::Receiver<Ask>,
         shutdown: CancellationToken,
     ) {
         loop {
@@ -119,6 +123,7 @@ impl Engine {
                 Some(change) = changes.recv() => self.changed(change),
                 Some(seen) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen)),
                 Some(result) = results.recv() => self.written(result),
+                Some(ask) = asks.recv() => self.answer(ask),
                 () = tokio::time::sleep(sleep) => {}
             }
         }

@@ -8,7 +8,8 @@ use tracing::{debug, info, warn};
 use super::look::Seen;
 use super::{Engine, labels};
 use crate::api::conditions::{merge, without_numbers};
-use crate::api::time::from_core;
+use crate::api::status::DecisionStatus;
+use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
@@ -76,11 +77,17 @@ impl Engine {
     fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
-        let changed = entry.status.decision.as_ref().is_none_or(|last| last.verdict != decision.verdict.word());
+        let same = |last: &DecisionStatus| last.verdict == decision.verdict.word() && last.held_by.as_deref() == decision.held_by();
+        let changed = !entry.status.decision.as_ref().is_some_and(same);
         let message = decision.headline();
         let moves = decision.to != decision.from;
+        let decision = Arc::new(decision);
+        entry.history.push(&decision, &message);
+        entry.last = Some(Arc::clone(&decision));
         if changed || moves {
-            info!(policy = %key, target = %compiled.target, from = decision.from, to = decision.to, verdict = decision.verdict.word(), reason = %message, "decided");
+            let (held_by, until) = (decision.held_by(), decision.held_until().map(|until| end_from_core(until).0.to_string()));
+            let Decision { from, to, wanted, verdict, .. } = *decision;
+            info!(policy = %key, target = %compiled.target, from, to, wanted, verdict = verdict.word(), reason = %message, held_by, until, "decided");
         } else {
             debug!(policy = %key, size = decision.from, verdict = decision.verdict.word(), reason = %message, "decided");
         }
@@ -98,7 +105,8 @@ impl Engine {
             .collect();
         // A service that idles at its minimum is as it should be, and no news.
         if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
-            states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", message.clone()));
+            let until = decision.held_until().map(|until| format!(" (until {})", end_from_core(until).0)).unwrap_or_default();
+            states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", format!("{message}{until}")));
         }
         if moves && decision.recommends() {
             states.push((format!("recommended {}", decision.to), EventType::Normal, "Recommendation", message.clone()));

@@ -37,6 +37,7 @@ pub struct LeaseOptions {
 pub struct Leadership {
     clock: Clock,
     until: Arc<Mutex<Until>>,
+    holder: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +52,12 @@ enum Until {
 impl Leadership {
     /// Leads without a lease: for a single process (`--leader-elect=false`).
     pub fn always(clock: Clock) -> Self {
-        Self { clock, until: Arc::new(Mutex::new(Until::Always)) }
+        Self { clock, until: Arc::new(Mutex::new(Until::Always)), holder: Arc::default() }
     }
 
     /// Does not lead until the lease is taken.
     pub fn standby(clock: Clock) -> Self {
-        Self { clock, until: Arc::new(Mutex::new(Until::Never)) }
+        Self { clock, until: Arc::new(Mutex::new(Until::Never)), holder: Arc::default() }
     }
 
     /// Whether this process may write now.
@@ -66,6 +67,15 @@ impl Leadership {
             Until::Always => true,
             Until::At(until) => self.clock.instant() < until,
         }
+    }
+
+    /// Who held the lease when it was read last, while others do.
+    pub fn holder(&self) -> Option<String> {
+        self.holder.lock().clone()
+    }
+
+    fn held_by(&self, holder: Option<&str>) {
+        *self.holder.lock() = holder.filter(|holder| !holder.is_empty()).map(str::to_owned);
     }
 
     fn hold_until(&self, until: Instant) {

@@ -60,6 +60,7 @@ impl Task {
         };
         let (step, observed) = evaluate(&self.options.identity, &seen, self.observed.take(), self.clock.instant());
         self.observed = Some(observed);
+        self.leadership.held_by(seen.holder.as_deref());
         let name = self.options.name.clone();
         match step {
             Step::Wait => {

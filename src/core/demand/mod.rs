@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
-use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
+use super::{Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
 pub use staffing::staffing;
 
@@ -54,6 +54,13 @@ struct Smooth {
     level: Option<Level>,
 }
 
+impl Smooth {
+    fn estimate(self) -> Estimate {
+        let Self { raw, demand, level } = self;
+        Estimate { raw, level: level.map_or(raw, |level| level.level()), sigma: level.map_or(0.0, |level| level.sigma()), demand }
+    }
+}
+
 /// Runs the reading of the policy's signal at `index` through filter and rule.
 pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, memory: &mut Memory, now: Time) -> Measured {
     let signal = &policy.signals[index];
@@ -88,13 +95,14 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
-            let report =
-                SignalReport { name, current: Some(proposal.current), proposal: Some(proposal.replicas), age_millis: age, failure: None };
+            let estimate = Some(smooth.estimate());
+            let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
+            let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
             Measured { report, reasons }
         }
         Err(message) => {
-            let report =
-                SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, failure: Some(message.clone()) };
+            let failure = Some(message.clone());
+            let report = SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, estimate: None, failure };
             Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
         }
     }

@@ -23,7 +23,9 @@ fn without_behavior(window: Duration, proposals: &Proposals, wanted: u32, now: T
     match proposals.highest(|time| time >= cutoff) {
         Some(past) if past.replicas > wanted => {
             // The far end is included, so the window ends one tick of the clock later.
-            held(Direction::Down, past, past.replicas, wanted, window, past.time + window + Duration::from_millis(1), now)
+            let end = past.time + window + Duration::from_millis(1);
+            let then = after_high(proposals, past, wanted);
+            held(Hold { direction: Direction::Down, wanted, size: past.replicas, then, ..hold(past, window, end, now) }, end)
         }
         _ => Step::free(wanted),
     }
@@ -41,13 +43,31 @@ fn with_behavior(behavior: &Behavior, proposals: &Proposals, current: u32, wante
         return Step::free(wanted);
     }
     match (lowest, highest) {
-        (Some(past), _) if wanted >= current => held(Direction::Up, past, size, wanted, up, past.time + up, now),
-        (_, Some(past)) if wanted < current => held(Direction::Down, past, size, wanted, down, past.time + down, now),
+        (Some(past), _) if wanted >= current => {
+            let end = past.time + up;
+            let next = proposals.lowest(|time| time > past.time).map_or(wanted, |next| next.replicas.min(wanted));
+            held(Hold { direction: Direction::Up, wanted, size, then: next.max(current), ..hold(past, up, end, now) }, end)
+        }
+        (_, Some(past)) if wanted < current => {
+            let end = past.time + down;
+            let then = after_high(proposals, past, wanted).min(current);
+            held(Hold { direction: Direction::Down, wanted, size, then, ..hold(past, down, end, now) }, end)
+        }
         _ => Step::free(size),
     }
 }
 
-fn held(direction: Direction, past: Proposal, size: u32, wanted: u32, window: Duration, end: Time, now: Time) -> Step {
-    let hold = Hold { direction, wanted, size, past: past.replicas, window, age: now.since(past.time), remaining: end.since(now) };
-    Step { size, reason: Some(Reason::Stabilized(hold)), next: Some(end) }
+/// What the window gives once `past` has left it: the highest proposal since, as far as it is above `wanted`.
+fn after_high(proposals: &Proposals, past: Proposal, wanted: u32) -> u32 {
+    proposals.highest(|time| time > past.time).map_or(wanted, |next| next.replicas.max(wanted))
+}
+
+/// The times of a hold; the sizes are to be filled in.
+fn hold(past: Proposal, window: Duration, end: Time, now: Time) -> Hold {
+    let (age, remaining) = (now.since(past.time), end.since(now));
+    Hold { direction: Direction::Down, wanted: 0, size: 0, past: past.replicas, window, age, remaining, then: 0 }
+}
+
+fn held(hold: Hold, end: Time) -> Step {
+    Step { size: hold.size, reason: Some(Reason::Stabilized(hold)), next: Some(end) }
 }

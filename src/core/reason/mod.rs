@@ -210,6 +210,8 @@ pub struct Hold {
     pub age: Duration,
     /// Time until it leaves the window.
     pub remaining: Duration,
+    /// The size that the window gives then, if nothing else changes: `wanted`, or the next extreme.
+    pub then: u32,
 }
 
 /// Direction of a move.

@@ -1,0 +1,20 @@
+//! The record of a policy for people: what was seen, what was decided and why, what holds it, what comes next.
+//!
+//! [`Record`] is the JSON of `/debug/policies/NAMESPACE/NAME` and of `ballast explain -o json`; [`page`] renders it for terminals.
+
+mod build;
+mod next;
+mod page;
+mod plot;
+mod record;
+mod ring;
+mod span;
+
+pub(crate) use build::timestamp;
+pub use next::next;
+pub use page::{View, page};
+pub use record::{
+    Change, ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, History, PauseRecord, Point, ReasonRecord, Record, ScaleRecord,
+    SignalRecord, Summary, ToleranceRecord,
+};
+pub use ring::Ring;

@@ -1,0 +1,243 @@
+//! The terminal page of `ballast explain`, for decisions that the core made. `UPDATE=1 cargo test --test report_page` writes the pages anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use ballast::api::report::current_metrics;
+use ballast::api::status::{DecisionStatus, ScaleEvent};
+use ballast::api::time::from_core;
+use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicyStatus, compile};
+use ballast::core::{
+    Decision, Failure, FailureKind, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Verdict, decide,
+};
+use ballast::report::{Record, Ring, View, page};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+const START: &str = "2026-07-01T12:00:00Z";
+
+/// A policy on CPU and requests over time: each look decides, and moves are written.
+struct Story {
+    policy: ScalePolicy,
+    compiled: Compiled,
+    status: ScalePolicyStatus,
+    memory: Memory,
+    ring: Ring,
+    last: Option<Decision>,
+    replicas: u32,
+    now: Time,
+}
+
+impl Story {
+    fn new(more: &Value, replicas: u32) -> Self {
+        let mut spec = json!({
+            "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }, "minReplicas": 2, "maxReplicas": 12,
+            "smoothing": { "type": "None" },
+            "metrics": [
+                { "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } } },
+                { "type": "Prometheus", "prometheus": { "name": "http-requests-per-second", "query": "sum(rate(http_requests_total[1m]))",
+                    "target": { "type": "AverageValue", "averageValue": "20" } } },
+            ],
+        });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut policy = ScalePolicy::new("web", serde_json::from_value(spec).unwrap());
+        (policy.metadata.namespace, policy.metadata.generation) = (Some("shop".into()), Some(1));
+        let compiled = compile(&policy, &Defaults::default()).unwrap();
+        let now = Time::from_millis(START.parse::<Timestamp>().unwrap().as_millisecond());
+        let (status, memory, ring) = Default::default();
+        Self { policy, compiled, status, memory, ring, last: None, replicas, now }
+    }
+
+    /// Looks once: CPU in thousandths of a core over all pods, requests per second, `None`: the query failed.
+    fn look(&mut self, cpu: f64, requests: Option<f64>) -> &mut Self {
+        let (now, replicas) = (self.now, self.replicas);
+        let ready = Some(Ready { status: true, since: now - Duration::from_hours(1) });
+        let pod = |index| Pod {
+            name: format!("web-{index}").into(),
+            phase: Phase::Running,
+            deleting: false,
+            start_time: Some(now - Duration::from_hours(2)),
+            ready,
+        };
+        let each =
+            Sample { value: (cpu / f64::from(replicas)).round(), time: now - Duration::from_secs(12), window: Duration::from_secs(15) };
+        let message =
+            "Prometheus at http://prometheus.monitoring:9090 said 503 Service Unavailable: the query queue is full, try again later";
+        let requests = requests.map_or_else(
+            || Reading::Failed(Failure { kind: FailureKind::Unreachable, message: message.into() }),
+            |rate| Reading::Total(Sample { value: rate * 1000.0, time: now, window: Duration::from_mins(1) }),
+        );
+        let pods = usize::try_from(replicas).unwrap();
+        let observation = Observation {
+            spec_replicas: replicas,
+            status_replicas: replicas,
+            pods: (0..replicas).map(pod).collect(),
+            readings: vec![Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(100.0); pods] }, requests],
+            ..Observation::default()
+        };
+        let decision = decide(&self.compiled.policy, &mut self.memory, &observation, now);
+        self.ring.push(&decision, &decision.headline());
+        self.show(&decision);
+        if decision.to != decision.from && self.policy.spec.mode == ballast::api::scale_policy::Mode::Enforce {
+            self.memory.rescaled(&self.compiled.policy, decision.from, decision.to, now);
+            self.replicas = decision.to;
+            let event =
+                ScaleEvent { time: from_core(now), from: count(decision.from), to: count(decision.to), reason: decision.headline() };
+            self.status.scale_events.insert(0, event);
+        }
+        self.last = Some(decision);
+        self.now = now + Duration::from_secs(15);
+        self
+    }
+
+    fn looks(&mut self, times: usize, cpu: f64, requests: f64) -> &mut Self {
+        for _ in 0..times {
+            self.look(cpu, Some(requests));
+        }
+        self
+    }
+
+    fn show(&mut self, decision: &Decision) {
+        self.status.current_replicas = Some(count(decision.from));
+        if decision.verdict != Verdict::Unknown {
+            self.status.desired_replicas = Some(count(decision.to));
+        }
+        self.status.observed_generation = Some(1);
+        self.status.current_metrics = current_metrics(&self.compiled, &decision.signals);
+        ballast::api::conditions::merge(&mut self.status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
+        self.status.decision = Some(DecisionStatus {
+            time: from_core(decision.time),
+            from: count(decision.from),
+            to: count(decision.to),
+            verdict: decision.verdict.word().into(),
+            reason: decision.reasons[0].code().into(),
+            message: decision.headline(),
+            held_by: decision.held_by().map(Into::into),
+            wanted: decision.wanted.map(count),
+            until: decision.held_until().map(from_core),
+        });
+    }
+
+    fn of_status(&self) -> Record {
+        Record::of(&self.policy, &self.status, Ok(&self.compiled))
+    }
+
+    fn of_controller(&self) -> Record {
+        let mut record = self.of_status().with(&self.compiled, self.last.as_ref().unwrap());
+        record.history = Some(self.ring.history());
+        // What the controller says arrives as JSON.
+        serde_json::from_value(serde_json::to_value(record).unwrap()).unwrap()
+    }
+
+    /// Three seconds after the last look.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond((self.now - Duration::from_secs(12)).as_millis()).unwrap()
+    }
+
+    fn golden(&self, name: &str, width: usize) {
+        golden(name, &self.of_controller(), self.now(), width, None);
+    }
+}
+
+fn count(replicas: u32) -> i32 {
+    replicas.try_into().unwrap()
+}
+
+/// Compares the page without styles with `tests/golden/explain-NAME.txt`.
+fn golden(name: &str, record: &Record, now: Timestamp, width: usize, note: Option<&str>) {
+    let styled = page(record, &View { now, zone: &TimeZone::UTC, width, note });
+    let text = anstream::adapter::strip_str(&styled).to_string();
+    for line in text.lines() {
+        assert!(line.chars().count() <= width, "wider than {width}: {line}");
+        assert_eq!(line.trim_end(), line, "blanks at the end of a line");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/explain-{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "{} differs; if this is right: UPDATE=1 cargo test --test report_page\n{text}", path.display());
+}
+
+/// Load that rose and fell: 4 → 9, and back to 4 that the window holds.
+fn held() -> Story {
+    let mut story = Story::new(&json!({}), 4);
+    story.looks(20, 200.0, 70.0).looks(2, 300.0, 110.0).looks(12, 440.0, 150.0).looks(6, 300.0, 110.0).looks(10, 200.0, 70.0);
+    story
+}
+
+#[test]
+fn held_by_the_window() {
+    held().golden("held-80", 80);
+    held().golden("held-120", 120);
+}
+
+#[test]
+fn held_as_the_status_alone_tells_it() {
+    let story = held();
+    let note = "From the policy's status; the controller was not reached: pods is forbidden";
+    golden("held-status", &story.of_status(), story.now(), 100, Some(note));
+}
+
+#[test]
+fn steady_tells_when_it_would_move() {
+    Story::new(&json!({}), 4).looks(5, 200.0, 70.0).golden("steady", 100);
+    Story::new(&json!({}), 2).looks(5, 100.0, 35.0).golden("steady-at-minimum", 100);
+}
+
+#[test]
+fn cut_by_a_rate_and_by_the_maximum() {
+    let rate = json!({ "behavior": { "scaleUp": { "policies": [{ "type": "Pods", "value": 2, "periodSeconds": 60 }] } } });
+    Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(1, 520.0, 70.0).golden("scale-up-cut", 100);
+    Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(2, 520.0, 70.0).golden("held-by-rate", 100);
+    Story::new(&json!({}), 4).looks(2, 200.0, 70.0).looks(9, 800.0, 300.0).golden("held-by-maximum", 100);
+}
+
+#[test]
+fn a_pause_with_its_end_and_its_owner() {
+    let pause = json!({ "pause": { "direction": "Up", "reason": "load test", "by": "ann", "until": "2026-07-01T13:30:00Z" } });
+    Story::new(&pause, 4).looks(9, 400.0, 70.0).golden("paused", 100);
+    Story::new(&pause, 4).looks(9, 200.0, 70.0).golden("pause-idle", 100);
+}
+
+#[test]
+fn recommended_only() {
+    Story::new(&json!({ "mode": "Recommend" }), 4).looks(9, 400.0, 70.0).golden("recommend", 100);
+}
+
+#[test]
+fn an_unknown_signal_keeps_the_size() {
+    let mut story = Story::new(&json!({}), 6);
+    story.looks(8, 300.0, 110.0);
+    for _ in 0..4 {
+        story.look(200.0, None);
+    }
+    story.golden("unknown", 100);
+}
+
+#[test]
+fn a_bad_spec_and_a_policy_nobody_decided() {
+    let story = Story::new(&json!({}), 4);
+    golden("new", &story.of_status(), story.now(), 100, None);
+    let mut policy = story.policy.clone();
+    policy.spec.min_replicas = Some(20);
+    let errors = compile(&policy, &Defaults::default()).unwrap_err();
+    golden("bad", &Record::of(&policy, &ScalePolicyStatus::default(), Err(&errors)), story.now(), 100, None);
+}
+
+/// What is printed and served is what the types say: nothing is lost between controller and command.
+#[test]
+fn the_record_as_json() {
+    let mut record = held().of_controller();
+    record.history.as_mut().unwrap().points.truncate(2);
+    let text = serde_json::to_string_pretty(&record).unwrap() + "\n";
+    assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/record.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "if this is right: UPDATE=1 cargo test --test report_page");
+}
