@@ -5,12 +5,14 @@
 //! | [`core`] | the pure decision: what was seen in, a decision with its reasons out |
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
+//! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
 
 pub mod admin;
 pub mod api;
+pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -1,12 +1,14 @@
 //! What the decision remembers of one workload; a fresh one is `Memory::default()`.
 //!
-//! Serialisable: a controller that restores it decides exactly as one that never stopped.
+//! Serialisable: a controller that restores it at once decides exactly as one that never stopped; `resume` says what holds after a hole.
+//! Whoever changes the serialised form also changes the version in `checkpoint`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Changes, Proposals};
+use super::resume::Hole;
 use super::smooth::Level;
 use super::{Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 
@@ -22,16 +24,21 @@ pub struct Memory {
     /// Replicas removed by own moves.
     pub(super) downs: Changes,
     /// Filters by what they measure, so that editing one signal does not reset the others.
-    levels: Vec<Filter>,
+    pub(super) levels: Vec<Filter>,
+    /// Size seen or written last.
+    pub(super) size: u32,
+    /// Set while nothing was decided since the memory was restored.
+    #[serde(skip)]
+    pub(super) hole: Option<Hole>,
 }
 
 /// The filter of one signal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Filter {
-    kind: SignalKind,
+pub(super) struct Filter {
+    pub(super) kind: SignalKind,
     /// Earlier signals of the policy that look the same from here, e.g. one metric by two selectors.
-    nth: usize,
-    level: Level,
+    pub(super) nth: usize,
+    pub(super) level: Level,
 }
 
 impl Memory {
@@ -41,6 +48,8 @@ impl Memory {
             self.started = true;
             self.proposals.store(replicas, now, Duration::MAX);
         }
+        self.bridge(replicas, now);
+        self.size = replicas;
         // A clock that went back must not turn past values into ones that never end.
         self.proposals.not_after(now);
         self.ups.not_after(now);
@@ -55,6 +64,7 @@ impl Memory {
     ///
     /// A policy without behavior has no rate budgets, so nothing is kept for it.
     pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
+        self.size = to;
         let Some(behavior) = &policy.behavior else { return };
         if to > from {
             self.ups.store(to - from, now, longest_period(&behavior.up));
