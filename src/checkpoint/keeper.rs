@@ -28,7 +28,7 @@ pub struct Keeper(Option<Record>);
 impl Keeper {
     /// What to put into the status at once, if anything: after a move, and when a successor would otherwise shrink too early.
     pub fn at_once(&mut self, uid: &str, memory: &Memory, policy: &Policy, moved: bool, now: Time) -> Option<Record> {
-        if !moved && !memory.outgrows(self.0.as_ref().map(|saved| &saved.memory), policy) {
+        if !memory.is_current() || !moved && !memory.outgrows(self.0.as_ref().map(|saved| &saved.memory), policy) {
             return None;
         }
         let record = record(uid, now, memory);
@@ -36,9 +36,15 @@ impl Keeper {
         Some(record)
     }
 
+    /// What belongs into a checkpoint that is taken now, if anything is known yet.
+    pub fn record(&self, uid: &str, memory: &Memory, now: Time) -> Option<Record> {
+        // Nothing was decided since it was restored: the hole goes on.
+        if memory.is_current() { Some(record(uid, now, memory)) } else { self.0.clone() }
+    }
+
     /// Whether the next checkpoint would tell a successor anything new.
     pub fn is_due(&self, memory: &Memory, policy: &Policy) -> bool {
-        self.0.as_ref().is_none_or(|saved| !memory.same_as(&saved.memory, policy))
+        memory.is_current() && self.0.as_ref().is_none_or(|saved| !memory.same_as(&saved.memory, policy))
     }
 
     /// A checkpoint was written. What was put into the status since then is newer.

@@ -16,7 +16,7 @@ use super::{Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// The first size seen was taken as the first proposal.
-    started: bool,
+    pub(super) started: bool,
     /// Proposals before limits.
     pub(super) proposals: Proposals,
     /// Replicas added by own moves.

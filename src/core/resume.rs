@@ -58,7 +58,16 @@ impl Memory {
             || self.levels.len() == saved.levels.len()
                 && self.levels.iter().all(|filter| !filter.grown(&saved.levels))
                 && saved.levels.iter().all(|filter| !filter.grown(&self.levels));
-        settled && last == saved.proposals.last() && self.size == saved.size && (&self.ups, &self.downs) == (&saved.ups, &saved.downs) && filters
+        settled
+            && last == saved.proposals.last()
+            && self.size == saved.size
+            && (&self.ups, &self.downs) == (&saved.ups, &saved.downs)
+            && filters
+    }
+
+    /// Whether something was decided since it was made or restored.
+    pub fn is_current(&self) -> bool {
+        self.started && self.hole.is_none()
     }
 
     /// Takes up a memory that was saved at `saved`. The next decision closes the hole. `patience`: the longest hole that saving in

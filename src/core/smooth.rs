@@ -25,7 +25,6 @@ const CLIP_SIGMAS: f64 = 4.0;
 /// ... plus this share of the level, without which a noise of 0 could never grow.
 const CLIP_SHARE: f64 = 0.05;
 
-
 /// State of the filter of one signal, in the signal's own unit (target-free: editing a target keeps it).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
@@ -40,6 +39,9 @@ pub struct Level {
     /// `sigma` by which the newest sample is judged.
     #[serde(with = "bits")]
     noise: f64,
+    /// Time in which samples were lost, until the next one: it may raise the level, but does not let it fall.
+    #[serde(skip)]
+    lost: Duration,
 }
 
 impl Level {
@@ -48,7 +50,7 @@ impl Level {
 
     /// Starts at the first sample, which is then followed exactly.
     pub fn start(raw: f64, time: Time) -> Self {
-        Self { time, mean: raw, variance: 0.0, noise: 0.0 }
+        Self { time, mean: raw, variance: 0.0, noise: 0.0, lost: Duration::ZERO }
     }
 
     /// Consumes a sample. One that is not newer than the last is a repetition and changes nothing.
@@ -56,8 +58,9 @@ impl Level {
         if time <= self.time {
             return;
         }
-        let step = time.since(self.time);
         let innovation = raw - self.mean;
+        let lost = std::mem::take(&mut self.lost);
+        let step = time.since(self.time).saturating_sub(if innovation < 0.0 { lost } else { Duration::ZERO });
         self.noise = self.variance.sqrt();
         let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.mean;
         let error = innovation.max(-clip).min(clip);
@@ -83,11 +86,11 @@ impl Level {
         self.noise
     }
 
-    /// After a hole of this length in which the level may have grown by `growth`: the filter's clock stood still, the level is as high and
-    /// the noise as low as they can be, so that a restored filter neither lets go earlier nor follows a rise later.
+    /// After a hole of this length in which the level may have grown by `growth`: the level is as high and the noise as low as they can
+    /// be, so that a restored filter neither lets go earlier nor follows a rise later.
     pub(super) fn resume(&mut self, hole: Duration, growth: f64) {
         let kept = (-hole.as_secs_f64() / NOISE_TIME.as_secs_f64()).exp();
-        self.time = self.time + hole;
+        self.lost = hole;
         self.mean *= growth;
         self.variance *= kept;
         self.noise *= kept.sqrt();
