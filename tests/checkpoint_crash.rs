@@ -35,7 +35,7 @@ impl Controller {
 
     fn look(&mut self, policy: &Policy, demand: f64, now: Time) -> Decision {
         let reading = Reading::Total(Sample { value: demand * 1000.0, time: now, window: secs(30) });
-        let observation = observed(self.size, many(self.size as usize, &ready(0.0)), vec![reading]);
+        let observation = Observation { status_replicas: self.size, ..observed(self.size, Vec::new(), vec![reading]) };
         let decision = decide(policy, &mut self.memory, &observation, now);
         self.save(policy, false, now);
         if decision.to != decision.from {
@@ -128,7 +128,7 @@ fn rate(limited: bool) -> BoxedStrategy<Vec<(Amount, u64)>> {
 prop_compose! {
     fn history(smoothing: Smoothing, limited: bool)(
         demand in phases(), step in prop_oneof![Just(1u64), Just(5), Just(15)], kill in 0.0..1.0, offset in 0u64..INTERVAL,
-        behavior in prop::option::weighted(if limited { 1.0 } else { 0.5 }, (0u64..200, rate(limited), rate(limited), any::<bool>())), window in 0u64..200, min in 1u32..4,
+        behavior in prop::option::weighted(if limited { 0.99 } else { 0.5 }, (0u64..200, rate(limited), rate(limited), any::<bool>())), window in 0u64..200, min in 1u32..4,
     ) -> History {
         let select = |min| if min { Select::Min } else { Select::Max };
         let behavior = behavior.map(|(down, up_rate, down_rate, min)|
