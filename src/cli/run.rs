@@ -17,7 +17,8 @@ use crate::admin::{self, Readiness};
 use crate::api::Defaults;
 use crate::clock::Clock;
 use crate::cluster::{
-    Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease, start_watches,
+    Bucket, Checkpoints, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
+    start_watches,
 };
 use crate::config::{DefaultSmoothing, File, RunArgs};
 use crate::core;
@@ -109,6 +110,10 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         clock: clock.clone(),
         kinds,
     };
+    let checkpoints = (!args.checkpoint_interval.is_zero()).then(|| {
+        let name = format!("{}-memory", args.lease_name);
+        (Checkpoints::new(writes.clone(), &namespace, &name, leadership.clone()), args.checkpoint_interval)
+    });
     let (changed_sources, changed_sources_rx) = mpsc::unbounded_channel();
     let sources_ready = Ready {
         index: Arc::clone(&index),
@@ -131,6 +136,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         defaults,
         annotated: annotated.clone(),
         changed_sources,
+        checkpoints,
     });
 
     let signalled = signal();
