@@ -135,7 +135,7 @@ pub struct RunArgs {
     /// Time between two tries to take or renew the lease.
     #[arg(long, alias = "leader-elect-retry-period", env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
     pub retry_period: Duration,
-    /// How often memory is written to ConfigMaps named after the lease (`<lease name>-memory-<n>`, in its namespace) when it has changed, 1s
+    /// How often memory is written to `ConfigMap`s named after the lease (`<lease name>-memory-<n>`, in its namespace) when it has changed, 1s
     /// to 5m; after a crash scale-in is late by this much at most. `0s`: never; then a restart makes scale-in wait for a whole window.
     #[arg(long, env = "BALLAST_CHECKPOINT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Operation")]
     pub checkpoint_interval: Duration,

@@ -107,11 +107,11 @@ impl std::fmt::Debug for History {
 }
 
 fn phases() -> impl Strategy<Value = Vec<f64>> {
-    let phase = (0u32..200, 1usize..30, 0u32..3);
+    let phase = (0u32..200, 1u32..30, 0u32..3);
     prop::collection::vec(phase, 2..10).prop_map(|phases| {
         let mut demand = Vec::new();
         for (level, looks, noise) in phases {
-            demand.extend((0..looks).map(|i| f64::from(level + noise * (i as u32 * 7 % 4)) / 10.0));
+            demand.extend((0..looks).map(|i| f64::from(level + noise * (i * 7 % 4)) / 10.0));
         }
         demand
     })
@@ -127,7 +127,7 @@ fn rate(limited: bool) -> BoxedStrategy<Vec<(Amount, u64)>> {
 
 prop_compose! {
     fn history(smoothing: Smoothing, limited: bool)(
-        demand in phases(), step in prop_oneof![Just(1u64), Just(5), Just(15)], kill in 0.0..1.0, offset in 0u64..INTERVAL,
+        demand in phases(), step in prop_oneof![Just(1u64), Just(5), Just(15)], kill in any::<prop::sample::Index>(), offset in 0u64..INTERVAL,
         behavior in prop::option::weighted(if limited { 0.99 } else { 0.5 }, (0u64..200, rate(limited), rate(limited), any::<bool>())), window in 0u64..200, min in 1u32..4,
     ) -> History {
         let select = |min| if min { Select::Min } else { Select::Max };
@@ -138,7 +138,7 @@ prop_compose! {
             // A band around the size keeps what it is: two sizes inside it would never meet again.
             tolerance: Tolerance { up: 0.0, down: 0.0 }, interval: secs(step), ..policy(vec![per_replica()])
         };
-        let kill = (kill * demand.len() as f64) as usize;
+        let kill = kill.index(demand.len());
         History { policy, step, demand, kill, offset }
     }
 }

@@ -5,11 +5,12 @@
 
 mod plane_support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plane_support::{ACTIVE, Ballast, Flags, Load, Options, SOON, Source, Story, eventually, plane, run};
 use rstest::rstest;
 use serde_json::json;
+use tokio::time::Instant;
 
 const WINDOW: u64 = 20;
 const CHECKPOINT: u64 = 2;

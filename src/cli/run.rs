@@ -110,10 +110,6 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         clock: clock.clone(),
         kinds,
     };
-    let checkpoints = (!args.checkpoint_interval.is_zero()).then(|| {
-        let name = format!("{}-memory", args.lease_name);
-        (Checkpoints::new(writes.clone(), &namespace, &name, leadership.clone()), args.checkpoint_interval)
-    });
     let (changed_sources, changed_sources_rx) = mpsc::unbounded_channel();
     let sources_ready = Ready {
         index: Arc::clone(&index),
@@ -136,7 +132,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         defaults,
         annotated: annotated.clone(),
         changed_sources,
-        checkpoints,
+        checkpoints: checkpoints(args, &writes, &namespace, &leadership),
     });
 
     let signalled = signal();
@@ -216,6 +212,13 @@ async fn kube_config(args: &RunArgs) -> Result<Config> {
 fn own_namespace(config: &Config) -> String {
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     if in_cluster { config.default_namespace.clone() } else { "ballast-system".to_owned() }
+}
+
+/// Where memory is kept, unless that is switched off.
+fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, leadership: &Leadership) -> Option<(Checkpoints, Duration)> {
+    let interval = Some(args.checkpoint_interval).filter(|interval| !interval.is_zero())?;
+    let name = format!("{}-memory", args.lease_name);
+    Some((Checkpoints::new(client.clone(), namespace, &name, leadership.clone()), interval))
 }
 
 /// Unique per process: two controllers on one host, or one restarted, are not the same holder.

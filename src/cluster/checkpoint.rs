@@ -1,4 +1,4 @@
-//! Checkpoints as ConfigMaps `<name>-<n>` in the controller's namespace.
+//! Checkpoints as `ConfigMap`s `<name>-<n>` in the controller's namespace.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{CALL_TIMEOUT, Leadership, MANAGER, in_words};
 
-/// Most objects: the chart grants access to so many names, and to no other ConfigMap.
+/// Most objects: the chart grants access to so many names, and to no other `ConfigMap`.
 pub const OBJECTS: usize = 64;
 
 /// Key of the bytes.
@@ -68,7 +68,10 @@ impl Checkpoints {
         for number in 0..OBJECTS {
             let Some(object) = call(self.api.get_opt(&self.name(number))).await? else {
                 self.versions.lock().remove(&number);
-                if number < expected { continue } else { break }
+                if number < expected {
+                    continue;
+                }
+                break;
             };
             self.know(number, &object);
             let bytes = object.binary_data.and_then(|mut data| data.remove(KEY)).map(|bytes| bytes.0);
