@@ -7,10 +7,10 @@ mod plane_support;
 
 use std::time::Duration;
 
+use ballast::clock::Clock;
 use plane_support::{ACTIVE, Ballast, Flags, Load, Options, SOON, Source, Story, eventually, plane, run};
 use rstest::rstest;
 use serde_json::json;
-use tokio::time::Instant;
 
 const WINDOW: u64 = 20;
 const CHECKPOINT: u64 = 2;
@@ -63,7 +63,7 @@ fn the_window_goes_on(#[case] how: &str) {
         story.ready(&web, 6).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         load(&story, &web, 60).await;
-        let fall = Instant::now();
+        let fall = Clock::real().instant();
         // Past the middle: a window that began anew would end 12 s later.
         tokio::time::sleep(Duration::from_secs(12)).await;
         let second = match how {
@@ -84,7 +84,7 @@ fn the_window_goes_on(#[case] how: &str) {
         };
         let seconds = eventually("scale-in", Duration::from_secs(WINDOW * 2), async || {
             let size = story.get(&format!("deployment/{web}"), "{.spec.replicas}").await;
-            if size == "6" { Err(second.tail()) } else { Ok(fall.elapsed().as_secs_f64()) }
+            if size == "6" { Err(second.tail()) } else { Ok(Clock::real().instant().duration_since(fall).as_secs_f64()) }
         })
         .await;
         println!("{how}: scale-in after {seconds:.1} s of a window of {WINDOW} s");
@@ -135,11 +135,11 @@ fn a_checkpoint_that_cannot_be_used_is_set_aside(#[case] bytes: &str, #[case] wh
         ballast.crash().await;
         story.kubectl(&["patch", OBJECT, "--type=merge", "-p", &json!({ "binaryData": { "memory": bytes } }).to_string()]).await;
         let ballast = Ballast::start(story.plane, &format!("{name}-2"), &flags(&story)).await;
-        let start = Instant::now();
+        let start = Clock::real().instant();
         eventually("a warning", SOON, async || if ballast.lines("set aside").contains(why) { Ok(()) } else { Err(ballast.tail()) }).await;
         assert!(ballast.metrics().await.contains("ballast_checkpoints_total{outcome=\"unusable\"} 1"));
         // Longer than the rest of the window, shorter than a whole one.
-        tokio::time::sleep(Duration::from_secs(13).saturating_sub(start.elapsed())).await;
+        tokio::time::sleep(Duration::from_secs(13).saturating_sub(Clock::real().instant().duration_since(start))).await;
         assert_eq!(story.get(&format!("deployment/{web}"), "{.spec.replicas}").await, "6", "{}", ballast.tail());
         // It goes on: what it writes now is good again, and growth is not held up.
         load(&story, &web, 400).await;
