@@ -135,6 +135,10 @@ pub struct RunArgs {
     /// Time between two tries to take or renew the lease.
     #[arg(long, alias = "leader-elect-retry-period", env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
     pub retry_period: Duration,
+    /// How often memory is written to `ConfigMap`s named after the lease (`<lease name>-memory-<n>`, in its namespace) when it has changed, 1s
+    /// to 5m; after a crash scale-in is late by this much at most. `0s`: never; then a restart makes scale-in wait for a whole window.
+    #[arg(long, env = "BALLAST_CHECKPOINT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Operation")]
+    pub checkpoint_interval: Duration,
     /// Form of the log lines.
     #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]
     pub log_format: LogFormat,
@@ -250,6 +254,8 @@ impl RunArgs {
         check((1..=256).contains(&self.write_concurrency), "--write-concurrency", self.write_concurrency.to_string(), "1 to 256")?;
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
         check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
+        let interval = self.checkpoint_interval;
+        check(interval.is_zero() || (s(1)..=s(300)).contains(&interval), "--checkpoint-interval", seconds(interval), "0s, or 1s to 5m")?;
         for kind in &self.annotated_kinds {
             let known = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"].contains(&kind.as_str());
             check(known, "--annotated-kinds", kind.clone(), "Deployment, StatefulSet, ReplicaSet or ReplicationController")?;

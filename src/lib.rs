@@ -6,6 +6,7 @@
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
+//! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`report`] | the record of a policy for people: JSON and terminal page |
@@ -13,6 +14,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod checkpoint;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

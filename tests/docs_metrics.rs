@@ -28,6 +28,7 @@ async fn exposition() -> String {
     metrics.wrote("written");
     metrics.event("written");
     metrics.status("written");
+    metrics.checkpoint("written");
     metrics.lateness.observe(0.1);
     metrics.collect.observe(0.1);
     metrics.encode()

@@ -130,7 +130,7 @@ fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
             ensure_namespace(&plane.client, namespace).await;
         }
         let fixed = format!(
-            "fullnameOverride={namespace}-ballast,syncPeriod=1s,cpuInitializationPeriod=0s,rbac.extraScaleResources[0].apiGroup=twin.test,\
+            "fullnameOverride={namespace}-ballast,syncPeriod=1s,checkpointInterval=1s,cpuInitializationPeriod=0s,rbac.extraScaleResources[0].apiGroup=twin.test,\
              rbac.extraScaleResources[0].resource=widgets,rbac.secrets[0].namespace={shop},rbac.secrets[0].names={{token}}"
         );
         let release = Release::new(None, &["--namespace", namespace, "--set", &fixed, "--set", set]);
@@ -198,6 +198,7 @@ fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
             if policies.contains("annotated") { Err(format!("{policies}\n{}", ballast.tail())) } else { Ok(()) }
         })
         .await;
+        plane.kubectl_ok(&["get", "configmap", &format!("{namespace}-ballast-memory-0"), "--namespace", namespace]).await;
         plane.kubectl_ok(&["get", "lease", &format!("{namespace}-ballast"), "--namespace", namespace]).await;
         let log = std::fs::read_to_string(&ballast.log).unwrap();
         // What it says of the Secret it must not read is no call that it may not make.
@@ -294,6 +295,12 @@ fn the_rights_are_no_more_than_that() {
             (false, "update", "leases.coordination.k8s.io/another", "", "rights"),
             (false, "delete", "leases.coordination.k8s.io/rights-ballast", "", "rights"),
             (false, "create", "leases.coordination.k8s.io", "", "rights-shop"),
+            (true, "create", "configmaps", "", "rights"),
+            (true, "update", "configmaps/rights-ballast-memory-0", "", "rights"),
+            (false, "update", "configmaps/another", "", "rights"),
+            (false, "list", "configmaps", "", "rights"),
+            (false, "delete", "configmaps/rights-ballast-memory-0", "", "rights"),
+            (false, "create", "configmaps", "", "rights-shop"),
             (false, "get", "secrets/other", "", "rights-shop"),
             (false, "get", "secrets/token", "", "rights-other"),
             (false, "list", "secrets", "", "rights-shop"),

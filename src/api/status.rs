@@ -48,6 +48,10 @@ pub struct ScalePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub scale_events: Vec<ScaleEvent>,
+    /// What the controller remembers of this policy and could not leave to its next checkpoint; for itself, compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8192))]
+    pub memory: Option<String>,
 }
 
 /// How many scale events status keeps.

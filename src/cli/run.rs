@@ -17,7 +17,8 @@ use crate::admin::{self, Readiness, Served};
 use crate::api::Defaults;
 use crate::clock::Clock;
 use crate::cluster::{
-    Bucket, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease, start_watches,
+    Bucket, Checkpoints, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
+    start_watches,
 };
 use crate::config::{DefaultSmoothing, File, RunArgs};
 use crate::core;
@@ -132,6 +133,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         defaults,
         annotated: annotated.clone(),
         changed_sources,
+        checkpoints: checkpoints(args, &writes, &namespace, &leadership),
     });
 
     let signalled = signal();
@@ -199,6 +201,13 @@ async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
 fn own_namespace(config: &Config) -> String {
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     if in_cluster { config.default_namespace.clone() } else { "ballast-system".to_owned() }
+}
+
+/// Where memory is kept, unless that is switched off.
+fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, leadership: &Leadership) -> Option<(Checkpoints, Duration)> {
+    let interval = Some(args.checkpoint_interval).filter(|interval| !interval.is_zero())?;
+    let name = format!("{}-memory", args.lease_name);
+    Some((Checkpoints::new(client.clone(), namespace, &name, leadership.clone()), interval))
 }
 
 /// Unique per process: two controllers on one host, or one restarted, are not the same holder.

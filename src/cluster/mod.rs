@@ -1,6 +1,7 @@
 //! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
 
 mod bucket;
+mod checkpoint;
 mod events;
 mod guard;
 mod index;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use bucket::Bucket;
+pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
 pub use events::{EventType, ObjectRef, Recorder};
 pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};

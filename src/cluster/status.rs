@@ -125,7 +125,8 @@ fn essence(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
     let conditions: Vec<_> = status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), cause(c))).collect();
     let decision = status.decision.as_ref().map(|d| (d.from, d.to, d.verdict.clone(), d.reason.clone(), d.held_by.clone()));
     let sizes = (status.current_replicas, status.desired_replicas, status.observed_generation);
-    (conditions, decision, sizes, status.scale_events.len(), status.last_scale_time.clone(), status.target.clone())
+    let events = (status.scale_events.len(), status.last_scale_time.clone());
+    (conditions, decision, sizes, events, status.target.clone(), status.memory.clone())
 }
 
 /// All that a reader sees, without the times and ages that change by themselves.

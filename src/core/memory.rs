@@ -1,12 +1,14 @@
 //! What the decision remembers of one workload; a fresh one is `Memory::default()`.
 //!
-//! Serialisable: a controller that restores it decides exactly as one that never stopped.
+//! Serialisable: a controller that restores it at once decides exactly as one that never stopped; `resume` says what holds after a hole.
+//! Whoever changes the serialised form also changes the version in `checkpoint`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Changes, Proposals};
+use super::resume::Hole;
 use super::smooth::Level;
 use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 
@@ -14,7 +16,7 @@ use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// The first size seen was taken as the first proposal.
-    started: bool,
+    pub(super) started: bool,
     /// Proposals before limits.
     pub(super) proposals: Proposals,
     /// Replicas added by own moves.
@@ -22,13 +24,16 @@ pub struct Memory {
     /// Replicas removed by own moves.
     pub(super) downs: Changes,
     /// Filters by what they measure, so that editing one signal does not reset the others.
-    levels: Vec<Filter>,
+    pub(super) levels: Vec<Filter>,
     /// When the first of the looks in a row was made to which a signal was missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     outage: Option<Time>,
     /// Prometheus signals that failed, until what they look back over is full again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<Gap>,
+    /// Size seen or written last.
+    pub(super) size: u32,
+    /// Set while nothing was decided since the memory was restored.
+    #[serde(skip)]
+    pub(super) hole: Option<Hole>,
 }
 
 /// A signal's outage.
@@ -41,11 +46,11 @@ struct Gap {
 
 /// The filter of one signal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Filter {
-    kind: SignalKind,
+pub(super) struct Filter {
+    pub(super) kind: SignalKind,
     /// Earlier signals of the policy that look the same from here, e.g. one metric by two selectors.
-    nth: usize,
-    level: Level,
+    pub(super) nth: usize,
+    pub(super) level: Level,
 }
 
 impl Memory {
@@ -55,6 +60,8 @@ impl Memory {
             self.started = true;
             self.proposals.store(replicas, now, Duration::MAX);
         }
+        self.bridge(replicas, now);
+        self.size = replicas;
         // A clock that went back must not turn past values into ones that never end.
         self.proposals.not_after(now);
         self.ups.not_after(now);
@@ -82,6 +89,7 @@ impl Memory {
     ///
     /// A policy without behavior has no rate budgets, so nothing is kept for it.
     pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
+        self.size = to;
         let Some(behavior) = &policy.behavior else { return };
         if to > from {
             self.ups.store(to - from, now, longest_period(&behavior.up));

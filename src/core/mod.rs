@@ -18,6 +18,7 @@ mod pause;
 mod pods;
 mod policy;
 pub mod reason;
+mod resume;
 mod signal;
 pub mod smooth;
 mod time;

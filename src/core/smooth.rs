@@ -25,9 +25,6 @@ const CLIP_SIGMAS: f64 = 4.0;
 /// ... plus this share of the level, without which a noise of 0 could never grow.
 const CLIP_SHARE: f64 = 0.05;
 
-/// A level below this, in thousandths of the unit, is nothing once nothing is measured.
-const NOTHING: f64 = 0.5;
-
 /// State of the filter of one signal, in the signal's own unit (target-free: editing a target keeps it).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
@@ -42,12 +39,18 @@ pub struct Level {
     /// `sigma` by which the newest sample is judged.
     #[serde(with = "bits")]
     noise: f64,
+    /// Time in which samples were lost, until the next one: it may raise the level, but does not let it fall.
+    #[serde(skip)]
+    lost: Duration,
 }
 
 impl Level {
+    /// A level below this, in thousandths of the unit, is nothing once nothing is measured.
+    pub(super) const NOTHING: f64 = 0.5;
+
     /// Starts at the first sample, which is then followed exactly.
     pub fn start(raw: f64, time: Time) -> Self {
-        Self { time, mean: raw, variance: 0.0, noise: 0.0 }
+        Self { time, mean: raw, variance: 0.0, noise: 0.0, lost: Duration::ZERO }
     }
 
     /// Consumes a sample. One that is not newer than the last is a repetition and changes nothing.
@@ -55,8 +58,9 @@ impl Level {
         if time <= self.time {
             return;
         }
-        let step = time.since(self.time);
         let innovation = raw - self.mean;
+        let lost = std::mem::take(&mut self.lost);
+        let step = time.since(self.time).saturating_sub(if innovation < 0.0 { lost } else { Duration::ZERO });
         self.noise = self.variance.sqrt();
         let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.mean;
         let error = innovation.max(-clip).min(clip);
@@ -69,7 +73,7 @@ impl Level {
     pub fn demand(&self, parameters: SmoothParameters, raw: f64) -> f64 {
         let demand = self.mean.max(raw - parameters.noise_band.max(0.0) * self.noise);
         // An average never quite reaches 0, and a replica must not stay up for its tail.
-        if raw <= 0.0 && demand < NOTHING { 0.0 } else { demand }
+        if raw <= 0.0 && demand < Self::NOTHING { 0.0 } else { demand }
     }
 
     /// The level `m`.
@@ -80,6 +84,16 @@ impl Level {
     /// The noise `sigma` by which the newest sample was judged.
     pub fn sigma(&self) -> f64 {
         self.noise
+    }
+
+    /// After a hole of this length in which the level may have grown by `growth`: the level is as high and the noise as low as they can
+    /// be, so that a restored filter neither lets go earlier nor follows a rise later.
+    pub(super) fn resume(&mut self, hole: Duration, growth: f64) {
+        let kept = (-hole.as_secs_f64() / NOISE_TIME.as_secs_f64()).exp();
+        self.lost = hole;
+        self.mean *= growth;
+        self.variance *= kept;
+        self.noise *= kept.sqrt();
     }
 
     /// After the clock went back, times in the future would freeze the filter.

@@ -9,6 +9,7 @@ use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
+use crate::checkpoint::{self, Keeper, Record};
 use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
 use crate::report::Ring;
 
@@ -21,6 +22,8 @@ pub struct Entry {
     pub compiled: Result<Arc<Compiled>, Vec<FieldError>>,
     /// The core's memory.
     pub memory: Memory,
+    /// What of it a successor would find.
+    pub keeper: Keeper,
     /// Status as it should be.
     pub status: ScalePolicyStatus,
     /// What Events said already.
@@ -49,12 +52,13 @@ pub struct Entry {
 
 impl Entry {
     /// A policy seen for the first time by this process.
-    pub fn new(object: Arc<ScalePolicy>, compiled: Result<Arc<Compiled>, Vec<FieldError>>) -> Self {
+    pub fn new(object: Arc<ScalePolicy>, compiled: Result<Arc<Compiled>, Vec<FieldError>>, (keeper, memory): (Keeper, Memory)) -> Self {
         let status = object.status.clone().unwrap_or_default();
         Self {
             object,
             compiled,
-            memory: Memory::default(),
+            memory,
+            keeper,
             status,
             said: Said::default(),
             looking: false,
@@ -72,6 +76,26 @@ impl Entry {
     /// The policy's UID.
     pub fn uid(&self) -> &str {
         self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Puts the memory into the status if it must not wait for the next checkpoint; true if it did.
+    pub fn keep(&mut self, moved: bool, now: Time) -> bool {
+        let Ok(compiled) = &self.compiled else { return false };
+        let uid = self.object.metadata.uid.as_deref().unwrap_or_default();
+        let record = self.keeper.at_once(uid, &self.memory, &compiled.policy, moved, now);
+        let Some(Ok(text)) = record.as_ref().map(checkpoint::to_text) else { return false };
+        self.status.memory = Some(text);
+        true
+    }
+
+    /// Whether a checkpoint would hold anything new of this policy.
+    pub fn is_due(&self) -> bool {
+        self.compiled.as_ref().is_ok_and(|compiled| self.keeper.is_due(&self.memory, &compiled.policy))
+    }
+
+    /// What belongs into a checkpoint that is taken now.
+    pub fn record(&self, now: Time) -> Option<Record> {
+        self.keeper.record(self.uid(), &self.memory, now)
     }
 
     /// Whether the policy's status says that an autoscaler put the target to zero.

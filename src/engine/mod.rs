@@ -10,6 +10,7 @@ mod entry;
 mod look;
 mod ready;
 mod records;
+mod remember;
 mod report;
 mod said;
 
@@ -24,7 +25,8 @@ use tracing::info;
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::cluster::{
-    Change, Index, Key, Leadership, Malformed, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue, WriteResult,
+    Change, Checkpoints, Index, Key, Leadership, Malformed, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue,
+    WriteResult,
 };
 use crate::config::NamespaceDefaults;
 use crate::source::{Query, Sources};
@@ -38,6 +40,7 @@ pub use records::{Ask, NoRecord, Records};
 use due::Due;
 use entry::Entry;
 use look::{Job, Looker, Seen};
+use remember::{Done, Remember};
 
 /// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -74,6 +77,8 @@ pub struct Parts {
     pub annotated: mpsc::UnboundedSender<WorkloadKey>,
     /// Sources that should be asked whether they work.
     pub changed_sources: mpsc::UnboundedSender<Key>,
+    /// Where memory is kept, and how often it is written; `None`: nowhere.
+    pub checkpoints: Option<(Checkpoints, Duration)>,
 }
 
 /// The loop and its state.
@@ -86,6 +91,8 @@ pub struct Engine {
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
     leading: bool,
+    remember: Remember,
+    remembered: mpsc::UnboundedReceiver<Done>,
     /// Defaults that the policies were compiled with.
     defaults: Arc<BTreeMap<String, NamespaceDefaults>>,
 }
@@ -94,11 +101,14 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that knows no policy yet.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let due = Due::new(parts.clock.instant());
         let defaults = parts.defaults.version();
-        Self { defaults, parts, entries: HashMap::new(), malformed: HashMap::new(), due, seen, seen_rx, leading: false }
+        let (checkpoints, interval) = parts.checkpoints.take().unzip();
+        let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
+        let (entries, malformed) = (HashMap::new(), HashMap::new());
+        Self { defaults, parts, entries, malformed, due, seen, seen_rx, leading: false, remember, remembered }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -115,6 +125,7 @@ impl Engine {
             self.follow_defaults();
             if self.leading {
                 self.sweep();
+                self.checkpoint(false);
             }
             let now = self.parts.clock.instant();
             let sleep = self.due.first().map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
@@ -124,6 +135,7 @@ impl Engine {
                 Some(seen) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen)),
                 Some(result) = results.recv() => self.written(result),
                 Some(ask) = asks.recv() => self.answer(ask),
+                Some(done) = self.remembered.recv() => self.remembered(done),
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -138,12 +150,29 @@ impl Engine {
         if last.await.is_err() {
             info!("some writes have not ended in time");
         }
+        if self.leading {
+            // Exact memory for whoever takes over.
+            self.checkpoint(true);
+            let last = tokio::time::timeout(LAST_WRITES, async {
+                while self.is_checkpointing() {
+                    let Some(done) = self.remembered.recv().await else { break };
+                    self.remembered(done);
+                }
+            });
+            if last.await.is_err() {
+                info!("some checkpoints have not been written in time");
+            }
+        }
     }
 
-    /// On taking the lead, everything remembered from an earlier term is dropped: another process may have decided since.
+    /// On taking the lead, everything remembered from an earlier term is dropped: another process may have decided since. What counts is
+    /// what it saved, which is read before anything is decided.
     fn follow_leadership(&mut self) {
         let leading = self.parts.leadership.is_leader();
-        if leading == self.leading {
+        if !leading {
+            self.forget_memory();
+        }
+        if leading == self.leading || leading && !self.remembers() {
             return;
         }
         self.leading = leading;
@@ -162,6 +191,7 @@ impl Engine {
             for workload in self.parts.index.annotated() {
                 self.reread(workload);
             }
+            self.memory_restored();
         }
         self.count();
     }
@@ -283,7 +313,8 @@ impl Engine {
                 entry.compiled = compiled;
             }
             _ => {
-                let entry = Entry::new(policy, compiled);
+                let memory = self.remember.recall(&policy);
+                let entry = Entry::new(policy, compiled, memory);
                 self.parts.status.known(key, &entry.status);
                 self.entries.insert(key.clone(), entry);
             }

@@ -109,7 +109,7 @@ impl Engine {
         match what {
             What::One(key) => {
                 let entry = self.entries.get(&key).ok_or(NoRecord::NotFound(key))?;
-                Ok(Answer::One(Box::new(entry.record())))
+                Ok(Answer::One(Box::new(entry.account())))
             }
             What::List { namespace, after, limit } => {
                 let name = |key: &Key| (key.namespace.to_string(), key.name.to_string());
@@ -137,7 +137,7 @@ impl Entry {
     }
 
     /// Everything.
-    fn record(&self) -> Record {
+    fn account(&self) -> Record {
         let record = self.base();
         let mut record = match (&self.compiled, &self.last) {
             (Ok(compiled), Some(decision)) => record.with(compiled, decision),

@@ -61,6 +61,7 @@ impl Engine {
         observation.scaled_to_zero = entry.scaled_to_zero();
         observation.scheduled = schedule::at(&job.compiled.schedules, job.compiled.policy.min_replicas, now);
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
+        self.keep(&job.key, false, now);
         self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
     }
 
@@ -158,6 +159,9 @@ impl Engine {
                 entry.replaced = Some(write.resource_version.clone());
                 entry.memory.rescaled(&compiled.policy, write.from, write.to, now);
                 entry.scaled(write.from, write.to, &message, now);
+                if self.remember.is_on() {
+                    entry.keep(true, now);
+                }
                 entry.set_conditions(&decision.conditions_after_rescale(&compiled.policy), now);
                 info!(policy = %key, target = %compiled.target, from = write.from, to = write.to, reason = %message, "scaled");
                 self.parts.events.record(policy_ref(&entry.object), EventType::Normal, "SuccessfulRescale", &message);

@@ -43,6 +43,7 @@ pub struct Metrics {
     writes: Family<OutcomeLabel, Counter>,
     events: Family<OutcomeLabel, Counter>,
     statuses: Family<OutcomeLabel, Counter>,
+    checkpoints: Family<OutcomeLabel, Counter>,
     /// Policies known.
     pub policies: Gauge,
     /// 1 while this process leads.
@@ -67,6 +68,7 @@ impl Metrics {
             writes: Family::default(),
             events: Family::default(),
             statuses: Family::default(),
+            checkpoints: Family::default(),
             policies: Gauge::default(),
             leader: Gauge::default(),
             lateness: seconds(),
@@ -80,6 +82,11 @@ impl Metrics {
         registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
         registry.register("events", "Events by outcome", metrics.events.clone());
         registry.register("status_writes", "Writes of policy status by outcome", metrics.statuses.clone());
+        registry.register(
+            "checkpoints",
+            "Checkpoints by outcome: written, failed, and those found unusable or unreadable",
+            metrics.checkpoints.clone(),
+        );
         registry.register("policies", "Policies known", metrics.policies.clone());
         registry.register("leader", "1 while this process leads", metrics.leader.clone());
         registry.register("decision_lateness_seconds", "Time from when a decision was due to when it was made", metrics.lateness.clone());
@@ -111,6 +118,11 @@ impl Metrics {
     /// Counts a write of a status.
     pub fn status(&self, outcome: &'static str) {
         self.statuses.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a checkpoint.
+    pub fn checkpoint(&self, outcome: &'static str) {
+        self.checkpoints.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// Drops the series of a policy that is gone.

@@ -46,6 +46,22 @@ impl Proposals {
         push(&mut self.lows, new, now - window, |past| past.replicas >= replicas);
     }
 
+    /// The newest proposal.
+    pub fn last(&self) -> Option<u32> {
+        self.highs.last().map(|past| past.replicas)
+    }
+
+    /// Whether all that is remembered are proposals of one size.
+    pub fn is_constant(&self) -> bool {
+        self.highs.len() <= 1 && self.lows.len() <= 1
+    }
+
+    /// Keeps so many entries at most, by the rule of [`CAPACITY`].
+    pub fn compact(&mut self, entries: usize) {
+        merge(&mut self.highs, entries);
+        merge(&mut self.lows, entries);
+    }
+
     /// Moves times in the future to `now`.
     pub fn not_after(&mut self, now: Time) {
         for past in self.highs.iter_mut().chain(&mut self.lows) {
@@ -60,7 +76,11 @@ fn push(list: &mut Vec<Proposal>, new: Proposal, oldest: Time, dominated: impl F
         list.pop();
     }
     list.push(new);
-    if list.len() > CAPACITY {
+    merge(list, CAPACITY);
+}
+
+fn merge(list: &mut Vec<Proposal>, entries: usize) {
+    while list.len() > entries.max(1) {
         let extreme = list.remove(0).replicas;
         list[0].replicas = extreme;
     }
@@ -92,11 +112,23 @@ impl Changes {
             Some(place) => *place = new,
             None => self.0.push(new),
         }
-        if self.0.len() > CAPACITY {
+        self.compact(CAPACITY);
+    }
+
+    /// Keeps so many entries at most, by the rule of [`CAPACITY`].
+    pub fn compact(&mut self, entries: usize) {
+        if self.0.len() > entries {
             self.0.sort_by_key(|change| change.time);
+        }
+        while self.0.len() > entries.max(1) {
             let merged = self.0.remove(0).replicas;
             self.0[0].replicas = self.0[0].replicas.saturating_add(merged);
         }
+    }
+
+    /// Whether a move of so many replicas was made in the second that begins at `second`.
+    pub fn has(&self, replicas: u32, second: Time) -> bool {
+        self.0.iter().any(|change| change.replicas == replicas && change.time >= second && change.time < second + Duration::from_secs(1))
     }
 
     /// Replicas moved within the period, which excludes its far end.

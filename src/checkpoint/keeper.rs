@@ -1,0 +1,77 @@
+//! What is saved when, and what comes of it: the rules of `core::resume` as one policy follows them.
+
+use std::time::Duration;
+
+use super::{Record, record};
+use crate::core::{Memory, Policy, Time};
+
+/// A restart or a failover takes this long at most: the lease runs out after 15 s, then come the lists.
+const FAILOVER: Duration = Duration::from_secs(30);
+
+/// An own move as the policy's status tells it: to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Begin of that second.
+    pub second: Time,
+    /// Size before.
+    pub from: u32,
+    /// Size after.
+    pub to: u32,
+}
+
+/// What a successor would find of one policy's memory: the newest of checkpoint and status.
+#[derive(Clone, Debug, Default)]
+pub struct Keeper(Option<Record>);
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// What to put into the status at once, if anything: after a move, and when a successor would otherwise shrink too early.
+    pub fn at_once(&mut self, uid: &str, memory: &Memory, policy: &Policy, moved: bool, now: Time) -> Option<Record> {
+        if !memory.is_current() || !moved && !memory.outgrows(self.0.as_ref().map(|saved| &saved.memory), policy) {
+            return None;
+        }
+        let record = record(uid, now, memory);
+        self.0 = Some(record.clone());
+        Some(record)
+    }
+
+    /// What belongs into a checkpoint that is taken now, if anything is known yet.
+    pub fn record(&self, uid: &str, memory: &Memory, now: Time) -> Option<Record> {
+        // Nothing was decided since it was restored: the hole goes on.
+        if memory.is_current() { Some(record(uid, now, memory)) } else { self.0.clone() }
+    }
+
+    /// Whether the next checkpoint would tell a successor anything new.
+    pub fn is_due(&self, memory: &Memory, policy: &Policy) -> bool {
+        memory.is_current() && self.0.as_ref().is_none_or(|saved| !memory.same_as(&saved.memory, policy))
+    }
+
+    /// A checkpoint was written. What was put into the status since then is newer.
+    pub fn written(&mut self, record: Record) {
+        if self.0.as_ref().is_none_or(|saved| saved.taken <= record.taken) {
+            self.0 = Some(record);
+        }
+    }
+
+    /// The memory for a successor that begins now, from what was found. Without any, the moves are still known, and the first decision
+    /// takes the size that it finds as proposed: scale-in waits for a whole window.
+    pub fn restore(found: Vec<Record>, moves: &[Move], interval: Duration) -> (Self, Memory) {
+        let Some(newest) = found.into_iter().max_by_key(|record| record.taken) else {
+            return (Self(None), recalled(Memory::default(), moves));
+        };
+        let second = Duration::from_secs(1);
+        let later: Vec<Move> = moves.iter().filter(|m| m.second + second > newest.taken).copied().collect();
+        let mut memory = recalled(newest.memory.clone(), &later);
+        memory.resume(newest.taken, interval + FAILOVER);
+        (Self(Some(newest)), memory)
+    }
+}
+
+/// Takes up moves, which are listed newest first.
+fn recalled(mut memory: Memory, moves: &[Move]) -> Memory {
+    for step in moves.iter().rev() {
+        memory.recall_move(step.from, step.to, step.second);
+    }
+    memory
+}

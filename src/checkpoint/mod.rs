@@ -1,0 +1,26 @@
+//! Memory that survives: many policies' memories as one compact block of bytes, and which block a policy belongs to.
+//!
+//! Pure; `cluster::checkpoint` keeps the blocks, `engine` decides when. What a restored memory is worth is argued in `core::resume`.
+
+mod format;
+mod keeper;
+mod shard;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::{Memory, Time};
+
+pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, from_text, open, record, seal, to_text};
+pub use keeper::{Keeper, Move};
+pub use shard::{POLICIES_PER_OBJECT, objects_for, shard_of};
+
+/// What is remembered of one policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// UID of the policy: a namesake made later must not inherit.
+    pub uid: String,
+    /// When it was taken.
+    pub taken: Time,
+    /// The memory then.
+    pub memory: Memory,
+}
