@@ -59,7 +59,7 @@ fn no_proposal_is_stored_meanwhile() {
     let mut story = Story::new(policy(vec![cpu(50)]), 3);
     story.look(&with(Selector::Usable, 3), 15);
     let before = story.memory.clone();
-    story.look(&with(ambiguous(), 3), 15);
+    story.look(&with(ambiguous(), story.replicas), 15);
     assert_eq!(story.memory, before);
 }
 
