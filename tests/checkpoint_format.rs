@@ -100,7 +100,7 @@ fn the_layout_belongs_to_its_version() {
         memory.rescaled(&policy, size, 8, now);
     }
     let plain = postcard::to_allocvec(&record("u", at(20), &memory)).unwrap();
-    let hex: String = plain.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = plain.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     assert_eq!(
         hex,
         "0175c0e0d8b907010280a8d6b90709b092d8b9070701b092d8b90707000180a8d6b907010001040c71756575655f6c656e6774680000b092d8b907808080808080d6dd40000008"
