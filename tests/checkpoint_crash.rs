@@ -10,6 +10,7 @@ use ballast::checkpoint::{Keeper, Move, Record, from_text, open, seal, to_text};
 use ballast::core::*;
 use core_support::*;
 use proptest::prelude::*;
+use rstest::rstest;
 
 const INTERVAL: u64 = 30;
 const UID: &str = "6f2c41d0-0d7b-4f6e-9c1a-000000000001";
@@ -68,7 +69,7 @@ impl Controller {
         found.extend(self.status.as_ref().map(|text| from_text(text).unwrap()));
         let second = |time: Time| Time::from_secs(time.as_millis().div_euclid(1000));
         let moves: Vec<Move> = self.moves.iter().take(10).map(|&(at, from, to)| Move { second: second(at), from, to }).collect();
-        (self.keeper, self.memory) = Keeper::restore(found, &moves, secs(INTERVAL));
+        (self.keeper, self.memory) = Keeper::restore(found, &moves, None, secs(INTERVAL));
     }
 }
 
@@ -180,6 +181,30 @@ fn both(history: &History) -> Result<Vec<(u32, u32)>, TestCaseError> {
         now = now + secs(*step);
     }
     Ok(sizes)
+}
+
+/// Killed after the size was written and before anybody was told: the size itself tells.
+#[rstest]
+#[case::with_a_record(true)]
+#[case::with_the_status_alone(false)]
+fn a_move_that_was_not_told_uses_up_its_budget(#[case] record: bool) {
+    let up = rules(0, Select::Max, &[(Amount::Pods(1), 60)]);
+    let policy = Policy { behavior: Some(Behavior { up, down: default_down() }), ..policy(vec![per_replica()]) };
+    let mut one = Controller::new(5);
+    one.look(&policy, 5.0, NOW);
+    one.checkpoint(&policy, at(1));
+    let mut other = one.clone();
+    one.look(&policy, 9.0, at(15));
+    assert_eq!(one.size, 6);
+    if record {
+        other.crash();
+    } else {
+        (other.keeper, other.memory) = Keeper::restore(Vec::new(), &[], Some(5), secs(INTERVAL));
+    }
+    other.size = 6;
+    assert_eq!(other.look(&policy, 9.0, at(16)).to, 6);
+    assert_eq!(other.look(&policy, 9.0, at(75)).to, 6);
+    assert_eq!(other.look(&policy, 9.0, at(76)).to, 7);
 }
 
 proptest! {

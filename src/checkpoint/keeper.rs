@@ -55,10 +55,15 @@ impl Keeper {
     }
 
     /// The memory for a successor that begins now, from what was found. Without any, the moves are still known, and the first decision
-    /// takes the size that it finds as proposed: scale-in waits for a whole window.
-    pub fn restore(found: Vec<Record>, moves: &[Move], interval: Duration) -> (Self, Memory) {
+    /// takes the size that it finds as proposed: scale-in waits for a whole window. `size` is the one that the status shows, if any: a
+    /// move that was made but not told is seen by it.
+    pub fn restore(found: Vec<Record>, moves: &[Move], size: Option<u32>, interval: Duration) -> (Self, Memory) {
         let Some(newest) = found.into_iter().max_by_key(|record| record.taken) else {
-            return (Self(None), recalled(Memory::default(), moves));
+            let mut memory = recalled(Memory::default(), moves);
+            if let Some(size) = size {
+                memory.resume_unknown(size);
+            }
+            return (Self(None), memory);
         };
         let second = Duration::from_secs(1);
         let later: Vec<Move> = moves.iter().filter(|m| m.second + second > newest.taken).copied().collect();

@@ -76,6 +76,12 @@ impl Memory {
         self.hole = Some(Hole { saved, patience });
     }
 
+    /// Takes up no memory but the size seen or set last.
+    pub fn resume_unknown(&mut self, size: u32) {
+        self.size = size;
+        self.resume(Time::from_millis(i64::MIN), Duration::ZERO);
+    }
+
     /// Takes up an own move that is known to the second only, unless it is known already.
     pub fn recall_move(&mut self, from: u32, to: u32, second: Time) {
         let (moves, replicas) = if to > from { (&mut self.ups, to - from) } else { (&mut self.downs, from - to) };

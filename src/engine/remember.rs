@@ -8,8 +8,8 @@ use tracing::{debug, info, warn};
 
 use super::Engine;
 use super::entry::Entry;
-use crate::api::ScalePolicy;
 use crate::api::time::to_core;
+use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Move, Record, objects_for, shard_of};
 use crate::cluster::{CheckpointError, Checkpoints, Key, OBJECTS};
 use crate::core::{Memory, Time};
@@ -113,8 +113,15 @@ impl Remember {
                 Some(Move { second: to_core(&event.time), from: u32::try_from(event.from).ok()?, to: u32::try_from(event.to).ok()? })
             })
             .collect();
-        Keeper::restore(found, &moves, self.interval)
+        Keeper::restore(found, &moves, status.and_then(last_size), self.interval)
     }
+}
+
+/// The size that a status shows last: that of the last look, or of a move after it.
+fn last_size(status: &ScalePolicyStatus) -> Option<u32> {
+    let looked = status.decision.as_ref().map(|decision| &decision.time);
+    let moved = status.scale_events.first().filter(|event| looked.is_none_or(|looked| event.time.0 >= looked.0));
+    u32::try_from(moved.map_or(status.current_replicas?, |event| event.to)).ok()
 }
 
 /// Reads until it works, or until there is no use in waiting.
