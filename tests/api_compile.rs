@@ -177,12 +177,14 @@ fn every_metric_type_arrives() {
                 name: text("rps"),
                 source: text("tenant"),
                 query: text("sum(rate(x{pod=~\"${pods}\"}[1m]))"),
+                window: Duration::from_secs(60),
                 when_empty: WhenEmpty::Zero,
             }),
             Query::Prometheus(PrometheusQuery {
                 name: text("latency"),
                 source: text("default"),
                 query: text("up"),
+                window: Duration::ZERO,
                 when_empty: WhenEmpty::Absent
             }),
         ]

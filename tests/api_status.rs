@@ -90,6 +90,9 @@ fn metrics_are_shown_as_kubectl_shows_those_of_an_hpa() {
         ..compiled.clone()
     };
     assert_eq!(metrics_text(&tail, &reports[2..4]), "rps: 82/100 (avg), cap: <unknown>/1.5 (capacity)");
+    // At size 0 there is no mean, but the whole is known.
+    let asleep = [report("rps", None, None, Some(246_000.0)), report("cap", None, None, Some(3000.0))];
+    assert_eq!(metrics_text(&tail, &asleep), "rps: 246/100 (avg), cap: 3/1.5 (capacity)");
     let status = serde_json::to_value(current_metrics(&compiled, &reports)).unwrap();
     assert_eq!(
         status,

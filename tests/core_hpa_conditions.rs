@@ -208,6 +208,8 @@ fn current_values_for_the_status() {
     assert_eq!((whole.utilization, whole.average, whole.value), (None, None, Some(700.0)));
     let shared = decide_once(&policy(vec![per_replica()]), &seen_total(3, 3, 1000.0)).signals[0].current.unwrap();
     assert_eq!((shared.utilization, shared.average, shared.value), (None, Some(334.0), None));
+    let borne = decide_once(&policy(vec![prometheus(Target::Capacity(500.0))]), &seen_total(4, 4, 1000.0)).signals[0].current.unwrap();
+    assert_eq!((borne.utilization, borne.average, borne.value), (None, Some(250.0), None));
 }
 
 #[test]

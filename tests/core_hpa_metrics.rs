@@ -93,6 +93,14 @@ fn a_blocked_look_stores_no_proposal_and_no_desired_size() {
     assert_eq!(story.memory, before);
 }
 
+#[test]
+fn a_blocked_look_says_what_is_missing_and_what_the_others_want() {
+    assert_eq!(
+        decision(4, &[Some(2), None]).headline(),
+        "size unknown, kept at 4: m1 unknown: gone; 1 of 2 signals unknown; the others need 2, but without the rest the size is not reduced"
+    );
+}
+
 #[rstest]
 #[case::resource(cpu(50), "FailedGetResourceMetric")]
 #[case::container(container_cpu(50), "FailedGetContainerResourceMetric")]

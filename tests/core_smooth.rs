@@ -207,7 +207,8 @@ fn editing_one_signal_keeps_the_filters_of_the_others() {
     story.policy.signals.insert(0, prometheus(Target::Value(1000.0)));
     let mut observation = seen_total(40, 40, 0.0);
     let now = story.now;
-    observation.readings = vec![total(1.0), Reading::Total(Sample { value: 10_000.0, time: now, window: secs(30) })];
+    let sampled_now = |value| Reading::Total(Sample { value, time: now, window: secs(30) });
+    observation.readings = vec![sampled_now(1.0), sampled_now(10_000.0)];
     assert_eq!(story.look(&observation, 15).to, 29);
 }
 

@@ -12,7 +12,7 @@ use ballast::core::Verdict;
 use ballast::source::{Query, Sources};
 use ballast::telemetry::{Metrics, PolicyLabels, SourceMetrics};
 use serde_json::json;
-use source_support::kubernetes::{api_server, client, serve};
+use source_support::kubernetes::{Watched, api_server, client, serve};
 use source_support::{ask, now};
 
 /// Every family with a series, so that it is written.
@@ -20,7 +20,8 @@ async fn exposition() -> String {
     let api = api_server().await;
     let list = json!({ "kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": [] });
     serve(&api, "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", list).await;
-    let sources = Arc::new(Sources::new(client(&api.uri()), ballast::clock::Clock::real(), ballast::source::Settings::default()));
+    let (clock, settings) = (ballast::clock::Clock::real(), ballast::source::Settings::default());
+    let sources = Arc::new(Sources::new(client(&api.uri()), clock, settings, Arc::new(Watched::default())));
     sources.collect(&[ask("shop", "web", &["web-1"], Query::Resource { resource: "cpu".into(), container: None })], now()).await;
     let metrics = Metrics::new([Box::new(SourceMetrics(sources)) as Box<_>]);
     metrics.decided(&PolicyLabels { namespace: "shop".into(), name: "web".into() }, Verdict::Steady, 3, 3);

@@ -1,233 +1,245 @@
-//! Every annotation, from the workload to its size, with values of a real Prometheus where it asks one.
+//! Every annotation on a real control plane: the policy it makes, the size it leads to, and what is said about a wrong one.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // Helpers fail as tests do.
+// Helpers fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+mod annotated;
 mod plane_support;
-mod source_support;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use annotated::{Annotations, begin, policy_of, workload};
 use ballast::api::annotations::KEYS;
-use plane_support::{AT_ONCE, Ballast, Flags, Load, Options, SOON, Source, Story, Workload, eventually, plane, run};
+use futures::future::join_all;
+use plane_support::{Level, Load, Source, Workload, run};
 use serde_json::{Value, json};
-use source_support::live::Exporter;
-use source_support::prometheus::{Prometheus, Web};
-use tokio::sync::OnceCell;
 
-struct World {
-    exporter: Exporter,
-    _prometheus: Prometheus,
-    _ballast: Ballast,
+/// The spec of `max-replicas: 10` alone, with these fields instead.
+fn spec(workload: &Workload, fields: &Value) -> Value {
+    let cpu = json!({ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } } });
+    let mut spec = json!({
+        "scaleTargetRef": { "apiVersion": "apps/v1", "kind": workload.kind, "name": workload.name },
+        "minReplicas": 1, "maxReplicas": 10, "mode": "Enforce", "metrics": [cpu],
+    });
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    spec
 }
 
-async fn begin() -> (Story, &'static World) {
-    static WORLD: OnceCell<World> = OnceCell::const_new();
-    let plane = plane(Options::default()).await;
-    let story = Story::begin(plane).await;
-    let world = WORLD
-        .get_or_init(async || {
-            let exporter = Exporter::start().await;
-            let prometheus = Prometheus::start(Some(exporter.address), Web::default()).await;
-            let config = plane.dir.join("ballast.yaml");
-            std::fs::write(&config, format!("sources: [{{name: other, url: '{}'}}]\n", prometheus.url)).unwrap();
-            let more = ["--prometheus-url", &prometheus.url, "--config", config.to_str().unwrap()].map(str::to_owned).to_vec();
-            let ballast = Ballast::start(plane, "annotations", &Flags { more, ..Flags::default() }).await;
-            World { exporter, _prometheus: prometheus, _ballast: ballast }
-        })
-        .await;
-    (story, world)
+fn resource(name: &str, target: &Value) -> Value {
+    json!({ "type": "Resource", "resource": { "name": name, "target": target } })
 }
 
-/// Sets annotations under Ballast's prefix.
-async fn annotate(story: &Story, object: &str, annotations: &[(&str, &str)]) {
-    let pairs: Vec<String> = annotations.iter().map(|(key, value)| format!("ballast.dev/{key}={value}")).collect();
-    let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
-    story.kubectl(&[&["annotate", "--overwrite", object], &pairs[..]].concat()).await;
+fn prometheus(name: &str, query: &str, kind: &str, target: &str, source: &str) -> Value {
+    let field = kind[..1].to_lowercase() + &kind[1..];
+    let target = json!({ "type": kind, field: target });
+    json!({ "type": "Prometheus", "prometheus":
+        { "name": name, "query": query, "source": source, "target": target, "whenEmpty": "Absent" } })
 }
 
-/// Annotations besides `max-replicas: 6`, `min-replicas: 2` and `interval: 1s`, and what the policy and the size must become for four
-/// pods with 300m CPU and 300Mi memory in all, 57 requests per second in all, and 14.5 requests in flight each.
-struct Case {
+const RPS: &str = r#"sum(rate(http_requests_total{namespace="${namespace}",pod=~"${pods}"}[1m]))"#;
+const QUEUE: &str = r#"sum(queue{namespace="${namespace}",app="${name}"})"#;
+
+#[test]
+fn every_annotation_makes_its_part_of_the_policy() {
+    run(async {
+        let (scene, _) = begin().await;
+        let rps = |kind: &str, target: &str, source: &str| prometheus("requests-per-second", RPS, kind, target, source);
+        let preset = |name: &str, target: &str| {
+            let preset = ballast::source::preset::find(name).unwrap();
+            prometheus(name, preset.query, "AverageValue", target, "default")
+        };
+        let (percent, amount) = (
+            |percent: i32| json!({ "type": "Utilization", "averageUtilization": percent }),
+            |amount: &str| json!({ "type": "AverageValue", "averageValue": amount }),
+        );
+        let pause = json!({ "direction": "Down", "until": "2030-12-24T18:00:00Z", "by": "ana", "reason": "sales week, ask = me" });
+        #[rustfmt::skip]
+        let rows: Vec<(Annotations, Value)> = vec![
+            (&[], json!({})),
+            (&[("max-replicas", " 2147483647 ")], json!({ "maxReplicas": 2_147_483_647 })),
+            (&[("min-replicas", "3")], json!({ "minReplicas": 3 })),
+            (&[("min-replicas", "0"), ("target-rps", "100")], json!({ "minReplicas": 0, "metrics": [rps("AverageValue", "100", "default")] })),
+            (&[("target-cpu", "70%")], json!({ "metrics": [resource("cpu", &percent(70))] })),
+            (&[("target-cpu", "350m")], json!({ "metrics": [resource("cpu", &amount("350m"))] })),
+            (&[("target-memory", "75 %")], json!({ "metrics": [resource("memory", &percent(75))] })),
+            (&[("target-memory", "512Mi")], json!({ "metrics": [resource("memory", &amount("512Mi"))] })),
+            (&[("target-rps", "0.5")], json!({ "metrics": [rps("AverageValue", "0.5", "default")] })),
+            (&[("target-rps", "2k"), ("source", "scoped")], json!({ "metrics": [rps("AverageValue", "2k", "scoped")] })),
+            (&[("capacity-rps", "150")], json!({ "metrics": [rps("Capacity", "150", "default")] })),
+            (&[("query", QUEUE), ("query-target", "30")],
+                json!({ "metrics": [prometheus("query", QUEUE, "AverageValue", "30", "default")] })),
+            (&[("query", QUEUE), ("query-capacity", "50m"), ("source", "no-such-source-yet")],
+                json!({ "metrics": [prometheus("query", QUEUE, "Capacity", "50m", "no-such-source-yet")] })),
+            (&[("preset", "http-requests"), ("preset-target", "10")], json!({ "metrics": [preset("http-requests", "10")] })),
+            (&[("preset", "http-in-flight"), ("preset-target", "5")], json!({ "metrics": [preset("http-in-flight", "5")] })),
+            (&[("preset", "grpc-requests"), ("preset-target", "1e3")], json!({ "metrics": [preset("grpc-requests", "1e3")] })),
+            (&[("preset", "go-cpu")], json!({ "metrics": [preset("go-cpu", "700m")] })),
+            (&[("preset", "go-run-queue")], json!({ "metrics": [preset("go-run-queue", "1")] })),
+            (&[("target-cpu", "70%"), ("target-memory", "80%"), ("capacity-rps", "9"), ("preset", "go-cpu"), ("preset-target", "0.6")],
+                json!({ "metrics": [resource("cpu", &percent(70)), resource("memory", &percent(80)), rps("Capacity", "9", "default"),
+                    preset("go-cpu", "0.6")] })),
+            (&[("interval", "5m")], json!({ "intervalSeconds": 300 })),
+            (&[("interval", "7")], json!({ "intervalSeconds": 7 })),
+            (&[("mode", "recommend")], json!({ "mode": "Recommend" })),
+            (&[("pause", "true")], json!({ "pause": { "direction": "All" } })),
+            (&[("pause", "UP")], json!({ "pause": { "direction": "Up" } })),
+            (&[("pause", "down until=2030-12-24T18:00:00Z by=ana reason=sales week, ask = me")], json!({ "pause": pause })),
+            (&[("pause", "false")], json!({})),
+        ];
+        let named: BTreeSet<_> = rows.iter().flat_map(|(annotations, _)| annotations.iter().map(|(key, _)| *key)).collect();
+        let unnamed: Vec<_> = KEYS.iter().map(|key| key.name).filter(|key| !named.contains(key)).collect();
+        assert_eq!(unnamed, ["schedule"], "every key but the one that is always refused has a row");
+        let check = async |index: usize, (annotations, fields): &(Annotations, Value)| {
+            // Without replicas it is switched off, so that nothing but the policy comes of it.
+            let workload = workload(&scene, index, &format!("row{index}"), 0);
+            let all: Vec<_> = [("max-replicas", "10")].into_iter().chain(annotations.iter().copied()).collect();
+            scene.create(&workload, &all).await;
+            let wanted = spec(&workload, fields);
+            scene
+                .until(&format!("made from {annotations:?}"), "ScalePolicy", &policy_of(&workload), |policy| {
+                    let owner = &policy["metadata"]["ownerReferences"][0];
+                    assert_eq!(
+                        (&owner["kind"], &owner["name"], &owner["controller"]),
+                        (&json!(workload.kind), &json!(workload.name), &json!(true))
+                    );
+                    if policy["spec"] == wanted { Ok(()) } else { Err(format!("{} instead of {wanted}", policy["spec"])) }
+                })
+                .await;
+            assert_eq!(scene.notes(workload.kind, &workload.name, "InvalidAnnotation").await, Ok(vec![]));
+        };
+        join_all(rows.iter().enumerate().map(|(index, row)| check(index, row))).await;
+    });
+}
+
+/// Annotations that take a workload from 4 replicas to another size.
+struct Row {
     name: &'static str,
-    annotations: &'static [(&'static str, &'static str)],
-    /// Parts of the policy's spec.
-    spec: Value,
-    size: i32,
-}
-
-fn cases() -> Vec<Case> {
-    let case = |name, annotations, spec, size| Case { name, annotations, spec, size };
-    let prometheus = |more: Value| json!({ "type": "Prometheus", "prometheus": more });
-    vec![
-        case("bounds", &[("max-replicas", "3")], json!({ "maxReplicas": 3, "minReplicas": 2, "intervalSeconds": 1 }), 3),
-        case("least", &[("min-replicas", "5"), ("target-cpu", "100%")], json!({ "minReplicas": 5 }), 5),
-        case(
-            "cpu",
-            &[("target-cpu", "50%")],
-            json!({ "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": { "averageUtilization": 50 } } }] }),
-            6,
-        ),
-        case(
-            "cores",
-            &[("target-cpu", "60m")],
-            json!({ "metrics": [{ "resource": { "target": { "type": "AverageValue", "averageValue": "60m" } } }] }),
-            5,
-        ),
-        case(
-            "memory",
-            &[("target-memory", "60Mi")],
-            json!({ "metrics": [{ "resource": { "name": "memory", "target": { "averageValue": "60Mi" } } }] }),
-            5,
-        ),
-        case("rps", &[("target-rps", "10")], json!({ "metrics": [prometheus(json!({ "target": { "averageValue": "10" } }))] }), 6),
-        case(
-            "crps",
-            &[("capacity-rps", "15")],
-            json!({ "metrics": [prometheus(json!({ "target": { "type": "Capacity", "capacity": "15" } }))] }),
-            6,
-        ),
-        case(
-            "query",
-            &[("query", "sum(hits{app=\"${name}\"})"), ("query-target", "12")],
-            json!({ "metrics": [prometheus(json!({ "query": "sum(hits{app=\"${name}\"})" }))] }),
-            5,
-        ),
-        case(
-            "qcap",
-            &[("query", "sum(hits{app=\"${name}\"})"), ("query-capacity", "15")],
-            json!({ "metrics": [prometheus(json!({ "target": { "type": "Capacity" } }))] }),
-            6,
-        ),
-        case(
-            "preset",
-            &[("preset", "http-in-flight"), ("preset-target", "10")],
-            json!({ "metrics": [prometheus(json!({ "name": "http-in-flight" }))] }),
-            6,
-        ),
-        case("gocpu", &[("preset", "go-cpu")], json!({ "metrics": [prometheus(json!({ "target": { "averageValue": "700m" } }))] }), 6),
-        case("source", &[("target-rps", "12"), ("source", "other")], json!({ "metrics": [prometheus(json!({ "source": "other" }))] }), 5),
-        case("mode", &[("target-cpu", "50%"), ("mode", "Recommend")], json!({ "mode": "Recommend" }), 4),
-        case(
-            "pause",
-            &[("target-cpu", "50%"), ("pause", "up by=ana reason=sales week")],
-            json!({ "pause": { "direction": "Up", "by": "ana", "reason": "sales week" } }),
-            4,
-        ),
-    ]
-}
-
-/// Whether `all` holds everything that `part` does.
-fn holds(all: &Value, part: &Value) -> bool {
-    match (all, part) {
-        (Value::Object(all), Value::Object(part)) => part.iter().all(|(key, part)| all.get(key).is_some_and(|all| holds(all, part))),
-        (Value::Array(all), Value::Array(part)) => all.len() == part.len() && all.iter().zip(part).all(|(all, part)| holds(all, part)),
-        (all, part) => all == part,
-    }
-}
-
-async fn metrics_of(story: &Story, world: &World, app: &str) {
-    let metrics = story.plane.metrics().await;
-    metrics.set(app, Source::Cpu { container: "app" }, Load::Total(300));
-    metrics.set(app, Source::Memory { container: "app" }, Load::Total(300));
-    world.exporter.gauge(&format!("hits{{app=\"{app}\"}}"), 57.0);
-    let pods = story.kubectl(&["get", "pods", "-l", &format!("app={app}"), "-o", "jsonpath={.items[*].metadata.name}"]).await;
-    for (index, pod) in pods.split(' ').enumerate() {
-        let labels = format!("{{namespace=\"{}\",pod=\"{pod}\"}}", story.namespace);
-        // All requests are served by the first, so that the total is what it is however many pods come.
-        world.exporter.counter(&format!("http_requests_total{labels}"), if index == 0 { 57.0 } else { 0.0 });
-        world.exporter.gauge(&format!("http_requests_in_flight{labels}"), 14.5);
-        world.exporter.counter(&format!("process_cpu_seconds_total{labels}"), 1.05);
-        world.exporter.gauge(&format!("go_sched_gomaxprocs_threads{labels}"), 1.0);
-    }
+    annotations: Annotations,
+    size: i64,
+    why: &'static [&'static str],
 }
 
 #[test]
-fn each_annotation_has_its_effect() {
+fn every_annotation_has_its_effect_on_the_size() {
     run(async {
-        let (story, world) = begin().await;
-        let cases = cases();
-        let mut keys: BTreeSet<&str> = cases.iter().flat_map(|case| case.annotations.iter().map(|(key, _)| *key)).collect();
-        // Set for every case; and the one that this version refuses.
-        keys.extend(["interval", "schedule"]);
-        let all: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
-        assert_eq!(keys, all, "a case for every annotation");
+        let (scene, scraped) = begin().await;
+        let row = |name, annotations, size, why| Row { name, annotations, size, why };
+        #[rustfmt::skip]
+        let rows = [
+            row("plain", &[], 8, &["cpu 150% of request, target 80%: needs 8"]),
+            row("max", &[("max-replicas", "3")], 3, &["size 4 is above maxReplicas 3"]),
+            row("min", &[("min-replicas", "7"), ("query", "vector(1)"), ("query-target", "1")], 7, &["size 4 is below minReplicas 7"]),
+            row("cpu", &[("target-cpu", "100%")], 6, &["cpu 150% of request, target 100%: needs 6"]),
+            row("cores", &[("target-cpu", "120m")], 5, &["cpu 150m per pod, target 120m: needs 5"]),
+            row("memory", &[("target-memory", "60%")], 7, &["memory 100% of request, target 60%: needs 7"]),
+            row("bytes", &[("target-memory", "80Mi")], 5, &["memory 100Mi per pod, target 80Mi: needs 5"]),
+            row("rps", &[("target-rps", "10")], 7, &["requests-per-second 6", "/s in all, target 10/s per replica: needs 7"]),
+            row("bears", &[("capacity-rps", "20")], 6, &["requests-per-second 6", "/s in all, capacity 20/s per replica: needs 6"]),
+            row("query", &[("query", QUEUE), ("query-target", "8")], 6, &["query 48 in all, target 8 per replica: needs 6"]),
+            row("staffed", &[("query", QUEUE), ("query-capacity", "12")], 6, &["query 48 in all, capacity 12 per replica: needs 6"]),
+            // Without its namespace this would count the queues of all.
+            row("scoped", &[("query", "sum(backlog)"), ("query-target", "8"), ("source", "scoped")], 5,
+                &["query 40 in all, target 8 per replica: needs 5"]),
+            row("http", &[("preset", "http-requests"), ("preset-target", "12")], 6, &["http-requests 6", "target 12 per replica: needs 6"]),
+            row("flight", &[("preset", "http-in-flight"), ("preset-target", "6")], 8, &["http-in-flight 48 in all, target 6 per replica: needs 8"]),
+            row("grpc", &[("preset", "grpc-requests"), ("preset-target", "10")], 7, &["grpc-requests 6", "target 10 per replica: needs 7"]),
+            row("go-cpu", &[("preset", "go-cpu")], 6, &["go-cpu 0.9", " per pod, target 0.7: needs 6"]),
+            row("go-queue", &[("preset", "go-run-queue")], 7, &["go-run-queue 1.75 per pod, target 1: needs 7"]),
+        ];
+        let workloads: Vec<_> = rows.iter().enumerate().map(|(index, row)| workload(&scene, index, row.name, 4)).collect();
+        join_all(workloads.iter().map(|workload| scene.create(workload, &[]))).await;
+        join_all(workloads.iter().map(|workload| scene.ready(&workload.name, 4))).await;
+        let metrics = scene.plane.metrics().await;
+        // Over the last minute a counter that jumped by 60 in it rose by 1 per second, however long it has been watched.
+        let counters = async |jump: f64| {
+            for workload in &workloads {
+                for pod in scene.pods(&workload.name).await {
+                    let labels = format!("namespace=\"{}\",pod=\"{pod}\"", scene.namespace);
+                    // Of the 64 to 67 per second each of four pods serves its part; the measured rate is a little higher than the jump's.
+                    for (counter, per_second) in
+                        [("http_requests_total", 16.0), ("grpc_server_started_total", 16.0), ("process_cpu_seconds_total", 3.68)]
+                    {
+                        scraped.set(&format!("{counter}{{{labels}}}"), Level::At(10_000.0 + jump * 60.0 * per_second));
+                    }
+                    for (gauge, level) in [
+                        ("http_requests_in_flight", 12.0),
+                        ("go_sched_gomaxprocs_threads", 4.0),
+                        ("go_sched_goroutines_runnable_goroutines", 7.0),
+                    ] {
+                        scraped.set(&format!("{gauge}{{{labels}}}"), Level::At(level));
+                    }
+                }
+            }
+        };
+        counters(0.0).await;
+        for workload in &workloads {
+            let labels = format!("namespace=\"{}\",app=\"{}\"", scene.namespace, workload.name);
+            scraped.set(&format!("queue{{{labels}}}"), Level::At(48.0));
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(600));
+            metrics.set(&workload.name, Source::Memory { container: "app" }, Load::Total(400));
+        }
+        scraped.set(&format!("backlog{{namespace=\"{}\"}}", scene.namespace), Level::At(40.0));
+        scraped.set("backlog{namespace=\"elsewhere\"}", Level::At(1000.0));
+        let counter = format!("http_requests_total{{namespace=\"{}\"}}", scene.namespace);
+        scraped.shows(&format!("min(count_over_time({counter}[1m])) >= bool 25"), "1").await;
+        counters(1.0).await;
+        scraped.shows(&format!("min(increase({counter}[1m])) > bool 900"), "1").await;
 
-        let mut names = Vec::new();
-        for (index, case) in cases.iter().enumerate() {
-            let kind = if index % 2 == 0 { "Deployment" } else { "StatefulSet" };
-            let name = format!("{}-{}", case.name, story.namespace);
-            Workload { kind, ..Workload::deployment(&story.namespace, &name, 4) }.create(&story.plane.client).await;
-            story.ready(&name, 4).await;
-            metrics_of(&story, world, &name).await;
-            let common = [("max-replicas", "6"), ("min-replicas", "2"), ("interval", "1s")];
-            let rest = common.iter().filter(|(key, _)| case.annotations.iter().all(|(other, _)| other != key));
-            let annotations: Vec<(&str, &str)> = rest.chain(case.annotations).copied().collect();
-            annotate(&story, &format!("{kind}/{name}"), &annotations).await;
-            names.push((kind, name));
-        }
-        for (case, (kind, name)) in cases.iter().zip(&names) {
-            let policy = format!("sp/{name}.{}", kind.to_lowercase());
-            eventually(&format!("the policy of {}", case.name), SOON, async || {
-                let text = story.get(&policy, "{.spec}").await;
-                let spec = serde_json::from_str(&text).map_err(|_| text.clone())?;
-                if holds(&spec, &case.spec) { Ok(()) } else { Err(text) }
-            })
-            .await;
-            let (object, size) = (format!("{kind}/{name}"), case.size.to_string());
-            eventually(&format!("the size of {} is {size}", case.name), SOON, async || {
-                let now = story.get(&object, "{.spec.replicas}").await;
-                let decided = story.get(&policy, "{.status.decision.time}").await;
-                if now == size && !decided.is_empty() { Ok(()) } else { Err(format!("{now}; {}", story.get(&policy, "{.status}").await)) }
-            })
-            .await;
-        }
-        story.shows(SOON, &format!("sp/mode-{}.deployment", story.namespace), "{.status.desiredReplicas}", "6").await;
-        story.shows(SOON, &format!("sp/pause-{}.statefulset", story.namespace), "{.status.decision.message}", "sales week").await;
+        let check = async |row: &Row, workload: &Workload| {
+            let all = [("max-replicas", "10")].into_iter().chain(row.annotations.iter().copied());
+            scene.annotate(workload.kind, &workload.name, &all.map(|(key, value)| (key, json!(value))).collect::<Vec<_>>()).await;
+            let policy = policy_of(workload);
+            scene.moved(&policy, &[(4, row.size)]).await;
+            let start = format!("New size: {} (was 4): ", row.size);
+            let words: Vec<&str> = std::iter::once(start.as_str()).chain(row.why.iter().copied()).collect();
+            scene.event(workload.kind, &workload.name, "SuccessfulRescale", &words).await;
+            scene.event("ScalePolicy", &policy, "SuccessfulRescale", &words).await;
+            scene.condition(&policy, "ScalingActive", "True", "ValidMetricFound", &[]).await;
+            scene.moved(&policy, &[(4, row.size)]).await;
+        };
+        join_all(rows.iter().zip(&workloads).map(|(row, workload)| check(row, workload))).await;
     });
 }
 
 #[test]
-fn each_wrong_value_is_named_and_changes_nothing() {
+fn mode_pause_and_interval_hold_what_they_should() {
     run(async {
-        let (story, _) = begin().await;
-        let web = story.deployment("web", 4, Load::Each(50)).await;
-        story.ready(&web, 4).await;
-        let object = format!("deployment/{web}");
-        let policy = format!("sp/{web}.deployment");
-        annotate(&story, &object, &[("max-replicas", "9"), ("min-replicas", "4")]).await;
-        story.shows(AT_ONCE, &policy, "{.spec.maxReplicas}", "9").await;
-        let wrong = [
-            ("max-replicas", "0", "whole number from 1"),
-            ("min-replicas", "12", "9"),
-            ("target-cpu", "70", "percentage such as 70%"),
-            ("target-memory", "lots", "bytes with a unit"),
-            ("target-rps", "-1", "above 0"),
-            ("capacity-rps", "0", "above 0"),
-            ("query", "sum(up)", "needs ballast.dev/query-target or ballast.dev/query-capacity"),
-            ("query-target", "5", "query"),
-            ("query-capacity", "5", "query"),
-            ("preset", "go-magic", "http-requests"),
-            ("preset-target", "1", "preset"),
-            ("interval", "1h", "1s to 300s"),
-            ("mode", "Observe", "Enforce or Recommend"),
-            ("pause", "sideways", "true, all, up, down or false"),
-            ("schedule", "0 8 * * *", "not available"),
-            ("max-replica", "9", "max-replicas"),
+        let (scene, _) = begin().await;
+        let metrics = scene.plane.metrics().await;
+        let rows: [(&str, Annotations, &str, &[&str]); 3] = [
+            ("advice", &[("mode", "Recommend")], "Recommendation", &["Recommended size: 6 (now 4)", "cpu 75% of request"]),
+            ("paused", &[("pause", "up by=ana reason=load test")], "ScalingHeld", &["held at 4", "scale-up paused by ana (load test)"]),
+            ("all", &[("pause", "true")], "ScalingHeld", &["held at 4: wants 6; scaling paused until the pause is removed"]),
         ];
-        for (key, value, says) in wrong {
-            let before = story.get(&object, "{.metadata.annotations}").await;
-            annotate(&story, &object, &[(key, value)]).await;
-            story.describes("deployment", &web, &["Warning", "InvalidAnnotation", &format!("ballast.dev/{key}"), value, says]).await;
-            assert_eq!(story.get(&policy, "{.spec.minReplicas} {.spec.maxReplicas}").await, "4 9", "{key}");
-            match key {
-                "max-replicas" => annotate(&story, &object, &[(key, "9")]).await,
-                "min-replicas" => annotate(&story, &object, &[(key, "4")]).await,
-                _ => drop(story.kubectl(&["annotate", &object, &format!("ballast.dev/{key}-")]).await),
-            }
-            let after = story.get(&object, "{.metadata.annotations}").await;
-            assert_eq!(before, after);
-        }
-        annotate(&story, &object, &[("max-replicas", "8")]).await;
-        story.shows(AT_ONCE, &policy, "{.spec.maxReplicas}", "8").await;
+        let check = async |index: usize, (name, annotations, reason, words): &(&str, Annotations, &str, &[&str])| {
+            let workload = workload(&scene, index, name, 4);
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(300));
+            scene.create(&workload, &[]).await;
+            scene.ready(&workload.name, 4).await;
+            let base = [("max-replicas", json!("10")), ("target-cpu", json!("50%"))];
+            let all: Vec<_> = base.into_iter().chain(annotations.iter().map(|(key, value)| (*key, json!(value)))).collect();
+            scene.annotate(workload.kind, &workload.name, &all).await;
+            scene.event(workload.kind, &workload.name, reason, words).await;
+            scene.size(workload.kind, &workload.name, 4).await;
+            // Taken back, it goes on at once.
+            scene.annotate(workload.kind, &workload.name, &[(annotations[0].0, Value::Null)]).await;
+            scene.moved(&policy_of(&workload), &[(4, 6)]).await;
+        };
+        let slow = async {
+            let workload = workload(&scene, 0, "slow", 4);
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(200));
+            scene.create(&workload, &[]).await;
+            scene.ready(&workload.name, 4).await;
+            let all = [("max-replicas", json!("10")), ("target-cpu", json!("50%")), ("interval", json!("5m"))];
+            scene.annotate(workload.kind, &workload.name, &all).await;
+            scene.shows(&policy_of(&workload), "/status/decision/verdict", "Steady").await;
+            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(300));
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            scene.size(workload.kind, &workload.name, 4).await;
+            scene.annotate(workload.kind, &workload.name, &[("interval", json!("1s"))]).await;
+            scene.moved(&policy_of(&workload), &[(4, 6)]).await;
+        };
+        tokio::join!(slow, join_all(rows.iter().enumerate().map(|(index, row)| check(index, row))));
     });
 }

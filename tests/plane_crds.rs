@@ -4,7 +4,8 @@ mod plane_support;
 
 use std::time::Duration;
 
-use plane_support::{ACTIVE, Ballast, Flags, Load, Options, SOON, Source, Story, plane, run};
+use kube::Api;
+use plane_support::{ACTIVE, Ballast, Flags, Load, Options, SOON, Source, Story, plane, run, wait_established};
 use serde_json::json;
 
 const CRDS: [&str; 2] = ["crd/scalepolicies.ballast.dev", "crd/metricsources.ballast.dev"];
@@ -16,7 +17,10 @@ async fn remove_crds(story: &Story) {
 async fn install_crds(story: &Story) {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     story.plane.kubectl_ok(&["apply", "--server-side", "-f", dir]).await;
-    story.plane.kubectl_ok(&["wait", "--for=condition=Established", "--timeout=20s", CRDS[0], CRDS[1]]).await;
+    let api = Api::all(story.plane.client.clone());
+    for crd in CRDS {
+        wait_established(&api, crd.trim_start_matches("crd/")).await;
+    }
 }
 
 #[test]

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ballast::core::{FailureKind, Reading};
-use ballast::source::{Ask, Settings, Sources};
+use ballast::source::{Ask, Cause, Settings, Sources};
 use rstest::rstest;
 use serde_json::{Value, json};
-use source_support::kubernetes::{api_server, client, metric_source, metric_source_path, requests, serve};
-use source_support::{ask, config, failed, now, per_pod, query, sources, total};
+use source_support::kubernetes::{Watched, api_server, client, requests};
+use source_support::{ask, config, failed, now, per_pod, query, sources, sources_of, total};
 use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 
@@ -105,7 +105,7 @@ async fn equal_queries_are_sent_once_and_a_bad_one_harms_no_other() {
         "query shared: source nowhere is unknown: there is no MetricSource shop/nowhere; sources of the controller's configuration: default"
     );
     assert_eq!(requests(&server, QUERY).await, 2);
-    assert_eq!(requests(&api, &metric_source_path("shop", "default")).await, 1, "a name is looked up once");
+    assert_eq!(api.received_requests().await.unwrap().len(), 0, "nobody needs the API server");
 }
 
 /// Counts how many answers are under way at once.
@@ -152,7 +152,7 @@ async fn a_hanging_source_delays_only_its_own_asks_and_only_by_its_timeout() {
         ..Settings::default()
     };
     let clock = ballast::clock::Clock::real();
-    let sources = Sources::new(client(&api.uri()), clock.clone(), settings);
+    let sources = Sources::new(client(&api.uri()), clock.clone(), settings, Arc::new(Watched::default()));
     let start = clock.instant();
     // More than can run at once: those that wait give up as well.
     let mut asks: Vec<Ask> = (0..60).map(|i| web(&format!("up + {i}"))).collect();
@@ -190,7 +190,7 @@ async fn the_request_has_the_form_headers_and_path_that_servers_expect() {
         file.path().display()
     );
     let settings = Settings { sources: vec![config(&text)], ..Settings::default() };
-    let sources = Sources::new(client(&api.uri()), ballast::clock::Clock::real(), settings);
+    let sources = Sources::new(client(&api.uri()), ballast::clock::Clock::real(), settings, Arc::new(Watched::default()));
     let at = ballast::core::Time::from_millis(1_700_000_000_250);
     let readings = sources.collect(&[web(r#"sum(a{b="c"})"#)], at).await;
     assert!((total(&readings[0]) - 1000.0).abs() < 1e-9, "{readings:?}");
@@ -199,6 +199,9 @@ async fn the_request_has_the_form_headers_and_path_that_servers_expect() {
 #[rstest]
 #[case::metadata("http://169.254.169.254/latest")]
 #[case::decimal("http://2852039166")]
+#[case::instance_settings("http://192.0.0.192/opc/v2")]
+#[case::six_to_four_loopback("http://[2002:7f00:1::]")]
+#[case::six_to_four_private("http://[2002:0a00:0001::1]:9090")]
 #[case::mapped("http://[::ffff:169.254.169.254]")]
 #[case::nat64("http://[64:ff9b::a9fe:a9fe]")]
 #[case::six_to_four("http://[2002:a9fe:a9fe::1]")]
@@ -212,11 +215,14 @@ async fn the_request_has_the_form_headers_and_path_that_servers_expect() {
 #[tokio::test]
 async fn a_tenants_source_leads_to_no_reserved_address(#[case] url: &str) {
     let api = api_server().await;
-    serve(&api, &metric_source_path("shop", "own"), metric_source("shop", "own", json!({"url": url}))).await;
-    let sources = Sources::new(client(&api.uri()), ballast::clock::Clock::real(), Settings::default());
+    let own = Watched::with("shop", "own", json!({"url": url}));
+    let sources = Sources::new(client(&api.uri()), ballast::clock::Clock::real(), Settings::default(), Arc::new(own));
     let readings = sources.collect(&[ask("shop", "web", &[], query("own", "up"))], now()).await;
     let (kind, message) = failed(&readings[0]);
     assert!(kind == FailureKind::Refused && message.contains("reserved address"), "{url}: {kind:?} {message}");
+    let fault = sources.check("shop", "own").await.unwrap().unwrap_err();
+    assert_eq!(fault.cause, Cause::AddressRefused);
+    assert!(fault.failure.message.starts_with(&format!("spec.url: {url}: ")), "{}", fault.failure.message);
 }
 
 #[tokio::test]
@@ -224,7 +230,7 @@ async fn loopback_is_open_to_tenants_only_when_the_operator_says_so() {
     let server = prometheus(one("1")).await;
     let api = api_server().await;
     let url = server.uri().replace("127.0.0.1", "localhost");
-    serve(&api, &metric_source_path("shop", "own"), metric_source("shop", "own", json!({"url": url}))).await;
-    let readings = sources(&api.uri(), "http://127.0.0.1:9").collect(&[ask("shop", "web", &[], query("own", "up"))], now()).await;
+    let own = Watched::with("shop", "own", json!({"url": url}));
+    let readings = sources_of(&api.uri(), "http://127.0.0.1:9", own).collect(&[ask("shop", "web", &[], query("own", "up"))], now()).await;
     assert!((total(&readings[0]) - 1000.0).abs() < 1e-9);
 }

@@ -115,11 +115,12 @@ fn matches(literal: &str, value: &str) -> bool {
 #[rstest]
 #[case::bare("up", r#"up{namespace="shop"}"#)]
 #[case::kept(r#"up{job="x"}"#, r#"up{job="x",namespace="shop"}"#)]
-#[case::own_namespace(r#"up{namespace="shop"}"#, r#"up{namespace="shop"}"#)]
+#[case::own_namespace(r#"up{namespace="shop",job="x"}"#, r#"up{job="x",namespace="shop"}"#)]
 #[case::own_placeholder(r#"up{namespace="${namespace}"}"#, r#"up{namespace="shop"}"#)]
-#[case::regex(r#"up{namespace=~".+",job="x"}"#, r#"up{job="x",namespace="shop",namespace=~".+"}"#)]
-#[case::negative(r#"up{namespace!="shop"}"#, r#"up{namespace!="shop",namespace="shop"}"#)]
-#[case::twice(r#"up{namespace!="a",namespace!="b"}"#, r#"up{namespace!="a",namespace!="b",namespace="shop"}"#)]
+#[case::own_regex(r#"up{namespace=~"shop"}"#, r#"up{namespace="shop"}"#)]
+#[case::twice(r#"up{namespace="shop",namespace=~"${namespace}"}"#, r#"up{namespace="shop"}"#)]
+#[case::single_quotes(r"up{namespace='shop'}", r#"up{namespace="shop"}"#)]
+#[case::quoted_name(r#"up{"namespace"="shop"}"#, r#"up{namespace="shop"}"#)]
 #[case::rate("sum(rate(x[1m]))", r#"sum(rate(x{namespace="shop"}[1m]))"#)]
 #[case::both_sides("a / on (pod) b", r#"a{namespace="shop"} / on (pod) b{namespace="shop"}"#)]
 #[case::parameter("topk(scalar(k), x)", r#"topk(scalar(k{namespace="shop"}), x{namespace="shop"})"#)]
@@ -137,10 +138,23 @@ fn every_selector_is_limited(#[case] query: &str, #[case] expected: &str) {
 }
 
 #[rstest]
+#[case::other(r#"up{namespace="victim"}"#, r#"namespace="victim""#)]
+#[case::all(r#"up{namespace=~".+",job="x"}"#, r#"namespace=~".+""#)]
+#[case::more(r#"up{namespace=~"shop|victim"}"#, r#"namespace=~"shop|victim""#)]
+#[case::not_the_own(r#"up{namespace!="shop"}"#, r#"namespace!="shop""#)]
+#[case::not_like_the_own(r#"up{namespace!~"${namespace}"}"#, r#"namespace!~"${namespace}""#)]
+#[case::one_of_two(r#"up{namespace="shop",namespace!="b"}"#, r#"namespace!="b""#)]
+#[case::deep(r#"sum(rate(up{namespace="shop"}[1m])) / sum(rate(up{namespace='victim'}[1m]))"#, r#"namespace="victim""#)]
+#[case::quoted_name(r#"up{"namespace"="victim"}"#, r#"namespace="victim""#)]
+#[case::other_placeholder(r#"up{namespace="${name}"}"#, r#"namespace="${name}""#)]
+fn another_condition_on_the_label_is_refused_and_named(#[case] query: &str, #[case] condition: &str) {
+    let failure = enforce(query, "namespace", "shop").unwrap_err();
+    let expected = format!(r#"the query cannot be limited to namespace="shop", as this source requires: it has the condition {condition}"#);
+    assert_eq!((failure.kind, failure.message), (FailureKind::Refused, expected));
+}
+
+#[rstest]
 #[case::broken("sum(")]
-#[case::other_namespace(r#"up{namespace="victim"}"#)]
-#[case::single_quotes(r"up{namespace='victim'}")]
-#[case::quoted_name(r#"up{"namespace"="victim"}"#)]
 #[case::or_of_matchers(r#"{a="1" or b="2"}"#)]
 #[case::placeholder_outside_of_a_string("sum(${name})")]
 #[case::name_that_is_syntax(r#"{"up or secret"}"#)]
@@ -184,7 +198,7 @@ fn limited(text: &str, label: &str, value: &str) -> bool {
     }
     let check = |matchers: &promql_parser::label::Matchers| {
         let found = matchers.find_matchers(label);
-        found.iter().any(|matcher| matcher.value == value && matcher.op == promql_parser::label::MatchOp::Equal)
+        found.len() == 1 && found[0].value == value && found[0].op == promql_parser::label::MatchOp::Equal
     };
     all(&parse(text).unwrap(), &check)
 }

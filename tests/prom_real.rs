@@ -6,14 +6,15 @@
 mod source_support;
 mod support_faults;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ballast::clock::Clock;
 use ballast::core::{FailureKind, Reading};
 use ballast::source::{Ask, Settings, Sources, WhenEmpty};
-use source_support::kubernetes::{api_server, client, metric_source, metric_source_path, serve};
+use source_support::kubernetes::{Watched, api_server, client};
 use source_support::prometheus::{Prometheus, Web, exporter};
-use source_support::{ask, config, failed, now, per_pod, provider, query, sources, total};
+use source_support::{ask, config, failed, now, per_pod, provider, query, sources, sources_of, total};
 use support_faults::{Fault, FaultProxy};
 
 const METRICS: &str = r#"
@@ -107,24 +108,22 @@ async fn one_tick_asks_everything() {
 async fn a_tenant_sees_its_own_namespace_only() {
     let (server, api) = (scraped().await, api_server().await);
     let spec = serde_json::json!({"url": server.url, "enforceLabel": "namespace"});
-    serve(&api, &metric_source_path("shop", "own"), metric_source("shop", "own", spec)).await;
-    let sources = sources(&api.uri(), "http://127.0.0.1:9");
+    let sources = sources_of(&api.uri(), "http://127.0.0.1:9", Watched::with("shop", "own", spec));
     let own = |promql: &str| ask("shop", "web", &["web-1", "web-2"], query("own", promql));
     let asks = [
         own("sum(load)"),
+        own(r#"sum(load{namespace="${namespace}"}) + sum(load{namespace=~"shop"})"#),
         own(r#"sum(load{namespace="other"})"#),
-        own(r#"sum(load{namespace=~".+"})"#),
         own(r#"load{pod=~"${pods}"}"#),
         own("sum("),
-        own(r#"sum(load{namespace!="shop"})"#),
     ];
     let readings = sources.collect(&asks, now()).await;
     assert!((total(&readings[0]) - 1750.0).abs() < 1e-9);
-    assert!(failed(&readings[1]).1.contains("asks for another value of this label"));
-    assert!((total(&readings[2]) - 1750.0).abs() < 1e-9);
+    assert!((total(&readings[1]) - 3500.0).abs() < 1e-9);
+    let (kind, message) = failed(&readings[2]);
+    assert!(kind == FailureKind::Refused && message.contains(r#"it has the condition namespace="other""#), "{message}");
     assert_eq!(per_pod(&readings[3]), [Some(250.0), Some(1500.0)]);
     assert_eq!(failed(&readings[4]).0, FailureKind::Refused);
-    assert_eq!(failed(&readings[5]).0, FailureKind::Empty, "all other namespaces, but only of its own");
 }
 
 #[tokio::test]
@@ -133,7 +132,7 @@ async fn faults_come_and_go() {
     let proxy = FaultProxy::start(&server.url).await;
     let source = config(&format!("{{name: default, url: '{}', timeoutSeconds: 1}}", proxy.url));
     let settings = Settings { sources: vec![source], ..Settings::default() };
-    let sources = Sources::new(client(&api.uri()), Clock::real(), settings);
+    let sources = Sources::new(client(&api.uri()), Clock::real(), settings, Arc::new(Watched::default()));
     let asks = [web("queue_length")];
     let reading = async || sources.collect(&asks, now()).await.remove(0);
 
@@ -172,7 +171,7 @@ async fn passwords_are_needed_and_sent() {
     let source = |name: &str, rest: &str| config(&format!("{{name: {name}, url: '{}'{rest}}}", server.url));
     let good = format!(", basic: {{username: ballast, passwordFile: '{}'}}", password.display());
     let settings = Settings { sources: vec![source("without", ""), source("with", &good)], ..Settings::default() };
-    let sources = Sources::new(client(&api.uri()), Clock::real(), settings);
+    let sources = Sources::new(client(&api.uri()), Clock::real(), settings, Arc::new(Watched::default()));
     let asks = ["without", "with"].map(|name| ask("shop", "web", &[], query(name, "vector(1)")));
     let readings = sources.collect(&asks, now()).await;
     let (kind, message) = failed(&readings[0]);
@@ -229,7 +228,8 @@ async fn certificates_are_checked() {
     ];
     let api = api_server().await;
     let list = cases.iter().map(|(name, tls, _)| config(&format!("{{name: {name}, url: '{}', tls: {tls}}}", server.url))).collect();
-    let sources = Sources::new(client(&api.uri()), Clock::real(), Settings { sources: list, ..Settings::default() });
+    let sources =
+        Sources::new(client(&api.uri()), Clock::real(), Settings { sources: list, ..Settings::default() }, Arc::new(Watched::default()));
     let asks: Vec<_> = cases.iter().map(|(name, ..)| ask("shop", "web", &[], query(name, "vector(1)"))).collect();
     for ((name, _, error), reading) in cases.iter().zip(sources.collect(&asks, now()).await) {
         match error {

@@ -13,7 +13,7 @@ use ballast::source::{Ask, Query};
 use rstest::rstest;
 use serde_json::{Value, json};
 use source_support::kubernetes::{api_server, requests, serve};
-use source_support::{ask, failed, now, per_pod, query, sources, total};
+use source_support::{ask, failed, now, per_pod, query, sources, sources_of, total};
 use wiremock::matchers::{body_string_contains, method, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -152,7 +152,9 @@ async fn health_counts_requests_and_what_they_met() {
     assert_eq!((health["default"].requests, health["default"].failures(), health["default"].is_up()), (1, 0, Some(true)));
     assert_eq!((health["metrics.k8s.io"].requests, health["metrics.k8s.io"].is_up()), (1, Some(true)));
     tokio::time::sleep(Duration::from_millis(5)).await;
-    sources.collect(&[of("wrong"), of("broken")], now()).await;
+    sources.collect(&[of("wrong")], now()).await;
+    assert_eq!(sources.health()["default"].is_up(), Some(true), "it answered; the query is wrong");
+    sources.collect(&[of("broken")], now()).await;
     let health = sources.health().remove("default").unwrap();
     assert_eq!((health.requests, health.refused, health.unreachable, health.is_up()), (3, 1, 1, Some(false)));
     assert!(health.latency_total >= health.latency_last && health.last_failure.is_some());
@@ -164,10 +166,9 @@ async fn a_foreign_servers_text_is_not_read_out_to_a_tenant() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(400).set_body_string("internal: token=abc")).mount(&server).await;
     let api = api_server().await;
-    let own = source_support::kubernetes::metric_source("shop", "own", json!({"url": server.uri()}));
-    serve(&api, &source_support::kubernetes::metric_source_path("shop", "own"), own).await;
+    let own = source_support::kubernetes::Watched::with("shop", "own", json!({"url": server.uri()}));
     let asks = [ask("shop", "web", &[], query("own", "up")), ask("shop", "web", &[], query("default", "up"))];
-    let readings = sources(&api.uri(), &server.uri()).collect(&asks, now()).await;
+    let readings = sources_of(&api.uri(), &server.uri(), own).collect(&asks, now()).await;
     let (tenant, operator) = (failed(&readings[0]).1, failed(&readings[1]).1);
     assert!(tenant.contains("400 Bad Request") && !tenant.contains("token"), "{tenant}");
     assert!(operator.contains("token=abc"), "{operator}");

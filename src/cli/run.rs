@@ -66,7 +66,8 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let clock = Clock::real();
     let settings =
         Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
-    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings));
+    let (index, changes) = Index::new();
+    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index)));
     let metrics = Metrics::new([Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
 
     // Three steps down: stop deciding; then write out what is queued; then let the lease go.
@@ -78,7 +79,6 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         admin::bind(args.admin_address).await.with_context(|| format!("cannot listen on {} (--admin-address)", args.admin_address))?;
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
-    let (index, changes) = Index::new();
     let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
     let leadership = if args.leader_elect { Leadership::standby(clock.clone()) } else { Leadership::always(clock.clone()) };
 

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::Key;
 use super::slim::{PodRow, WorkloadKind, WorkloadRow};
+use super::sources::SourceRow;
 use crate::api::ScalePolicy;
-use crate::api::metric_source::MetricSourceStatus;
 use crate::api::scale_policy::CrossVersionObjectReference;
 
 /// Which workload.
@@ -33,6 +33,8 @@ pub enum Change {
     Workload(WorkloadKey),
     /// A `MetricSource` was written or deleted.
     Source(Key),
+    /// A `MetricSource` did not work and does now.
+    SourceWorks(Key),
     /// Somebody else took up the target of these policies, or let it go.
     Rivals(Vec<Key>),
 }
@@ -44,19 +46,6 @@ pub struct Malformed {
     pub uid: String,
     /// What is wrong with it.
     pub error: String,
-}
-
-/// A `MetricSource` as kept: what it says is read by name when it is used.
-#[derive(Clone, Debug)]
-pub struct SourceRow {
-    /// Its UID.
-    pub uid: String,
-    /// Generation of its spec.
-    pub generation: Option<i64>,
-    /// What is wrong with its fields, if they cannot even be read.
-    pub malformed: Option<String>,
-    /// What it shows.
-    pub status: MetricSourceStatus,
 }
 
 /// Who else names a target.
@@ -71,7 +60,7 @@ pub struct Rivals {
 /// Watched state. Reads are short; writers are the watches.
 #[derive(Debug)]
 pub struct Index {
-    state: RwLock<State>,
+    pub(super) state: RwLock<State>,
     changes: mpsc::UnboundedSender<Change>,
 }
 
@@ -90,7 +79,9 @@ pub(super) struct State {
     malformed: BTreeMap<Key, Arc<Malformed>>,
     /// Policies by what they scale.
     by_target: HashMap<Target, BTreeSet<Key>>,
-    sources: BTreeMap<Key, SourceRow>,
+    pub(super) sources: BTreeMap<Key, SourceRow>,
+    /// Number of changes of sources so far.
+    pub(super) source_revision: u64,
     hpas: HashMap<Key, Target>,
     hpas_of: HashMap<Target, BTreeSet<Key>>,
 }
@@ -176,7 +167,7 @@ impl Index {
         f(&self.state.read())
     }
 
-    fn changed(&self, change: Change) {
+    pub(super) fn changed(&self, change: Change) {
         // Without a receiver the engine has gone and nothing needs a look.
         let _ = self.changes.send(change);
     }
@@ -281,35 +272,6 @@ impl Index {
             self.changed(Change::Policy(key.clone()));
         }
         self.rivals_changed(rivals);
-    }
-
-    // Sources
-
-    /// Takes a `MetricSource`.
-    pub fn apply_source(&self, key: Key, row: SourceRow) {
-        let (uid, generation) = (row.uid.clone(), row.generation);
-        let old = self.state.write().sources.insert(key.clone(), row);
-        // Writing its status is no change.
-        if old.is_none_or(|old| old.uid != uid || old.generation != generation) {
-            self.changed(Change::Source(key));
-        }
-    }
-
-    /// Drops a `MetricSource`.
-    pub fn delete_source(&self, key: &Key) {
-        if self.state.write().sources.remove(key).is_some() {
-            self.changed(Change::Source(key.clone()));
-        }
-    }
-
-    /// One `MetricSource`.
-    pub fn source(&self, key: &Key) -> Option<SourceRow> {
-        self.state.read().sources.get(key).cloned()
-    }
-
-    /// Keys of all `MetricSource`s.
-    pub fn sources(&self) -> Vec<Key> {
-        self.state.read().sources.keys().cloned().collect()
     }
 
     // Stock autoscalers

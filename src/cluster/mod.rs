@@ -12,6 +12,7 @@ mod requests;
 mod scale;
 mod selector;
 mod slim;
+mod sources;
 mod status;
 mod watch;
 
@@ -21,13 +22,14 @@ use std::sync::Arc;
 pub use bucket::Bucket;
 pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
 pub use events::{EventType, ObjectRef, Recorder};
-pub use index::{Change, Index, Malformed, Rivals, SourceRow, Workload, WorkloadKey};
+pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::request_of;
 pub use scale::{ScaleClient, ScaleError, ScaleView};
 pub use slim::{PodRow, WorkloadKind};
+pub use sources::SourceRow;
 pub use status::{StatusWriter, replace_status};
 pub use watch::{Watches, start as start_watches};
 

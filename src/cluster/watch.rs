@@ -17,11 +17,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::guard::{Guarded, Unreadable};
-use super::index::{Index, Malformed, SourceRow, WorkloadKey};
+use super::index::{Index, Malformed, WorkloadKey};
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
+use super::sources::WatchedSource;
 use super::{Key, in_words};
-use crate::api::metric_source::MetricSourceStatus;
-use crate::api::{MetricSource, ScalePolicy};
+use crate::api::ScalePolicy;
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
 /// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945).
@@ -112,7 +112,7 @@ pub fn start(client: &Client, index: &Arc<Index>, namespaces: &[String], tasks: 
         start.watch::<SlimReplicationController>();
         start.watch::<SlimHpa>();
         start.watch::<Guarded<ScalePolicy>>();
-        start.watch::<Guarded<MetricSource>>();
+        start.watch::<WatchedSource>();
     }
     watches
 }
@@ -246,14 +246,9 @@ impl Indexed for Guarded<ScalePolicy> {
     }
 }
 
-impl Indexed for Guarded<MetricSource> {
+impl Indexed for WatchedSource {
     fn apply(self, key: Key, index: &Index) {
-        let (uid, generation) = (self.meta().uid.clone().unwrap_or_default(), self.meta().generation);
-        let (malformed, status) = match self.0 {
-            Ok(source) => (None, source.status.unwrap_or_default()),
-            Err(Unreadable { error, .. }) => (Some(error.to_string()), MetricSourceStatus::default()),
-        };
-        index.apply_source(key, SourceRow { uid, generation, malformed, status });
+        index.apply_source(key, self.into());
     }
 
     fn delete(key: &Key, index: &Index) {

@@ -25,11 +25,21 @@ pub struct Memory {
     pub(super) downs: Changes,
     /// Filters by what they measure, so that editing one signal does not reset the others.
     pub(super) levels: Vec<Filter>,
+    /// Prometheus signals that failed, until what they look back over is full again.
+    pub(super) gaps: Vec<Gap>,
     /// Size seen or written last.
     pub(super) size: u32,
     /// Set while nothing was decided since the memory was restored.
     #[serde(skip)]
     pub(super) hole: Option<Hole>,
+}
+
+/// A signal's outage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Gap {
+    pub(super) kind: SignalKind,
+    /// When its window is full again; `None` while it fails.
+    pub(super) full: Option<Time>,
 }
 
 /// The filter of one signal.
@@ -55,6 +65,7 @@ impl Memory {
         self.ups.not_after(now);
         self.downs.not_after(now);
         self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
+        self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
             filter.level.not_after(now);
         }
@@ -71,6 +82,26 @@ impl Memory {
         } else if to < from {
             self.downs.store(from - to, now, longest_period(&behavior.down));
         }
+    }
+
+    /// The signal failed.
+    pub(super) fn lost(&mut self, kind: &SignalKind) {
+        match self.gaps.iter_mut().find(|gap| gap.kind == *kind) {
+            Some(gap) => gap.full = None,
+            None => self.gaps.push(Gap { kind: kind.clone(), full: None }),
+        }
+    }
+
+    /// The signal, which looks back over `window`, has a value at `now`: until when that has a gap, if it has one.
+    pub(super) fn found(&mut self, kind: &SignalKind, window: Duration, now: Time) -> Option<Time> {
+        let index = self.gaps.iter().position(|gap| gap.kind == *kind)?;
+        let full = *self.gaps[index].full.get_or_insert(now + window);
+        // A clock that went back must not make the gap last longer than the window.
+        if full <= now || full > now + window {
+            self.gaps.swap_remove(index);
+            return None;
+        }
+        Some(full)
     }
 
     /// The filter of the policy's signal at `index` after it consumed `raw`.

@@ -11,7 +11,7 @@ use crate::source::{Ask, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
-const SHORTEST_LOOK: Duration = Duration::from_secs(2);
+const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
 /// A policy that is due.

@@ -237,15 +237,16 @@ impl Engine {
     }
 
     fn changed(&mut self, change: Change) {
-        // A standby must not come to lead with old addresses.
-        if let Change::Source(key) = &change {
-            self.parts.sources.changed(&key.namespace, &key.name);
-        }
         if !self.leading {
             return;
         }
         match change {
-            Change::Source(source) => self.source_changed(source),
+            Change::Source(source) => {
+                self.source_changed(&source);
+                // Without a receiver the process is about to end.
+                let _ = self.parts.changed_sources.send(source);
+            }
+            Change::SourceWorks(source) => self.source_changed(&source),
             Change::Policy(key) => {
                 if let Some(policy) = self.parts.index.policy(&key) {
                     self.insert(&key, policy);
@@ -270,7 +271,7 @@ impl Engine {
     }
 
     /// Looks at the policies that ask this source.
-    fn source_changed(&mut self, source: Key) {
+    fn source_changed(&mut self, source: &Key) {
         let asks = |query: &Query| matches!(query, Query::Prometheus(query) if *query.source == *source.name);
         let concerned = |(key, entry): &(&Key, &Entry)| {
             key.namespace == source.namespace && entry.compiled.as_ref().is_ok_and(|compiled| compiled.queries.iter().any(asks))
@@ -279,8 +280,6 @@ impl Engine {
         for key in keys {
             self.look_soon(&key);
         }
-        // Without a receiver the process is about to end.
-        let _ = self.parts.changed_sources.send(source);
     }
 
     /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.

@@ -16,7 +16,7 @@ use super::health::{Health, SourceHealth};
 use super::prometheus::{self, Answer, Server};
 use super::registry::{Registry, Settings};
 use super::resource::{self, ClusterLists, Everywhere, Usage};
-use super::{Ask, PrometheusQuery, Query, external};
+use super::{Ask, Catalog, Fault, PrometheusQuery, Query, external};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::core::{Failure, Reading, Time};
@@ -73,10 +73,10 @@ enum Answered {
 // === impl Sources ===
 
 impl Sources {
-    /// Sources behind `client` and those of `settings`.
-    pub fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+    /// Sources behind `client`, those of `settings`, and the `MetricSource`s of `catalog`.
+    pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Self {
         Self {
-            registry: Registry::new(client.clone(), clock.clone(), settings),
+            registry: Registry::new(client.clone(), clock.clone(), settings, catalog),
             cluster_lists: ClusterLists::new(clock.clone()),
             slots: Slots::new(&clock),
             custom: Custom::new(client.clone(), clock.clone()),
@@ -90,22 +90,16 @@ impl Sources {
         self.registry.reload(sources);
     }
 
-    /// A `MetricSource` was written or deleted; the next ask reads it again.
-    pub fn changed(&self, namespace: &str, name: &str) {
-        self.registry.changed(namespace, name);
-    }
-
     /// Asks the server of a `MetricSource` for a constant: whether it is reached, trusted, and lets us in. `None`: there is no such object.
-    pub async fn check(&self, namespace: &str, name: &str) -> Option<Result<(), Failure>> {
+    pub async fn check(&self, namespace: &str, name: &str) -> Option<Result<(), Fault>> {
         let found = async {
             let _slot = slot(&self.slots.lookups).await?;
             self.registry.namespaced(namespace, name).await
         };
-        let server = match found.await {
-            Ok(server) => server?,
-            Err(failure) => return Some(Err(failure)),
-        };
-        Some(server.query("vector(1)", self.clock.now()).await.map(drop))
+        match found.await {
+            Ok(server) => Some(server?.probe(self.clock.now()).await),
+            Err(fault) => Some(Err(fault)),
+        }
     }
 
     /// Answers every ask, in the same order. A source that fails gives each of its asks a failure and touches no other.
@@ -161,7 +155,7 @@ impl Sources {
         let Slots { resource, custom, external, .. } = &self.slots;
         let apis = [("metrics.k8s.io", resource), ("custom.metrics.k8s.io", custom), ("external.metrics.k8s.io", external)];
         let apis = apis.into_iter().map(|(name, (_, health))| (name.to_owned(), health.snapshot()));
-        apis.chain(self.registry.servers().map(|server| (server.name().to_owned(), server.health()))).collect()
+        apis.chain(self.registry.health()).collect()
     }
 
     /// Usage of the whole cluster, if that is the cheaper way.

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::{Cause, Fault};
 use crate::clock::Clock;
-use crate::core::{Failure, FailureKind, Time};
+use crate::core::{FailureKind, Time};
 
 /// Counters of one source. A request that answers several asks counts once; an answer without a usable value is the query's fault and counts
 /// as a success.
@@ -27,6 +28,8 @@ pub struct SourceHealth {
     pub last_success: Option<Time>,
     /// When a request last failed, and what it met.
     pub last_failure: Option<(Time, String)>,
+    /// What the last request met, if it failed.
+    pub last_cause: Option<Cause>,
 }
 
 // === impl SourceHealth ===
@@ -37,12 +40,17 @@ impl SourceHealth {
         self.unreachable + self.refused + self.invalid
     }
 
-    /// Whether the server answered the last request, be it with a refusal; `None` before the first one.
+    /// Whether the server answered the last request, be it that it refused the query; `None` before the first one.
     pub fn is_up(&self) -> Option<bool> {
-        match (self.last_success, &self.last_failure) {
-            (None, None) => None,
-            (success, failure) => Some(success >= failure.as_ref().map(|(time, _)| *time)),
+        match self.last_cause {
+            Some(cause) => Some(cause.is_of_query()),
+            None => self.last_success.map(|_| true),
         }
+    }
+
+    /// Health of a source that cannot even be asked.
+    pub(super) fn unusable(fault: &Fault, at: Time) -> Self {
+        Self { last_failure: Some((at, fault.failure.message.clone())), last_cause: Some(fault.cause), ..Self::default() }
     }
 }
 
@@ -64,28 +72,30 @@ impl Health {
     }
 
     /// Awaits a request and counts it.
-    pub async fn count<T>(&self, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub async fn count<T, E: Clone + Into<Fault>>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let start = self.clock.instant();
         let result = request.await;
-        self.record(start, result.as_ref().err());
+        self.record(start, result.as_ref().err().map(|error| error.clone().into()));
         result
     }
 
-    fn record(&self, start: Instant, failure: Option<&Failure>) {
+    fn record(&self, start: Instant, fault: Option<Fault>) {
         let (now, latency) = (self.clock.now(), self.clock.instant().saturating_duration_since(start));
         let mut counts = self.counts.lock();
         counts.requests += 1;
         counts.latency_total += latency;
         counts.latency_last = latency;
-        match failure.map(|failure| failure.kind) {
-            None | Some(FailureKind::Empty) => {
-                counts.last_success = Some(now);
-                return;
-            }
-            Some(FailureKind::Unreachable) => counts.unreachable += 1,
-            Some(FailureKind::Refused) => counts.refused += 1,
-            Some(FailureKind::Invalid) => counts.invalid += 1,
+        let Some(Fault { cause, failure }) = fault.filter(|fault| fault.failure.kind != FailureKind::Empty) else {
+            counts.last_success = Some(now);
+            counts.last_cause = None;
+            return;
+        };
+        match failure.kind {
+            FailureKind::Unreachable => counts.unreachable += 1,
+            FailureKind::Refused => counts.refused += 1,
+            FailureKind::Invalid | FailureKind::Empty => counts.invalid += 1,
         }
-        counts.last_failure = failure.map(|failure| (now, failure.message.clone()));
+        counts.last_cause = Some(cause);
+        counts.last_failure = Some((now, failure.message));
     }
 }

@@ -3,10 +3,12 @@
 //! A tick hands all its questions over at once, so that sources can answer many policies with one request.
 
 mod apiserver;
+mod catalog;
 mod collect;
 mod custom;
 mod external;
 mod failure;
+mod fault;
 mod health;
 pub mod preset;
 pub mod prometheus;
@@ -15,8 +17,11 @@ mod resource;
 mod samples;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use catalog::{Catalog, CatalogEntry};
 pub use collect::Sources;
+pub use fault::{Cause, Fault};
 pub use health::SourceHealth;
 pub use registry::Settings;
 
@@ -62,6 +67,8 @@ pub struct PrometheusQuery {
     pub source: String,
     /// `PromQL`.
     pub query: String,
+    /// Longest time that its ranges look back; 0 without any, or where it cannot be parsed.
+    pub window: Duration,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,
 }

@@ -24,7 +24,7 @@ impl Collector for SourceMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.0.health();
         let up = |health: &SourceHealth| health.is_up().map(|up| ConstGauge::new(i64::from(up)));
-        each(&mut encoder, &all, "source_up", "1 if the last request was answered", None, up)?;
+        each(&mut encoder, &all, "source_up", "1 if the last request was answered, 0 if not or if there is no way to ask", None, up)?;
         let seconds = |health: &SourceHealth| Some(ConstCounter::new(health.latency_total.as_secs_f64()));
         each(&mut encoder, &all, "source_request", "Time spent waiting for answers", Some(&Unit::Seconds), seconds)?;
         let requests = |health: &SourceHealth| Some(ConstCounter::new(health.requests));

@@ -259,7 +259,8 @@ impl Story {
 
     /// One look in which the first signal, an External value per replica with target 1000, asks for `wanted` replicas.
     pub fn wants(&mut self, wanted: u32, step: u64) -> Decision {
-        let observation = seen_total(self.replicas, self.replicas as usize, f64::from(wanted) * 1000.0);
+        let mut observation = seen_total(self.replicas, self.replicas as usize, 0.0);
+        observation.readings = vec![Reading::Total(Sample { time: self.now, ..sample(f64::from(wanted) * 1000.0) })];
         self.look(&observation, step)
     }
 

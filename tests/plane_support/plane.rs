@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::OnceCell;
 
 use super::wait::eventually;
-use super::{Fleet, MetricsApi};
+use super::{Fleet, MetricsApi, Scraped};
 
 /// A running control plane with Ballast's CRDs.
 pub struct Plane {
@@ -26,6 +26,7 @@ pub struct Plane {
     pub client: Client,
     fleet: OnceCell<Fleet>,
     metrics: OnceCell<MetricsApi>,
+    prometheus: OnceCell<Scraped>,
 }
 
 /// How the plane of this binary is started; what the first caller says holds.
@@ -62,7 +63,7 @@ impl Plane {
         let kubeconfig = dir.join("kubeconfig");
         let client = client(&kubeconfig).await;
         apply_crds(&client).await;
-        Self { dir, kubeconfig, client, fleet: OnceCell::new(), metrics: OnceCell::new() }
+        Self { dir, kubeconfig, client, fleet: OnceCell::new(), metrics: OnceCell::new(), prometheus: OnceCell::new() }
     }
 
     /// A fresh namespace, ready for pods.
@@ -101,6 +102,11 @@ impl Plane {
     pub async fn metrics(&self) -> &MetricsApi {
         let fleet = self.fleet().await;
         self.metrics.get_or_init(|| MetricsApi::start(self.client.clone(), fleet.clone())).await
+    }
+
+    /// A real Prometheus, and the exporter it scrapes.
+    pub async fn prometheus(&self) -> &Scraped {
+        self.prometheus.get_or_init(|| Scraped::start(&self.dir)).await
     }
 }
 

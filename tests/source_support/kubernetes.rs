@@ -1,5 +1,9 @@
 //! A stand-in for an API server, for answers that a healthy one does not give on demand.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ballast::source::{Catalog, CatalogEntry};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -55,12 +59,41 @@ pub async fn requests(server: &MockServer, at: &str) -> usize {
     server.received_requests().await.unwrap().iter().filter(|request| request.url.path() == at).count()
 }
 
-/// A `MetricSource`.
-pub fn metric_source(namespace: &str, name: &str, spec: Value) -> Value {
-    json!({"apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": {"namespace": namespace, "name": name}, "spec": spec})
+/// `MetricSource`s as a watch would keep them; clones share them.
+#[derive(Clone, Default)]
+pub struct Watched(Arc<Mutex<Objects>>);
+
+#[derive(Default)]
+struct Objects {
+    revision: u64,
+    by_name: HashMap<(String, String), CatalogEntry>,
 }
 
-/// Path of a `MetricSource`.
-pub fn metric_source_path(namespace: &str, name: &str) -> String {
-    format!("/apis/ballast.dev/v1alpha1/namespaces/{namespace}/metricsources/{name}")
+impl Watched {
+    /// One object; a malformed one has an error.
+    pub fn with(namespace: &str, name: &str, spec: Value) -> Self {
+        let watched = Self::default();
+        watched.set(namespace, name, spec);
+        watched
+    }
+
+    /// An object was written.
+    pub fn set(&self, namespace: &str, name: &str, spec: Value) {
+        let spec = serde_json::from_value(spec).map(Arc::new).map_err(|error| format!("spec: {error}"));
+        let mut state = self.0.lock().unwrap();
+        state.revision += 1;
+        let entry = CatalogEntry { revision: state.revision, spec };
+        state.by_name.insert((namespace.to_owned(), name.to_owned()), entry);
+    }
+
+    /// It was deleted.
+    pub fn delete(&self, namespace: &str, name: &str) {
+        self.0.lock().unwrap().by_name.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+}
+
+impl Catalog for Watched {
+    fn find(&self, namespace: &str, name: &str) -> Option<CatalogEntry> {
+        self.0.lock().unwrap().by_name.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
 }

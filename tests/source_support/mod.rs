@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this module; to panic is how a test says that something is wrong.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 
+pub mod gate;
 pub mod kubernetes;
 pub mod live;
 pub mod prometheus;
@@ -22,8 +23,13 @@ pub fn provider() {
 
 /// Sources whose `default` is at `url`, for an API server at `api`.
 pub fn sources(api: &str, url: &str) -> Sources {
+    sources_of(api, url, kubernetes::Watched::default())
+}
+
+/// The same with `MetricSource`s.
+pub fn sources_of(api: &str, url: &str, watched: kubernetes::Watched) -> Sources {
     let settings = Settings { prometheus_url: Some(url.to_owned()), sources: vec![], allow_loopback: true };
-    Sources::new(kubernetes::client(api), Clock::real(), settings)
+    Sources::new(kubernetes::client(api), Clock::real(), settings, Arc::new(watched))
 }
 
 /// A source of the controller's configuration, from its YAML.
@@ -61,7 +67,13 @@ pub fn per_pod(reading: &Reading) -> Vec<Option<f64>> {
 }
 
 pub fn query(source: &str, query: &str) -> PrometheusQuery {
-    PrometheusQuery { name: "rps".to_owned(), source: source.to_owned(), query: query.to_owned(), when_empty: WhenEmpty::Absent }
+    PrometheusQuery {
+        name: "rps".to_owned(),
+        source: source.to_owned(),
+        query: query.to_owned(),
+        window: std::time::Duration::ZERO,
+        when_empty: WhenEmpty::Absent,
+    }
 }
 
 pub fn ask(namespace: &str, target: &str, pods: &[&str], asked: impl Into<Asked>) -> Ask {

@@ -11,11 +11,12 @@ use tokio::process::{Child, Command};
 /// From Debian's package, or any other on the path.
 const PROGRAM: &str = "prometheus";
 
-/// A running server; it ends when dropped.
+/// A running server; it ends when dropped, or with this process.
 pub struct Prometheus {
     /// Its address.
     pub url: String,
-    child: Child,
+    /// Held for its input.
+    _child: Child,
     pub dir: tempfile::TempDir,
 }
 
@@ -47,41 +48,40 @@ impl Prometheus {
         }
         let address = free_address();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new(PROGRAM);
+        // A server held by a static is never dropped, so it ends when its input does: with this process, however that ends.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "\"$@\" </dev/null & cat >/dev/null; kill $!; wait $!", "sh", PROGRAM])
             .current_dir(dir.path())
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
             .arg(format!("--web.listen-address={address}"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true);
+            .stderr(log);
         if let Some(text) = &web.config {
             std::fs::write(dir.path().join("web.yml"), text).unwrap();
             command.arg("--web.config.file=web.yml");
         }
         let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{PROGRAM} cannot be started: {error}; tests/cluster/deps.sh plane installs it");
+            panic!("sh cannot be started: {error}");
         });
         let scheme = if web.https { "https" } else { "http" };
-        let mut server = Self { url: format!("{scheme}://{address}"), child, dir };
+        let server = Self { url: format!("{scheme}://{address}"), _child: child, dir };
         server.wait(address).await;
         server
     }
 
-    async fn wait(&mut self, address: SocketAddr) {
+    async fn wait(&self, address: SocketAddr) {
+        let mut log = String::new();
         for _ in 0..300 {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("Prometheus ended with {status}:\n{log}");
-            }
+            log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             if log.contains("Server is ready to receive web requests") && tokio::net::TcpStream::connect(address).await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("Prometheus is not ready after 30 s");
+        panic!("{PROGRAM} is not ready after 30 s (tests/cluster/deps.sh plane installs it):\n{log}");
     }
 }
 

@@ -172,6 +172,7 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
         name: name.clone(),
         source: server.clone(),
         query: query.clone(),
+        window: source::prometheus::window(query),
         when_empty: match when_empty {
             WhenEmpty::Absent => source::WhenEmpty::Absent,
             WhenEmpty::Zero => source::WhenEmpty::Zero,

@@ -1,5 +1,7 @@
 //! The pods of one signal, by what they are to it.
 
+use std::time::Duration;
+
 use super::sums::{Arithmetic, Part};
 use super::{Context, PodCounts, usable};
 use crate::core::pods::{Class, classify};
@@ -12,7 +14,7 @@ pub(super) struct Group {
     pub unready: Vec<f64>,
     pub ignored: u32,
     /// Newest sample that counts.
-    pub newest: Time,
+    pub newest: Sample,
 }
 
 impl Group {
@@ -25,7 +27,7 @@ impl Group {
             missing: Vec::new(),
             unready: Vec::new(),
             ignored: 0,
-            newest: Time::from_millis(i64::MIN),
+            newest: Sample { value: 0.0, time: Time::from_millis(i64::MIN), window: Duration::ZERO },
         };
         for (index, pod) in pods.iter().enumerate() {
             let sample = samples.get(index).and_then(Option::as_ref).filter(|sample| usable(sample));
@@ -35,7 +37,9 @@ impl Group {
             };
             match (classify(pod, sample, warm_up, context.now), sample) {
                 (Class::Ready, Some(sample)) => {
-                    group.newest = group.newest.max(sample.time);
+                    if sample.time > group.newest.time {
+                        group.newest = *sample;
+                    }
                     group.ready.push(Part { usage: arithmetic.value(sample.value), request });
                 }
                 (Class::Ready | Class::Missing, _) => group.missing.push(request),

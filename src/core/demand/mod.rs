@@ -6,6 +6,8 @@ mod staffing;
 mod sums;
 mod total;
 
+use std::time::Duration;
+
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
 use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
@@ -71,6 +73,11 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         }
         result => result,
     };
+    let gap = gap(&signal.kind, &result, memory, now);
+    let result = result.map(|(proposal, smooth, newest)| {
+        let proposal = not_by_the_stale(context, proposal, newest);
+        (not_after_a_gap(context, proposal, gap), smooth, newest)
+    });
     match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
@@ -80,7 +87,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
                 let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand };
                 reasons.push(Reason::Smoothed(numbers));
             }
-            let age = u64::try_from(now.since(newest).as_millis()).ok();
+            let age = u64::try_from(now.since(newest.time).as_millis()).ok();
             let report =
                 SignalReport { name, current: Some(proposal.current), proposal: Some(proposal.replicas), age_millis: age, failure: None };
             Measured { report, reasons }
@@ -99,7 +106,7 @@ fn propose(
     target: Target,
     reading: Option<&Reading>,
     filter: impl FnOnce(f64, Time) -> Smooth,
-) -> Result<(Proposal, Smooth, Time), String> {
+) -> Result<(Proposal, Smooth, Sample), String> {
     match reading {
         Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, target, samples, requests, filter),
         Some(Reading::Total(sample)) => total::propose(context, target, sample, filter),
@@ -117,6 +124,44 @@ fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>
         smoothed.outcome = Outcome::Past;
     }
     Ok(smoothed)
+}
+
+/// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in
+/// a rate, so the load looks smaller than it is. The values of other kinds look back over a few seconds only.
+fn gap(kind: &SignalKind, result: &Result<(Proposal, Smooth, Sample), String>, memory: &mut Memory, now: Time) -> Option<Time> {
+    if !matches!(kind, SignalKind::Prometheus { .. }) {
+        return None;
+    }
+    let Ok((_, _, newest)) = result else {
+        memory.lost(kind);
+        return None;
+    };
+    memory.found(kind, newest.window, now)
+}
+
+/// Nothing shrinks on a value with a gap; it may hold a size or let it grow.
+fn not_after_a_gap(context: Context<'_>, mut proposal: Proposal, gap: Option<Time>) -> Proposal {
+    if proposal.replicas < context.base && gap.is_some() {
+        proposal.replicas = context.base;
+        proposal.outcome = Outcome::Returned;
+    }
+    proposal
+}
+
+/// Samples this old are still of now, whatever the interval: a metrics server with its own default of 15 s is never so late.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// What was measured long ago may hold a size or let it grow, but the load may have come back since: nothing shrinks on it. Old is what
+/// three looks, or [`FRESH`], could have replaced; a sample stands for its whole window, so that is added.
+///
+/// The stock rule takes samples of any age.
+fn not_by_the_stale(context: Context<'_>, mut proposal: Proposal, newest: Sample) -> Proposal {
+    let limit = FRESH.max(3 * context.policy.interval) + newest.window;
+    if proposal.replicas < context.base && context.now.since(newest.time) > limit {
+        proposal.replicas = context.base;
+        proposal.outcome = Outcome::Stale;
+    }
+    proposal
 }
 
 impl Proposal {

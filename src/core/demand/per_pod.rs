@@ -11,7 +11,7 @@ pub(super) fn propose(
     samples: &[Option<Sample>],
     requests: &[Request],
     filter: impl FnOnce(f64, Time) -> Smooth,
-) -> Result<(Proposal, Smooth, Time), String> {
+) -> Result<(Proposal, Smooth, Sample), String> {
     if context.observation.pods.is_empty() {
         return Err("the target has no pods".to_owned());
     }
@@ -28,7 +28,7 @@ pub(super) fn propose(
     // Pods without a sample are taken to bear as much as the others, or one lost sample would look like a drop of the load.
     let known = group.ready.len() as f64;
     let raw = arithmetic.sum(group.ready.iter().map(|part| part.usage)) * ((known + group.missing.len() as f64) / known);
-    let smooth = filter(raw, group.newest);
+    let smooth = filter(raw, group.newest.time);
     let all = group.ready.len() + group.missing.len();
     for part in &mut group.ready {
         part.usage = arithmetic.value(smooth.apply(part.usage, all));

@@ -9,7 +9,7 @@ pub(super) fn propose(
     target: Target,
     sample: &Sample,
     filter: impl FnOnce(f64, Time) -> Smooth,
-) -> Result<(Proposal, Smooth, Time), String> {
+) -> Result<(Proposal, Smooth, Sample), String> {
     if !usable(sample) {
         return Err(format!("the value {} is not a quantity", sample.value / 1000.0));
     }
@@ -47,7 +47,7 @@ pub(super) fn propose(
     };
     let (replicas, outcome) = ruled.result;
     let proposal = Proposal { replicas, outcome, form: ruled.form, value, target: setpoint, ratio: ruled.ratio, pods, current };
-    Ok((proposal, smooth, sample.time))
+    Ok((proposal, smooth, *sample))
 }
 
 struct Ruled {

@@ -66,6 +66,8 @@ impl Display for Demand {
             Outcome::Within => write!(f, ": within tolerance, keeps {}", self.proposal)?,
             Outcome::Unsure => write!(f, ": no move is sure, keeps {}", self.proposal)?,
             Outcome::Surge => write!(f, ": within tolerance without the surge pods, keeps {}", self.proposal)?,
+            Outcome::Stale => write!(f, ": too old to shrink on, keeps {}", self.proposal)?,
+            Outcome::Returned => write!(f, ": its source was away and the window is not full again, keeps {}", self.proposal)?,
             Outcome::Past => write!(f, ": smoothed, and measured no longer so high, keeps {}", self.proposal)?,
         }
         self.pods.fmt(f)

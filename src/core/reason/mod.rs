@@ -152,6 +152,10 @@ pub enum Outcome {
     Surge,
     /// Only the smoothed past is above the target, what is measured is not: the size is kept.
     Past,
+    /// Below, but the newest sample is older than the signal's limit: the size is kept.
+    Stale,
+    /// Below, but what the value looks back over has a gap, as its source was away: the size is kept.
+    Returned,
 }
 
 /// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
@@ -229,6 +233,8 @@ impl Reason {
                 Outcome::Unsure => "SamplesMissing",
                 Outcome::Surge => "Surge",
                 Outcome::Past => "Past",
+                Outcome::Stale => "Stale",
+                Outcome::Returned => "Returned",
             },
             Self::Smoothed(_) => "Smoothed",
             Self::SignalFailed { .. } => "SignalFailed",

@@ -25,6 +25,14 @@ pub(super) struct AddressRefused {
     pub address: IpAddr,
 }
 
+/// A name that leads nowhere.
+#[derive(Debug, Error)]
+#[error("{host} cannot be resolved: {error}")]
+pub(super) struct Unresolved {
+    pub host: String,
+    pub error: std::io::Error,
+}
+
 // === impl Reach ===
 
 impl Reach {
@@ -36,7 +44,7 @@ impl Reach {
                 if inner.is_loopback() {
                     loopback
                 } else {
-                    !reserved(inner)
+                    !reserved(inner) && !hides_private(address)
                 }
             }
         };
@@ -44,14 +52,12 @@ impl Reach {
     }
 }
 
+/// Addresses outside of the link-local range at which large clouds serve their machines settings and credentials.
+const METADATA: [Ipv4Addr; 3] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+
 fn reserved(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            // Outside of the link-local range: where machines of three large clouds get their credentials and settings.
-            let metadata = [[100, 100, 100, 200], [192, 0, 0, 192], [168, 63, 129, 16]];
-            let special = v4.is_link_local() || v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast();
-            special || metadata.contains(&v4.octets())
-        }
+        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast() || METADATA.contains(&v4),
         IpAddr::V6(v6) => {
             // fd00:ec2::254 is the same of another cloud.
             let metadata = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
@@ -60,13 +66,22 @@ fn reserved(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), compatible, behind NAT64 (RFC 6052), or of a 6to4 router (RFC 3056).
+/// A 6to4 address that leads to a private one: no relay carries it, so it is meant to hide where it leads.
+fn hides_private(address: IpAddr) -> bool {
+    let IpAddr::V6(v6) = address else { return false };
+    v6.segments()[0] == 0x2002 && matches!(embedded(address), IpAddr::V4(v4) if v4.is_private())
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), compatible, behind NAT64 (RFC 6052), or of 6to4 (RFC 3056).
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let [.., a, b, c, d] = v6.octets();
     match v6.segments() {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-        [0x2002, high, low, ..] => IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+        [0x2002, high, low, ..] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
         [0, 0, 0, 0, 0, 0, high, _] if high != 0 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
         _ => address,
     }
@@ -85,7 +100,8 @@ impl Resolve for Guarded {
         Box::pin(async move {
             // A literal IPv6 host keeps its brackets.
             let plain = host.trim_start_matches('[').trim_end_matches(']');
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((plain, 0)).await?.collect();
+            let unresolved = |error| Unresolved { host: host.clone(), error };
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((plain, 0)).await.map_err(unresolved)?.collect();
             for address in &found {
                 reach.check(&host, address.ip())?;
             }

@@ -10,13 +10,13 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
 
-use super::address::{AddressRefused, Guarded, Reach};
+use super::address::{AddressRefused, Guarded, Reach, Unresolved};
 use super::decode::{Answer, DecodeError, decode};
 use crate::clock::Clock;
 use crate::core::{Failure, Time};
-use crate::source::SourceHealth;
 use crate::source::failure::{chain, quote};
 use crate::source::health::Health;
+use crate::source::{Cause, Fault, SourceHealth};
 
 /// Requests under way at once to one server.
 const CONCURRENCY: usize = 8;
@@ -87,15 +87,28 @@ pub struct Server {
     warned: Mutex<HashSet<String>>,
 }
 
+// === impl Login ===
+
+impl Login {
+    /// For messages; without what is secret.
+    fn words(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Bearer(_) => "bearerToken".to_owned(),
+            Self::Basic(user, _) => format!("basic.username {user}"),
+        }
+    }
+}
+
 // === impl Server ===
 
 impl Server {
-    /// Makes a client; nothing is sent yet.
-    pub fn new(name: &str, material: Material, clock: Clock) -> Result<Arc<Self>, Failure> {
-        let refuse = |why: String| Failure::refused(format!("source {name}: {why}"));
-        let (endpoint, host) = endpoint(&material).map_err(refuse)?;
-        let headers = headers(&material, host.as_deref()).map_err(refuse)?;
-        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse)?;
+    /// Makes a client; nothing is sent yet. A fault begins with the path of a setting.
+    pub fn new(name: &str, material: Material, clock: Clock) -> Result<Arc<Self>, Fault> {
+        let refuse = |cause: Cause| move |why: String| Failure::refused(why).because(cause);
+        let (endpoint, host) = endpoint(&material)?;
+        let headers = headers(&material, host.as_deref()).map_err(refuse(Cause::InvalidCredentials))?;
+        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse(Cause::InvalidCertificate))?;
         Ok(Arc::new(Self {
             name: name.to_owned(),
             material,
@@ -125,19 +138,28 @@ impl Server {
 
     /// Asks for the value of `query` at `now`.
     pub async fn query(&self, query: &str, now: Time) -> Result<Answer, Failure> {
+        self.counted(query, now).await.map_err(|fault| fault.failure.of(&format!("source {}", self.name)))
+    }
+
+    /// Asks for a constant, which costs the server nothing: whether it is reached, trusted, and lets us in.
+    pub async fn probe(&self, now: Time) -> Result<(), Fault> {
+        let told = |fault: Fault| match fault.cause {
+            Cause::Unauthorized | Cause::Forbidden => fault.of(&format!("spec.auth: {}", self.material.login.words())),
+            _ => fault.of(&format!("spec.url: {}", self.material.url)),
+        };
+        self.counted("vector(1)", now).await.map(drop).map_err(told)
+    }
+
+    async fn counted(&self, query: &str, now: Time) -> Result<Answer, Fault> {
         let timeout = self.material.timeout;
         let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
             let waited = (timeout * PATIENCE).as_secs();
-            return Err(self.failed(&Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s"))));
+            return Err(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s")).because(Cause::Timeout));
         };
-        self.health.count(self.ask(query, now)).await.map_err(|failure| self.failed(&failure))
+        self.health.count(self.ask(query, now)).await
     }
 
-    fn failed(&self, failure: &Failure) -> Failure {
-        failure.of(&format!("source {}", self.name))
-    }
-
-    async fn ask(&self, query: &str, now: Time) -> Result<Answer, Failure> {
+    async fn ask(&self, query: &str, now: Time) -> Result<Answer, Fault> {
         let millis = now.as_millis();
         let time = format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000));
         let timeout = format!("{}ms", self.material.timeout.as_millis());
@@ -152,13 +174,14 @@ impl Server {
             return Err(rejected(status, &body.unwrap_or_default(), self.material.reach));
         }
         let (answer, warnings) = decode(&body?).map_err(|error| match error {
-            DecodeError::Server(said) => Failure::refused(quote(&said)),
-            DecodeError::Invalid(why) => Failure::invalid(quote(&why)),
+            DecodeError::Server(said) => Failure::refused(quote(&said)).because(Cause::QueryRefused),
+            DecodeError::Invalid(why) => Failure::invalid(quote(&why)).because(Cause::InvalidAnswer),
         })?;
         self.warn(query, &warnings);
         match &answer {
             Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => {
-                Err(Failure::invalid(format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)")))
+                let many = format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)");
+                Err(Failure::invalid(many).because(Cause::TooManySeries))
             }
             _ => Ok(answer),
         }
@@ -177,35 +200,54 @@ impl Server {
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(error))? {
             if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Failure::invalid(format!("the answer is larger than {} MiB", BODY_LIMIT >> 20)));
+                let many = format!("the answer is larger than {} MiB", BODY_LIMIT >> 20);
+                return Err(Failure::invalid(many).because(Cause::TooManySeries));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
-    fn transport(&self, error: reqwest::Error) -> Failure {
+    fn transport(&self, error: reqwest::Error) -> Fault {
         if error.is_timeout() {
-            return Failure::unreachable(format!("no answer within {} s", self.material.timeout.as_secs_f64()));
+            let late = format!("no answer within {} s", self.material.timeout.as_secs_f64());
+            return Failure::unreachable(late).because(Cause::Timeout);
         }
-        let error = error.without_url();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(inner) = cause {
-            if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
-                return Failure::refused(refused.to_string());
-            }
-            cause = inner.source();
-        }
-        Failure::unreachable(quote(&chain(&error)))
+        broken(&error.without_url())
     }
 }
 
+/// What ended a connection, or kept it from being made.
+fn broken(error: &reqwest::Error) -> Fault {
+    let mut found = Cause::Unreachable;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<AddressRefused>() {
+            return Failure::refused(refused.to_string()).because(Cause::AddressRefused);
+        }
+        let io = inner.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            found = Cause::ConnectionRefused;
+        } else if inner.is::<rustls::Error>() {
+            found = Cause::TlsFailed;
+        } else if inner.is::<Unresolved>() {
+            found = Cause::NameNotResolved;
+        }
+        // An I/O error passes over what it wraps when it is asked for its source.
+        cause = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
+    }
+    Failure::unreachable(quote(&chain(error))).because(found)
+}
+
 /// What an answer with an error status means.
-fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Failure {
+fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Fault {
     let said = match decode(body) {
         Err(DecodeError::Server(said)) => said,
         // A tenant chose the address: what is not a Prometheus's own error may be anybody's, and must not be read out to the tenant.
@@ -219,27 +261,35 @@ fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Failure {
     let said = quote(&said);
     let message = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
     if status.is_server_error() {
-        Failure::unreachable(message)
+        Failure::unreachable(message).because(Cause::ServerError)
     } else if status.is_redirection() {
-        Failure::refused(format!("{message}: redirects are not followed; give the final address"))
+        Failure::refused(format!("{message}: redirects are not followed; give the final address")).because(Cause::Redirected)
     } else {
-        Failure::refused(message)
+        Failure::refused(message).because(match status {
+            StatusCode::UNAUTHORIZED => Cause::Unauthorized,
+            StatusCode::FORBIDDEN => Cause::Forbidden,
+            // Nothing of a Prometheus is there.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Cause::InvalidAnswer,
+            _ => Cause::QueryRefused,
+        })
     }
 }
 
 /// The query address. Where the certificate bears another name, that name stands in it, and the real host is returned to be resolved.
-fn endpoint(material: &Material) -> Result<(Url, Option<String>), String> {
-    let mut url = Url::parse(&material.url).map_err(|error| format!("its url cannot be read: {error}"))?;
-    let host = url.host_str().ok_or("its url has no host")?.to_owned();
+fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
+    let invalid = |why: String| Failure::refused(why).because(Cause::InvalidSpec);
+    let mut url = Url::parse(&material.url).map_err(|error| invalid(format!("url: cannot be read: {error}")))?;
+    let host = url.host_str().ok_or_else(|| invalid("url: has no host".to_owned()))?.to_owned();
     if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        material.reach.check(&host, address).map_err(|error| error.to_string())?;
+        let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
+        material.reach.check(&host, address).map_err(refuse)?;
     }
-    url.path_segments_mut().map_err(|()| "its url has no path".to_owned())?.pop_if_empty().extend(["api", "v1", "query"]);
+    url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1", "query"]);
     let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
     if name.parse::<IpAddr>().is_ok() {
-        return Err(format!("tls.serverName {name} must be a DNS name"));
+        return Err(invalid(format!("tls.serverName: {name}: must be a DNS name")));
     }
-    url.set_host(Some(name)).map_err(|error| format!("tls.serverName {name}: {error}"))?;
+    url.set_host(Some(name)).map_err(|error| invalid(format!("tls.serverName: {name}: {error}")))?;
     Ok((url, Some(host)))
 }
 
@@ -248,8 +298,8 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
     let value =
         |text: &str, what: &str| HeaderValue::try_from(text).map_err(|_| format!("{what} has characters that a header cannot have"));
     for (name, text) in &material.headers {
-        let key = HeaderName::try_from(name.as_str()).map_err(|_| format!("{name:?} is not a header name"))?;
-        let mut value = value(text, &format!("the value of header {name}"))?;
+        let key = HeaderName::try_from(name.as_str()).map_err(|_| format!("headers: {name:?} is not a header name"))?;
+        let mut value = value(text, &format!("headers[{name}]: the value"))?;
         value.set_sensitive(true);
         headers.insert(key, value);
     }
@@ -262,12 +312,12 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
         }
     };
     if let Some(text) = credentials {
-        let mut value = value(&text, "the token")?;
+        let mut value = value(&text, "auth: the token")?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
     if let Some(host) = host {
-        headers.insert(HOST, value(host, "the host")?);
+        headers.insert(HOST, value(host, "url: the host")?);
     }
     Ok(headers)
 }
@@ -293,17 +343,17 @@ fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client
     } else if trust.insecure_skip_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(ca) = &trust.ca {
-        let bundle = Certificate::from_pem_bundle(ca).map_err(|error| format!("its tls.ca is not in PEM form: {}", chain(&error)))?;
+        let bundle = Certificate::from_pem_bundle(ca).map_err(|error| format!("tls.ca: is not in PEM form: {}", chain(&error)))?;
         if bundle.is_empty() {
-            return Err("its tls.ca has no certificate in PEM form".to_owned());
+            return Err("tls.ca: has no certificate in PEM form".to_owned());
         }
         builder = builder.tls_certs_only(bundle);
     }
     if let Some((certificate, key)) = &trust.identity {
         let pem = [certificate.as_slice(), b"\n", key.as_slice()].concat();
         let identity =
-            Identity::from_pem(&pem).map_err(|error| format!("its client certificate or key is not in PEM form: {}", chain(&error)))?;
+            Identity::from_pem(&pem).map_err(|error| format!("tls.certificate: it or its key is not in PEM form: {}", chain(&error)))?;
         builder = builder.identity(identity);
     }
-    builder.build().map_err(|error| format!("its TLS settings cannot be used: {}", chain(&error)))
+    builder.build().map_err(|error| format!("tls: cannot be used: {}", chain(&error)))
 }

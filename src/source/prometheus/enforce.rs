@@ -1,9 +1,12 @@
 //! `enforceLabel`: a tenant's query may only see the series of its own namespace.
 
+use std::borrow::Cow;
+
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
 use crate::core::Failure;
+use crate::source::PLACEHOLDERS;
 use crate::source::failure::quote;
 
 /// Longest query that is rewritten.
@@ -14,8 +17,8 @@ const MAX_NODES: usize = 500;
 /// Operators that are words.
 const WORDS: [&str; 4] = ["and", "or", "unless", "atan2"];
 
-/// Sets `label="value"` in every selector of a query. What the query itself asks of that label holds as well; one that asks for another
-/// value is refused, since its answer would always be empty.
+/// Sets `label="value"` in every selector of a query. A selector that already has this condition keeps it; any other condition on that label
+/// is refused, since its author wants series that the answer would not have.
 ///
 /// Placeholders must not be filled yet: as they can then only stand in strings, nothing filled in later escapes the rewriting.
 pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure> {
@@ -24,7 +27,7 @@ pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure>
     check_size(query).map_err(refuse)?;
     let mut expr = parse(query).map_err(|error| refuse(&error))?;
     let matcher = Matcher::new(MatchOp::Equal, label, value);
-    rewrite(&mut expr, &matcher).map_err(refuse)?;
+    rewrite(&mut expr, &matcher).map_err(|why| refuse(&why))?;
     let text = expr.to_string();
     // What was written must mean what was built: a name with quotes or brackets in it must not become syntax.
     match parse(&text) {
@@ -68,7 +71,7 @@ fn without_strings(query: &str) -> String {
     code
 }
 
-fn rewrite(expr: &mut Expr, matcher: &Matcher) -> Result<(), &'static str> {
+fn rewrite(expr: &mut Expr, matcher: &Matcher) -> Result<(), Cow<'static, str>> {
     match expr {
         Expr::Aggregate(aggregate) => {
             if let Some(parameter) = &mut aggregate.param {
@@ -84,27 +87,32 @@ fn rewrite(expr: &mut Expr, matcher: &Matcher) -> Result<(), &'static str> {
         Expr::Paren(paren) => rewrite(&mut paren.expr, matcher),
         Expr::Subquery(subquery) => rewrite(&mut subquery.expr, matcher),
         // Joins series that no selector of the query names, by labels that tenants may share.
-        Expr::Call(call) if call.func.name == "info" => Err("it uses info(), which reads series of its own accord"),
+        Expr::Call(call) if call.func.name == "info" => Err("it uses info(), which reads series of its own accord".into()),
         Expr::Call(call) => call.args.args.iter_mut().try_for_each(|argument| rewrite(argument, matcher)),
         Expr::VectorSelector(selector) => select(selector, matcher),
         Expr::MatrixSelector(matrix) => select(&mut matrix.vs, matcher),
         Expr::NumberLiteral(_) | Expr::StringLiteral(_) => Ok(()),
-        Expr::Extension(_) => Err("it uses an extension of PromQL"),
+        Expr::Extension(_) => Err("it uses an extension of PromQL".into()),
     }
 }
 
-fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), &'static str> {
+fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), Cow<'static, str>> {
     if !selector.matchers.or_matchers.is_empty() {
-        return Err("it uses \"or\" between conditions");
+        return Err("it uses \"or\" between conditions".into());
     }
     let matchers = &mut selector.matchers.matchers;
-    let same = |other: &Matcher| other.name == matcher.name && other.op == MatchOp::Equal;
-    if matchers.iter().any(|other| same(other) && other.value != matcher.value && other.value != "${namespace}") {
-        return Err("it asks for another value of this label");
+    if let Some(other) = matchers.iter().find(|other| other.name == matcher.name && !says_the_same(other, matcher)) {
+        return Err(format!("it has the condition {other}").into());
     }
-    matchers.retain(|other| !same(other));
+    matchers.retain(|other| other.name != matcher.name);
     matchers.push(matcher.clone());
     // They are written in this order.
     matchers.sort_by_cached_key(ToString::to_string);
     Ok(())
+}
+
+/// Whether a condition is the enforced one: with the same value, or with the placeholder of the policy's own namespace.
+fn says_the_same(other: &Matcher, enforced: &Matcher) -> bool {
+    let value = other.value == enforced.value || other.value == PLACEHOLDERS[0];
+    value && matches!(other.op, MatchOp::Equal | MatchOp::Re(_))
 }

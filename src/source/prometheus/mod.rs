@@ -6,6 +6,7 @@ mod client;
 mod decode;
 mod enforce;
 mod substitute;
+mod window;
 
 pub use address::Reach;
 pub use answer::reading;
@@ -13,3 +14,4 @@ pub use client::{Login, Material, Server, Trust};
 pub use decode::{Answer, Number, Series, decode};
 pub use enforce::enforce;
 pub use substitute::substitute;
+pub use window::window;

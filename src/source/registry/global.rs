@@ -85,7 +85,9 @@ impl Globals {
         let material = tokio::task::spawn_blocking(move || material(&reader)).await;
         let server = match (material.unwrap_or_else(|error| Err(Failure::unreachable(error.to_string()))), kept) {
             (Ok(material), Some(kept)) if *kept.server.material() == material => kept.server,
-            (Ok(material), _) => Server::new(name, material, self.clock.clone())?,
+            (Ok(material), _) => {
+                Server::new(name, material, self.clock.clone()).map_err(|fault| fault.failure.of(&format!("source {name}")))?
+            }
             (Err(failure), Some(kept)) => {
                 tracing::warn!(source = name, error = %failure.message, "keeping the settings read before");
                 kept.server

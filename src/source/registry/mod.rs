@@ -11,6 +11,7 @@ use kube::Client;
 use namespaced::Namespaced;
 
 use super::prometheus::{Reach, Server};
+use super::{Catalog, Fault, SourceHealth};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::core::Failure;
@@ -35,10 +36,10 @@ pub(super) struct Registry {
 // === impl Registry ===
 
 impl Registry {
-    pub fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+    pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Self {
         let reach = Reach::Network { loopback: settings.allow_loopback };
         Self {
-            namespaced: Namespaced::new(client, clock.clone(), reach),
+            namespaced: Namespaced::new(client, clock.clone(), reach, catalog),
             globals: Globals::new(clock, settings.prometheus_url, settings.sources),
         }
     }
@@ -48,24 +49,22 @@ impl Registry {
         self.globals.reload(sources);
     }
 
-    /// The servers in use: those of the controller's configuration by name, those of namespaces as `namespace/name`.
-    pub fn servers(&self) -> impl Iterator<Item = Arc<Server>> {
-        self.globals.servers().into_iter().chain(self.namespaced.servers())
-    }
-
-    /// A `MetricSource` was written or deleted.
-    pub fn changed(&self, namespace: &str, name: &str) {
-        self.namespaced.changed(namespace, name);
+    /// Health of the servers in use: those of the controller's configuration by name, those of namespaces as `namespace/name`.
+    pub fn health(&self) -> impl Iterator<Item = (String, SourceHealth)> {
+        let globals = self.globals.servers().into_iter().map(|server| (server.name().to_owned(), server.health()));
+        globals.chain(self.namespaced.health())
     }
 
     /// The server of a `MetricSource`, if there is one of that name.
-    pub async fn namespaced(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
+    pub async fn namespaced(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Fault> {
         self.namespaced.get(namespace, name).await
     }
 
     /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
     pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
-        if let Some(server) = self.namespaced.get(namespace, name).await? {
+        let own =
+            self.namespaced.get(namespace, name).await.map_err(|fault| fault.failure.of(&format!("MetricSource {namespace}/{name}")))?;
+        if let Some(server) = own {
             return Ok(server);
         }
         if let Some(server) = self.globals.get(name).await? {

@@ -1,55 +1,59 @@
-//! `MetricSource` objects, read by name with their Secrets when a policy uses them. Who watches the objects tells what changed.
+//! `MetricSource` objects, watched by somebody else, and their Secrets, read by name when a policy uses them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
 
 use super::secrets::Secrets;
 use crate::api::metric_source::Header;
-use crate::api::{MetricSource, MetricSourceSpec, join};
+use crate::api::{MetricSourceSpec, join};
 use crate::clock::Clock;
-use crate::core::{Failure, FailureKind};
-use crate::source::apiserver::{TIMEOUT, from_api};
+use crate::core::{Failure, FailureKind, Time};
 use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
+use crate::source::{Catalog, CatalogEntry, Cause, Fault, SourceHealth};
 
-/// How long an object and its Secrets are taken as they were read. A change of the object is told; one of a Secret is not, since Secrets
-/// are not watched.
+/// How long Secrets are taken as they were read. A change of the object is seen at once; one of a Secret is not, since Secrets are not
+/// watched.
 const FRESH: Duration = Duration::from_mins(5);
-/// The same while the server gives no answers: its password or certificates may have been changed.
+/// The same while the server gives no answers: its certificates may have been changed.
 const DOUBTFUL: Duration = Duration::from_secs(30);
-/// How long a failure to read them stands.
+/// The same while the server does not let us in, and how long a failure to read them stands.
 const RETRY: Duration = Duration::from_secs(10);
-/// When what nobody asks for any more is dropped.
-const FORGET: Duration = Duration::from_mins(10);
 
 /// The sources of all namespaces.
 pub(super) struct Namespaced {
     client: Client,
     clock: Clock,
     reach: Reach,
+    catalog: Arc<dyn Catalog>,
     known: Mutex<HashMap<(String, String), Known>>,
-    /// Counts what was told to have changed: a read that was under way meanwhile may have brought the old object.
-    changes: AtomicU64,
 }
 
-/// What a read gave: a server, nothing of that name, or why neither is known.
+/// What was made of an object: a server, or why there is none.
 #[derive(Clone)]
 struct Known {
+    revision: u64,
     read: Instant,
-    fresh: Duration,
-    found: Result<Option<Arc<Server>>, Failure>,
+    at: Time,
+    server: Result<Arc<Server>, Fault>,
+    /// The Secrets could not be read again; the server has what was read before.
+    stale: bool,
 }
 
 // === impl Known ===
 
 impl Known {
     fn is_fresh(&self, now: Instant) -> bool {
-        let down = matches!(&self.found, Ok(Some(server)) if server.health().is_up() == Some(false));
-        let fresh = if down { self.fresh.min(DOUBTFUL) } else { self.fresh };
+        let fresh = match self.server.as_ref().map(|server| server.health().last_cause) {
+            Err(_) => RETRY,
+            Ok(_) if self.stale => RETRY,
+            Ok(Some(cause)) if cause.is_of_login() => RETRY,
+            Ok(Some(cause)) if !cause.is_of_query() => DOUBTFUL,
+            Ok(_) => FRESH,
+        };
         now.duration_since(self.read) < fresh
     }
 }
@@ -57,77 +61,85 @@ impl Known {
 // === impl Namespaced ===
 
 impl Namespaced {
-    pub fn new(client: Client, clock: Clock, reach: Reach) -> Self {
-        Self { client, clock, reach, known: Mutex::default(), changes: AtomicU64::default() }
+    pub fn new(client: Client, clock: Clock, reach: Reach, catalog: Arc<dyn Catalog>) -> Self {
+        Self { client, clock, reach, catalog, known: Mutex::default() }
     }
 
-    /// The servers in use.
-    pub fn servers(&self) -> Vec<Arc<Server>> {
-        self.known.lock().values().filter_map(|known| known.found.as_ref().ok()?.clone()).collect()
-    }
-
-    /// The object was written or deleted: what was read of it holds no longer.
-    pub fn changed(&self, namespace: &str, name: &str) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        if let Some(known) = self.known.lock().get_mut(&(namespace.to_owned(), name.to_owned())) {
-            known.fresh = Duration::ZERO;
-        }
+    /// Health of the sources in use, by `namespace/name`.
+    pub fn health(&self) -> Vec<(String, SourceHealth)> {
+        let known = self.known.lock();
+        let present = known.iter().filter(|((namespace, name), _)| self.catalog.find(namespace, name).is_some());
+        let health = present.map(|((namespace, name), known)| {
+            let health = match &known.server {
+                Ok(server) => server.health(),
+                Err(fault) => SourceHealth::unusable(fault, known.at),
+            };
+            (format!("{namespace}/{name}"), health)
+        });
+        health.collect()
     }
 
     /// The server of that name in a namespace, if there is one.
-    pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
-        let now = self.clock.instant();
+    pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Fault> {
         let key = (namespace.to_owned(), name.to_owned());
-        let changes = self.changes.load(Ordering::SeqCst);
+        let Some(entry) = self.catalog.find(namespace, name) else {
+            self.known.lock().remove(&key);
+            return Ok(None);
+        };
+        let (now, at) = (self.clock.instant(), self.clock.now());
         let before = self.known.lock().get(&key).cloned();
         if let Some(known) = &before
+            && known.revision == entry.revision
             && known.is_fresh(now)
         {
-            return known.found.clone();
+            return known.server.clone().map(Some);
         }
-        let before = before.and_then(|known| known.found.ok()).flatten();
-        let (fresh, found) = match (self.read(namespace, name, before.as_ref()).await, before) {
-            (Ok(found), _) => (FRESH, Ok(found)),
+        let before = before.and_then(|known| Some((known.revision, known.server.ok()?)));
+        let (server, stale) = match (self.server(namespace, name, &entry, before.as_ref().map(|(_, server)| server)).await, before) {
             // The API server being away says nothing about the metrics server.
-            (Err(failure), Some(server)) if failure.kind == FailureKind::Unreachable => {
-                tracing::warn!(source = server.name(), error = %failure.message, "keeping the settings read before");
-                (RETRY, Ok(Some(server)))
+            (Err(fault), Some((revision, server))) if fault.failure.kind == FailureKind::Unreachable && revision == entry.revision => {
+                tracing::warn!(source = server.name(), error = %fault.failure.message, "keeping the Secrets read before");
+                (Ok(server), true)
             }
-            (Err(failure), _) => (RETRY, Err(failure.of(&format!("MetricSource {namespace}/{name}")))),
+            (server, _) => (server, false),
         };
         let mut known = self.known.lock();
-        let fresh = if self.changes.load(Ordering::SeqCst) == changes { fresh } else { Duration::ZERO };
-        known.retain(|_, known| now.duration_since(known.read) < FORGET);
-        known.insert(key, Known { read: now, fresh, found: found.clone() });
-        found
+        known.retain(|(namespace, name), _| self.catalog.find(namespace, name).is_some());
+        // Meanwhile somebody may have read a newer object.
+        if known.get(&key).is_none_or(|other| other.revision <= entry.revision) {
+            known.insert(key, Known { revision: entry.revision, read: now, at, server: server.clone(), stale });
+        }
+        server.map(Some)
     }
 
-    async fn read(&self, namespace: &str, name: &str, before: Option<&Arc<Server>>) -> Result<Option<Arc<Server>>, Failure> {
-        let api = Api::<MetricSource>::namespaced(self.client.clone(), namespace);
-        let object = tokio::time::timeout(TIMEOUT, api.get_opt(name))
-            .await
-            .map_err(|_| Failure::unreachable(format!("no answer of the API server within {} s", TIMEOUT.as_secs())))?
-            .map_err(|error| from_api(&error, "reading it", ""))?;
-        let Some(object) = object else { return Ok(None) };
-        let material = self.material(namespace, &object.spec).await?;
+    /// A server made of what the object says and its Secrets; the one before, if that is still right.
+    async fn server(&self, namespace: &str, name: &str, entry: &CatalogEntry, before: Option<&Arc<Server>>) -> Result<Arc<Server>, Fault> {
+        let spec = entry.spec.as_ref().map_err(|error| Failure::refused(error).because(Cause::InvalidSpec))?;
+        let material = self.material(namespace, spec).await?;
         match before {
-            Some(server) if *server.material() == material => Ok(Some(Arc::clone(server))),
-            _ => Server::new(&format!("{namespace}/{name}"), material, self.clock.clone()).map(Some),
+            Some(server) if *server.material() == material => Ok(Arc::clone(server)),
+            _ => Server::new(&format!("{namespace}/{name}"), material, self.clock.clone()).map_err(|fault| {
+                let message = format!("spec.{}", fault.failure.message);
+                Failure { message, ..fault.failure }.because(fault.cause)
+            }),
         }
     }
 
-    async fn material(&self, namespace: &str, spec: &MetricSourceSpec) -> Result<Material, Failure> {
-        spec.validate().map_err(|errors| Failure::refused(join(&errors)))?;
+    async fn material(&self, namespace: &str, spec: &MetricSourceSpec) -> Result<Material, Fault> {
+        spec.validate().map_err(|errors| Failure::refused(join(&errors)).because(Cause::InvalidSpec))?;
         let mut secrets = Secrets::new(&self.client, namespace);
         let login = match spec.auth.as_ref().map(|auth| (&auth.bearer_token, &auth.basic)) {
-            Some((Some(token), _)) => Login::Bearer(secrets.text(&token.secret_key_ref).await?),
-            Some((None, Some(basic))) => Login::Basic(basic.username.clone(), secrets.text(&basic.password.secret_key_ref).await?),
+            Some((Some(token), _)) => Login::Bearer(secrets.text("spec.auth.bearerToken.secretKeyRef", &token.secret_key_ref).await?),
+            Some((None, Some(basic))) => {
+                let password = secrets.text("spec.auth.basic.password.secretKeyRef", &basic.password.secret_key_ref).await?;
+                Login::Basic(basic.username.clone(), password)
+            }
             _ => Login::None,
         };
         let mut headers = Vec::with_capacity(spec.headers.len());
-        for Header { name, value, secret_key_ref } in &spec.headers {
+        for (index, Header { name, value, secret_key_ref }) in spec.headers.iter().enumerate() {
             let value = match secret_key_ref {
-                Some(key) => secrets.text(key).await?,
+                Some(key) => secrets.text(&format!("spec.headers[{index}].secretKeyRef"), key).await?,
                 None => value.clone().unwrap_or_default(),
             };
             headers.push((name.clone(), value));
@@ -144,16 +156,17 @@ impl Namespaced {
     }
 }
 
-async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Trust, Failure> {
+async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Trust, Fault> {
     let Some(tls) = &spec.tls else { return Ok(Trust::default()) };
     let ca = match tls.ca.as_ref().map(|ca| (&ca.secret_key_ref, &ca.config_map_key_ref)) {
-        Some((Some(key), _)) => Some(secrets.bytes(key).await?),
-        Some((None, Some(key))) => Some(secrets.config_map(key).await?),
+        Some((Some(key), _)) => Some(secrets.bytes("spec.tls.ca.secretKeyRef", key).await?),
+        Some((None, Some(key))) => Some(secrets.config_map("spec.tls.ca.configMapKeyRef", key).await?),
         _ => None,
     };
     let identity = match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => {
-            Some((secrets.bytes(&certificate.secret_key_ref).await?, secrets.bytes(&key.secret_key_ref).await?))
+            let certificate = secrets.bytes("spec.tls.certificate.secretKeyRef", &certificate.secret_key_ref).await?;
+            Some((certificate, secrets.bytes("spec.tls.key.secretKeyRef", &key.secret_key_ref).await?))
         }
         _ => None,
     };
