@@ -183,6 +183,27 @@ fn both(history: &History) -> Result<Vec<(u32, u32)>, TestCaseError> {
     Ok(sizes)
 }
 
+/// A signal fails, and the controller is killed in that look already: on its return the signal is distrusted as long as without the kill.
+#[test]
+fn a_gap_in_a_rate_outlives_the_kill() {
+    let free = || rules(0, Select::Max, &[(Amount::Pods(100), 15)]);
+    let behavior = Some(Behavior { up: free(), down: free() });
+    let policy = Policy { behavior, ..policy(vec![prometheus(Target::AverageValue(1000.0))]) };
+    let mut one = Controller::new(5);
+    one.look(&policy, 5.0, NOW);
+    one.checkpoint(&policy, at(1));
+    let outage = Observation { status_replicas: 5, ..observed(5, Vec::new(), vec![failed("down")]) };
+    decide(&policy, &mut one.memory, &outage, at(15));
+    one.save(&policy, false, at(15));
+    let mut other = one.clone();
+    other.crash();
+    // The rate looks back over 30 s.
+    for (second, size) in [(20, 5), (49, 5), (51, 2)] {
+        assert_eq!(one.look(&policy, 2.0, at(second)).to, size);
+        assert_eq!(other.look(&policy, 2.0, at(second)).to, size);
+    }
+}
+
 /// Killed after the size was written and before anybody was told: the size itself tells.
 #[rstest]
 #[case::with_a_record(true)]

@@ -28,7 +28,7 @@ pub struct Memory {
     /// When the first of the looks in a row was made to which a signal was missing.
     outage: Option<Time>,
     /// Prometheus signals that failed, until what they look back over is full again.
-    gaps: Vec<Gap>,
+    pub(super) gaps: Vec<Gap>,
     /// Size seen or written last.
     pub(super) size: u32,
     /// Set while nothing was decided since the memory was restored.
@@ -38,10 +38,10 @@ pub struct Memory {
 
 /// A signal's outage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Gap {
-    kind: SignalKind,
+pub(super) struct Gap {
+    pub(super) kind: SignalKind,
     /// When its window is full again; `None` while it fails.
-    full: Option<Time>,
+    pub(super) full: Option<Time>,
 }
 
 /// The filter of one signal.

@@ -5,7 +5,7 @@
 //! look down, because of three rules:
 //!
 //! 1. **A rise is saved at once, a fall is not.** Memory is saved when a proposal, or a filter by more than a quarter, exceeds the one
-//!    saved last ([`Memory::outgrows`]), and with every move. So no lost proposal was higher than the last one saved, `p`.
+//!    saved last ([`Memory::outgrows`]), when a signal fails whose return is to be distrusted, and with every move. So no lost proposal was higher than the last one saved, `p`.
 //! 2. **The last proposal saved counts as made at `r`.** Whatever was lost, it was at most `p` and at most as late as `r`; so every
 //!    window is at least as high, and ends at least as late, as without the crash. On the other side, `p` really was proposed at `s` or
 //!    later, so a window ends later by `r - s` at most: one checkpoint interval and the time nobody decided.
@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use super::memory::Filter;
+use super::memory::{Filter, Gap};
 use super::smooth::Level;
 use super::{Memory, Mode, Policy, Select, Time};
 
@@ -41,7 +41,8 @@ impl Memory {
         let Some(saved) = saved else { return last > self.size };
         // At the minimum no filter can hold anything.
         let held = self.size > policy.min_replicas;
-        last > saved.proposals.last().unwrap_or_default() || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
+        let failed = self.gaps.iter().any(|gap| gap.outlasts(&saved.gaps));
+        failed || last > saved.proposals.last().unwrap_or_default() || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
     }
 
     /// Whether a controller restored from `saved` would decide as this one, now and later: saving again would change nothing.
@@ -123,5 +124,12 @@ impl Filter {
     fn grown(&self, old: &[Self]) -> bool {
         let counterpart = old.iter().find(|old| old.nth == self.nth && old.kind == self.kind);
         counterpart.is_none_or(|old| self.level.level() > GROWTH * old.level.level().max(Level::NOTHING))
+    }
+}
+
+impl Gap {
+    /// Whether it lasts longer than its counterpart, or is new. One that still lasts has no end yet.
+    fn outlasts(&self, old: &[Self]) -> bool {
+        old.iter().find(|old| old.kind == self.kind).is_none_or(|old| old.full.is_some_and(|end| self.full.is_none_or(|full| full > end)))
     }
 }
