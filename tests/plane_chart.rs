@@ -198,7 +198,12 @@ fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
             if policies.contains("annotated") { Err(format!("{policies}\n{}", ballast.tail())) } else { Ok(()) }
         })
         .await;
-        plane.kubectl_ok(&["get", "configmap", &format!("{namespace}-ballast-memory-0"), "--namespace", namespace]).await;
+        eventually("a checkpoint", SOON, async || {
+            let (ok, text) =
+                plane.kubectl(&["get", "configmap", &format!("{namespace}-ballast-memory-0"), "--namespace", namespace], "").await;
+            if ok { Ok(()) } else { Err(format!("{text}\n{}", ballast.tail())) }
+        })
+        .await;
         plane.kubectl_ok(&["get", "lease", &format!("{namespace}-ballast"), "--namespace", namespace]).await;
         let log = std::fs::read_to_string(&ballast.log).unwrap();
         // What it says of the Secret it must not read is no call that it may not make.
