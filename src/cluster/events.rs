@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, MANAGER, in_words};
+use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -43,6 +43,19 @@ pub struct ObjectRef {
     pub namespace: String,
     pub name: String,
     pub uid: String,
+}
+
+impl ObjectRef {
+    /// An object of one of Ballast's own kinds.
+    pub fn own<K: kube::Resource<DynamicType = ()>>(key: &Key, uid: &str) -> Self {
+        Self {
+            api_version: K::api_version(&()).into_owned(),
+            kind: K::kind(&()).into_owned(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            uid: uid.to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

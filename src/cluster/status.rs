@@ -148,7 +148,7 @@ impl Shared {
                 }
             };
             self.bucket.take().await;
-            match self.write(&key, &uid, &status).await {
+            match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
                     self.written.lock().insert(key, (status, self.clock.instant()));
@@ -161,10 +161,6 @@ impl Shared {
                 }
             }
         }
-    }
-
-    async fn write(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) -> Result<(), Error> {
-        replace_status::<ScalePolicy>(&self.client, key, uid, status).await
     }
 }
 

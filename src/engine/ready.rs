@@ -143,7 +143,7 @@ impl Ready {
             }
             let (kind, word) = if ready { (EventType::Normal, "SourceReady") } else { (EventType::Warning, "SourceNotReady") };
             info!(source = %key, ready, reason, %message, "asked a MetricSource");
-            self.events.record(object_ref(key, &row.uid), kind, word, &message);
+            self.events.record(ObjectRef::own::<MetricSource>(key, &row.uid), kind, word, &message);
         }
         Some((row.uid, shown))
     }
@@ -186,14 +186,4 @@ impl Plan {
 
 fn condition(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == READY)
-}
-
-fn object_ref(key: &Key, uid: &str) -> ObjectRef {
-    ObjectRef {
-        api_version: "ballast.dev/v1alpha1".to_owned(),
-        kind: "MetricSource".to_owned(),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        uid: uid.to_owned(),
-    }
 }

@@ -15,10 +15,6 @@ use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrit
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
 use crate::schedule;
 
-/// Address of a policy, for Events.
-const API_VERSION: &str = "ballast.dev/v1alpha1";
-const KIND: &str = "ScalePolicy";
-
 /// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
 const AFTER_STALE: Duration = Duration::from_millis(100);
 
@@ -216,13 +212,7 @@ impl Engine {
         }
         let message = malformed.error.clone();
         warn!(policy = %key, %message, "policy cannot be used");
-        let object = ObjectRef {
-            api_version: API_VERSION.to_owned(),
-            kind: KIND.to_owned(),
-            namespace: key.namespace.to_string(),
-            name: key.name.to_string(),
-            uid: malformed.uid.clone(),
-        };
+        let object = ObjectRef::own::<ScalePolicy>(key, &malformed.uid);
         self.parts.events.record(object, EventType::Warning, "InvalidSpec", &message);
         let mut status = ScalePolicyStatus::default();
         let condition = Condition { kind: ConditionKind::ScalingActive, status: false, reason: "InvalidSpec".to_owned(), message };
@@ -255,13 +245,7 @@ fn cause(warning: &Warning) -> String {
 }
 
 fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
-    ObjectRef {
-        api_version: API_VERSION.to_owned(),
-        kind: KIND.to_owned(),
-        namespace: policy.metadata.namespace.clone().unwrap_or_default(),
-        name: policy.metadata.name.clone().unwrap_or_default(),
-        uid: policy.metadata.uid.clone().unwrap_or_default(),
-    }
+    ObjectRef::own::<ScalePolicy>(&Key::of(&policy.metadata), policy.metadata.uid.as_deref().unwrap_or_default())
 }
 
 /// The target as an Event names it; without a UID `kubectl describe` would not find the Event.

@@ -1,5 +1,7 @@
 //! `spec.metrics` as signals and the queries that feed them.
 
+use std::time::Duration;
+
 use super::super::error::Problems;
 use super::super::metrics::{
     ContainerResourceMetricSource, ExternalMetricSource, MetricIdentifier, MetricSpec, MetricTarget, MetricTargetType, MetricType,
@@ -166,13 +168,13 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
             out.add(format!("{path}.{field}"), "", "must not be empty");
         }
     }
-    check_query(&format!("{path}.query"), query, out);
+    let window = check_query(&format!("{path}.query"), query, out);
     let target = prometheus_target(&format!("{path}.target"), target, out)?;
     let query = PrometheusQuery {
         name: name.clone(),
         source: server.clone(),
         query: query.clone(),
-        window: source::prometheus::window(query),
+        window,
         when_empty: match when_empty {
             WhenEmpty::Absent => source::WhenEmpty::Absent,
             WhenEmpty::Zero => source::WhenEmpty::Zero,
@@ -206,23 +208,30 @@ fn prometheus_target(path: &str, target: &PrometheusTarget, out: &mut Problems) 
     })
 }
 
-/// The server is the judge of `PromQL`, so what this parser does not know is only a warning.
-pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) {
+/// The server is the judge of `PromQL`, so what this parser does not know is only a warning. Gives how far the query looks back, 0 where
+/// it cannot be parsed.
+pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) -> Duration {
     if query.trim().is_empty() {
         out.add(path, query, "must not be empty");
-        return;
+        return Duration::ZERO;
     }
     if query.chars().count() > MAX_QUERY {
         // Nor is it parsed: a long one takes seconds, in which no other policy would be decided.
         out.add(path, query, format!("must have at most {MAX_QUERY} characters"));
-        return;
+        return Duration::ZERO;
     }
     let filled = source::PLACEHOLDERS.iter().fold(query.to_owned(), |text, placeholder| text.replace(placeholder, "x"));
     if let Some(start) = filled.find("${") {
         let unknown: String = filled[start..].chars().take_while(|c| *c != '}').chain(['}']).collect();
         out.add(path, unknown, format!("unknown placeholder; there are {}", source::PLACEHOLDERS.join(", ")));
-    } else if let Err(error) = promql_parser::parser::parse(&filled) {
-        out.warn(path, query, format!("may not be PromQL: {error}"));
+        return Duration::ZERO;
+    }
+    match promql_parser::parser::parse(&filled) {
+        Ok(expr) => source::prometheus::window(&expr),
+        Err(error) => {
+            out.warn(path, query, format!("may not be PromQL: {error}"));
+            Duration::ZERO
+        }
     }
 }
 
@@ -265,5 +274,24 @@ impl MetricType {
     /// Whether the metric has a value while the workload has no pods.
     pub(super) fn works_without_pods(self) -> bool {
         matches!(self, Self::Object | Self::External | Self::Prometheus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_range_counts() {
+        for (query, seconds) in [
+            ("up", 0),
+            ("sum(rate(x{pod=~\"${pods}\"}[1m]))", 60),
+            ("rate(a[1m]) / rate(b[5m])", 300),
+            ("max_over_time(rate(x[1m])[10m:30s])", 660),
+            ("-(quantile_over_time(0.9, x[90s]))", 90),
+            ("sum(", 0),
+        ] {
+            assert_eq!(check_query("query", query, &mut Problems::default()), Duration::from_secs(seconds), "{query}");
+        }
     }
 }

@@ -81,10 +81,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         result => result,
     };
     let gap = gap(&signal.kind, &result, memory, now);
-    let result = result.map(|(proposal, smooth, newest)| {
-        let proposal = not_by_the_stale(context, proposal, newest);
-        (not_after_a_gap(context, proposal, gap), smooth, newest)
-    });
+    let result = result.map(|(proposal, smooth, newest)| (trusted(context, proposal, newest, gap), smooth, newest));
     match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
@@ -125,13 +122,9 @@ fn propose(
 
 /// Growth that only the filter's past asks for is no growth: a total falls with the pods that bore it, be it a rollout's surge or a
 /// size that was reduced by hand, and the level follows late. The measured value must ask for more as well.
-fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>, mut smoothed: Proposal) -> Result<Proposal, String> {
+fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>, smoothed: Proposal) -> Result<Proposal, String> {
     let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { raw, demand: raw, level: None })?;
-    if measured.replicas <= context.base {
-        smoothed.replicas = context.base;
-        smoothed.outcome = Outcome::Past;
-    }
-    Ok(smoothed)
+    Ok(if measured.replicas <= context.base { smoothed.kept(context.base, Outcome::Past) } else { smoothed })
 }
 
 /// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in
@@ -147,32 +140,32 @@ fn gap(kind: &SignalKind, result: &Result<(Proposal, Smooth, Sample), String>, m
     memory.found(kind, newest.window, now)
 }
 
-/// Nothing shrinks on a value with a gap; it may hold a size or let it grow.
-fn not_after_a_gap(context: Context<'_>, mut proposal: Proposal, gap: Option<Time>) -> Proposal {
-    if proposal.replicas < context.base && gap.is_some() {
-        proposal.replicas = context.base;
-        proposal.outcome = Outcome::Returned;
-    }
-    proposal
-}
-
 /// Samples this old are still of now, whatever the interval: a metrics server with its own default of 15 s is never so late.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// What was measured long ago may hold a size or let it grow, but the load may have come back since: nothing shrinks on it. Old is what
-/// three looks, or [`FRESH`], could have replaced; a sample stands for its whole window, so that is added.
+/// Nothing shrinks on a value with a gap, nor on what was measured long ago, since the load may have come back meanwhile; both may hold a
+/// size or let it grow. Old is what three looks, or [`FRESH`], could have replaced; a sample stands for its whole window, so that is added.
 ///
 /// The stock rule takes samples of any age.
-fn not_by_the_stale(context: Context<'_>, mut proposal: Proposal, newest: Sample) -> Proposal {
+fn trusted(context: Context<'_>, proposal: Proposal, newest: Sample, gap: Option<Time>) -> Proposal {
     let limit = FRESH.max(3 * context.policy.interval) + newest.window;
-    if proposal.replicas < context.base && context.now.since(newest.time) > limit {
-        proposal.replicas = context.base;
-        proposal.outcome = Outcome::Stale;
+    if proposal.replicas >= context.base {
+        proposal
+    } else if context.now.since(newest.time) > limit {
+        proposal.kept(context.base, Outcome::Stale)
+    } else if gap.is_some() {
+        proposal.kept(context.base, Outcome::Returned)
+    } else {
+        proposal
     }
-    proposal
 }
 
 impl Proposal {
+    /// The present size instead, and why.
+    fn kept(self, base: u32, outcome: Outcome) -> Self {
+        Self { replicas: base, outcome, ..self }
+    }
+
     fn reason(&self, name: &str, unit: Unit) -> Reason {
         let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
         Reason::Demand(Demand { signal: name.to_owned(), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
