@@ -247,11 +247,11 @@ proptest! {
         }
     }
 
-    /// With the level filter: never below the one that was not killed. Without the noise band, by which rises are judged: what was lost
-    /// changes the noise, and a rise may then be followed by a little more or less.
+    /// With the level filter: never below the one that was not killed. Without the noise band and the trend, by which rises are
+    /// judged: what was lost changes them, and a rise may then be followed by a little more or less.
     #[test]
     fn a_kill_never_shrinks_earlier_with_smoothing(
-        history in history(Smoothing::Smooth(SmoothParameters { noise_band: 0.0, ..SmoothParameters::default() }), false),
+        history in history(Smoothing::Smooth(SmoothParameters { noise_band: 0.0, lead: Some(secs(0)), ..SmoothParameters::default() }), false),
     ) {
         let sizes = both(&history)?;
         for (index, &(one, other)) in sizes.iter().enumerate() {

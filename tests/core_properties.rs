@@ -60,8 +60,9 @@ fn smoothing() -> impl Strategy<Value = Smoothing> {
     prop_oneof![
         Just(Smoothing::None),
         Just(Smoothing::Smooth(SmoothParameters::default())),
-        (0u64..600, 0.0..10.0)
-            .prop_map(|(constant, band)| Smoothing::Smooth(SmoothParameters { time_constant: secs(constant), noise_band: band })),
+        (0u64..600, 0.0..10.0, prop::option::of(0u64..600)).prop_map(|(constant, band, lead)| {
+            Smoothing::Smooth(SmoothParameters { time_constant: secs(constant), noise_band: band, lead: lead.map(secs) })
+        }),
     ]
 }
 
@@ -281,7 +282,7 @@ proptest! {
         let (mut memory, _) = lived(&policy, &past);
         let mut wild = Policy { downscale_stabilization: Duration::from_secs(window), max_replicas: max, ..policy };
         wild.tolerance.up = band;
-        wild.smoothing = Smoothing::Smooth(SmoothParameters { time_constant: Duration::from_secs(window), noise_band: band });
+        wild.smoothing = Smoothing::Smooth(SmoothParameters { time_constant: Duration::from_secs(window), noise_band: band, lead: Some(Duration::from_secs(window)) });
         for now in [Time::from_millis(time), NOW, Time::from_millis(i64::MAX), Time::from_millis(i64::MIN)] {
             let decision = decide(&wild, &mut memory, &observation, now);
             memory.rescaled(&wild, decision.from, decision.to, now);

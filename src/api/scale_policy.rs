@@ -201,6 +201,8 @@ pub enum PauseDirection {
         .message("may be given with type Smooth only").field_path(".timeConstantSeconds"),
     validation = Rule::new("self.type == 'Smooth' || !has(self.noiseBand)")
         .message("may be given with type Smooth only").field_path(".noiseBand"),
+    validation = Rule::new("self.type == 'Smooth' || !has(self.leadSeconds)")
+        .message("may be given with type Smooth only").field_path(".leadSeconds"),
 )]
 pub struct Smoothing {
     /// Smooth follows demand through a filter that rises fast and falls slowly. None is the plain HorizontalPodAutoscaler rule.
@@ -215,6 +217,11 @@ pub struct Smoothing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10))]
     pub noise_band: Option<f64>,
+    /// How far ahead a rising trend is followed, in seconds, 0 to 3600; 0 switches that off. Default: learned, the age of the sample plus
+    /// the time that pods of this workload take to become ready plus one interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub lead_seconds: Option<i32>,
 }
 
 /// Kinds of estimator.

@@ -1,5 +1,7 @@
 //! The outcome of one look at a workload: a size, why, and what to tell people.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, Time};
@@ -89,6 +91,10 @@ pub struct Estimate {
     pub sigma: f64,
     /// Acted on.
     pub demand: f64,
+    /// Rise per second that is followed ahead of time; 0 without one.
+    pub slope: f64,
+    /// For how long ahead; zero without a rise.
+    pub lead: Duration,
 }
 
 /// A signal's value as the HPA's status shows it.

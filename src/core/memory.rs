@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::limits::{Changes, Proposals};
 use super::resume::Hole;
 use super::smooth::Level;
-use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::trend::Trail;
+use super::{FallbackReplicas, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Time};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,7 @@ pub(super) struct Filter {
     /// Earlier signals of the policy that look the same from here, e.g. one metric by two selectors.
     pub(super) nth: usize,
     pub(super) level: Level,
+    pub(super) trail: Trail,
 }
 
 impl Memory {
@@ -70,6 +72,7 @@ impl Memory {
         self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
             filter.level.not_after(now);
+            filter.trail.not_after(now);
         }
         self.outage = self.outage.map(|since| since.min(now));
     }
@@ -118,17 +121,20 @@ impl Memory {
         Some(full)
     }
 
-    /// The filter of the policy's signal at `index` after it consumed `raw`.
-    pub(super) fn level(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, time: Time) -> Level {
+    /// The filter of the policy's signal at `index` after it consumed `raw`, which `sample` brought.
+    pub(super) fn filter(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, sample: Sample) -> &Filter {
         let kind = &policy.signals[index].kind;
         let nth = policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count();
-        if let Some(filter) = self.levels.iter_mut().find(|filter| filter.nth == nth && filter.kind == *kind) {
-            filter.level.consume(parameters, raw, time);
-            return filter.level;
+        let found = self.levels.iter().position(|filter| filter.nth == nth && filter.kind == *kind);
+        let place = found.unwrap_or(self.levels.len());
+        if found.is_none() {
+            let (level, trail) = (Level::start(raw, sample.time), Trail::start(raw, sample.time));
+            self.levels.push(Filter { kind: kind.clone(), nth, level, trail });
         }
-        let level = Level::start(raw, time);
-        self.levels.push(Filter { kind: kind.clone(), nth, level });
-        level
+        let filter = &mut self.levels[place];
+        filter.level.consume(parameters, raw, sample.time);
+        filter.trail.add(raw, sample.time, sample.window);
+        filter
     }
 }
 

@@ -3,6 +3,7 @@
 //! No async, no I/O, no clock, no Kubernetes types, no logging. The controller, the simulator, the replay and the benches all
 //! call [`decide`].
 
+mod bits;
 mod bounds;
 mod combine;
 mod conditions;
@@ -11,6 +12,7 @@ mod decision;
 pub mod demand;
 mod fallback;
 mod headline;
+mod lead;
 mod limits;
 mod memory;
 mod observation;
@@ -22,6 +24,7 @@ mod resume;
 mod signal;
 pub mod smooth;
 mod time;
+mod trend;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};

@@ -151,11 +151,13 @@ pub struct SmoothParameters {
     pub time_constant: Duration,
     /// Noise, in standard deviations, that a rise must exceed to be followed at once, default 1.5.
     pub noise_band: f64,
+    /// How far ahead a rising trend is followed; zero switches that off. `None`: the dead time, learned at each look (see `lead`).
+    pub lead: Option<Duration>,
 }
 
 impl Default for SmoothParameters {
     fn default() -> Self {
-        Self { time_constant: Duration::from_secs(30), noise_band: 1.5 }
+        Self { time_constant: Duration::from_secs(30), noise_band: 1.5, lead: None }
     }
 }
 

@@ -31,13 +31,13 @@ pub struct Level {
     /// End of the newest sample consumed.
     time: Time,
     /// `m`.
-    #[serde(with = "bits")]
+    #[serde(with = "super::bits")]
     mean: f64,
     /// `sigma2`.
-    #[serde(with = "bits")]
+    #[serde(with = "super::bits")]
     variance: f64,
     /// `sigma` by which the newest sample is judged.
-    #[serde(with = "bits")]
+    #[serde(with = "super::bits")]
     noise: f64,
     /// Time in which samples were lost, until the next one: it may raise the level, but does not let it fall.
     #[serde(skip)]
@@ -105,19 +105,4 @@ impl Level {
 /// Weight of a new value after `step` in an average of time constant `constant`.
 fn weight(step: Duration, constant: Duration) -> f64 {
     if constant.is_zero() { 1.0 } else { -(-step.as_secs_f64() / constant.as_secs_f64()).exp_m1() }
-}
-
-/// Floating-point numbers stored as their bits: decimal text may come back one unit in the last place off, and a restored filter must
-/// decide exactly as before.
-mod bits {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[allow(clippy::trivially_copy_pass_by_ref)] // The signature serde asks for.
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(value.to_bits())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        u64::deserialize(deserializer).map(f64::from_bits)
-    }
 }

@@ -137,7 +137,7 @@ mod tests {
     use crate::core::Estimate;
 
     fn decision(second: i64, replicas: u32, load: f64) -> Decision {
-        let estimate = Some(Estimate { raw: load, level: load, sigma: 0.0, demand: load });
+        let estimate = Some(Estimate { raw: load, level: load, sigma: 0.0, demand: load, slope: 0.0, lead: std::time::Duration::ZERO });
         let signal =
             SignalReport { name: "rps".into(), current: None, proposal: Some(replicas), age_millis: None, estimate, failure: None };
         Decision {

@@ -314,6 +314,13 @@ fn extras() -> Vec<Case> {
             "1 to 3600",
         ),
         case("noise band 11", json!({ "smoothing": { "type": "Smooth", "noiseBand": 11 } }), "spec.smoothing.noiseBand", "0 to 10"),
+        case("lead of -1 s", json!({ "smoothing": { "type": "Smooth", "leadSeconds": -1 } }), "spec.smoothing.leadSeconds", "0 to 3600"),
+        case(
+            "None with a lead",
+            json!({ "smoothing": { "type": "None", "leadSeconds": 0 } }),
+            "spec.smoothing.leadSeconds",
+            "type Smooth only",
+        ),
         case(
             "None with parameters",
             json!({ "smoothing": { "type": "None", "timeConstantSeconds": 30 } }),

@@ -179,14 +179,20 @@ fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
     if !(0.0..=10.0).contains(&noise_band) {
         out.add("spec.smoothing.noiseBand", noise_band, "must be 0 to 10 standard deviations");
     }
+    let lead_path = "spec.smoothing.leadSeconds";
+    let lead = smoothing.lead_seconds.map(|_| seconds(lead_path, smoothing.lead_seconds, 0..=3600, Duration::ZERO, out));
     match smoothing.kind {
-        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band }),
+        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band, lead }),
         SmoothingType::None => {
+            let only = "may be given with type Smooth only";
             if smoothing.time_constant_seconds.is_some() {
-                out.add(path, time_constant.as_secs(), "may be given with type Smooth only");
+                out.add(path, time_constant.as_secs(), only);
             }
             if smoothing.noise_band.is_some() {
-                out.add("spec.smoothing.noiseBand", noise_band, "may be given with type Smooth only");
+                out.add("spec.smoothing.noiseBand", noise_band, only);
+            }
+            if let Some(lead) = lead {
+                out.add(lead_path, lead.as_secs(), only);
             }
             core::Smoothing::None
         }

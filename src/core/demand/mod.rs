@@ -10,7 +10,11 @@ use std::time::Duration;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
-use super::{Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
+use super::trend::{self, Trail};
+use super::{
+    Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, SmoothParameters, Smoothing, Target, Time, Tolerance,
+    lead,
+};
 use crate::core::policy::SignalKind;
 pub use staffing::staffing;
 
@@ -52,12 +56,47 @@ struct Smooth {
     raw: f64,
     demand: f64,
     level: Option<Level>,
+    trend: Trend,
+}
+
+/// A rise that is followed ahead of time.
+#[derive(Clone, Copy, Default)]
+struct Trend {
+    /// Per second.
+    slope: f64,
+    lead: Duration,
+}
+
+impl Trend {
+    fn ahead(self, demand: f64) -> f64 {
+        trend::ahead(demand, self.slope, self.lead)
+    }
 }
 
 impl Smooth {
+    fn plain(raw: f64) -> Self {
+        Self { raw, demand: raw, level: None, trend: Trend::default() }
+    }
+
     fn estimate(self) -> Estimate {
-        let Self { raw, demand, level } = self;
-        Estimate { raw, level: level.map_or(raw, |level| level.level()), sigma: level.map_or(0.0, |level| level.sigma()), demand }
+        let Self { raw, demand, level, trend } = self;
+        let (level, sigma) = level.map_or((raw, 0.0), |level| (level.level(), level.sigma()));
+        Estimate { raw, level, sigma, demand, slope: trend.slope, lead: trend.lead }
+    }
+}
+
+impl Context<'_> {
+    /// The trend to follow. A value with a target of its own has none: the demand behind it is the value times the pods, and jumps with them.
+    fn trend(&self, target: Target, parameters: SmoothParameters, trail: &Trail, newest: Sample) -> Trend {
+        if matches!(target, Target::Value(_)) || parameters.lead == Some(Duration::ZERO) {
+            return Trend::default();
+        }
+        let slope = trail.slope(newest.window, self.tolerance.up);
+        if slope <= 0.0 {
+            return Trend::default();
+        }
+        let learned = || lead::dead_time(self.observation, newest, self.policy.interval, self.now);
+        Trend { slope, lead: parameters.lead.unwrap_or_else(learned) }
     }
 }
 
@@ -67,16 +106,18 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
     let name = signal.kind.to_string();
-    let filter = |raw: f64, time: Time| match policy.smoothing {
-        Smoothing::None => Smooth { raw, demand: raw, level: None },
+    let filter = |raw: f64, newest: Sample| match policy.smoothing {
+        Smoothing::None => Smooth::plain(raw),
         Smoothing::Smooth(parameters) => {
-            let level = memory.level(policy, index, parameters, raw, time);
-            Smooth { raw, demand: level.demand(parameters, raw), level: Some(level) }
+            let filter = memory.filter(policy, index, parameters, raw, newest);
+            let trend = context.trend(signal.target, parameters, &filter.trail, newest);
+            let demand = trend.ahead(filter.level.demand(parameters, raw));
+            Smooth { raw, demand, level: Some(filter.level), trend }
         }
     };
     let result = match propose(context, signal.target, reading, filter) {
         Ok((proposal, smooth, newest)) if smooth.demand > smooth.raw && proposal.replicas > context.base => {
-            hold_the_past(context, signal.target, reading, proposal).map(|proposal| (proposal, smooth, newest))
+            hold_the_past(context, signal.target, reading, smooth.trend, proposal).map(|proposal| (proposal, smooth, newest))
         }
         result => result,
     };
@@ -87,8 +128,8 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             let unit = Unit::of(&signal.kind);
             let mut reasons = vec![proposal.reason(&name, unit)];
             if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
-                let Smooth { raw, demand, .. } = smooth;
-                let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand };
+                let Smooth { raw, demand, trend: Trend { slope, lead }, .. } = smooth;
+                let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand, slope, lead };
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
@@ -110,7 +151,7 @@ fn propose(
     context: Context<'_>,
     target: Target,
     reading: Option<&Reading>,
-    filter: impl FnOnce(f64, Time) -> Smooth,
+    filter: impl FnOnce(f64, Sample) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     match reading {
         Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, target, samples, requests, filter),
@@ -121,9 +162,15 @@ fn propose(
 }
 
 /// Growth that only the filter's past asks for is no growth: a total falls with the pods that bore it, be it a rollout's surge or a
-/// size that was reduced by hand, and the level follows late. The measured value must ask for more as well.
-fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>, smoothed: Proposal) -> Result<Proposal, String> {
-    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { raw, demand: raw, level: None })?;
+/// size that was reduced by hand, and the level follows late. The measured value, with its trend, must ask for more as well.
+fn hold_the_past(
+    context: Context<'_>,
+    target: Target,
+    reading: Option<&Reading>,
+    trend: Trend,
+    smoothed: Proposal,
+) -> Result<Proposal, String> {
+    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { demand: trend.ahead(raw), ..Smooth::plain(raw) })?;
     Ok(if measured.replicas <= context.base { smoothed.kept(context.base, Outcome::Past) } else { smoothed })
 }
 

@@ -3,14 +3,14 @@
 use super::group::{Group, check_requests};
 use super::sums::{Arithmetic, Part, percent, share};
 use super::{Context, Form, Outcome, Proposal, Smooth, positive, resize, staffing, whole_replicas};
-use crate::core::{Current, Request, Sample, Target, Time};
+use crate::core::{Current, Request, Sample, Target};
 
 pub(super) fn propose(
     context: Context<'_>,
     target: Target,
     samples: &[Option<Sample>],
     requests: &[Request],
-    filter: impl FnOnce(f64, Time) -> Smooth,
+    filter: impl FnOnce(f64, Sample) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     if context.observation.pods.is_empty() {
         return Err("the target has no pods".to_owned());
@@ -28,7 +28,7 @@ pub(super) fn propose(
     // Pods without a sample are taken to bear as much as the others, or one lost sample would look like a drop of the load.
     let known = group.ready.len() as f64;
     let raw = arithmetic.sum(group.ready.iter().map(|part| part.usage)) * ((known + group.missing.len() as f64) / known);
-    let smooth = filter(raw, group.newest.time);
+    let smooth = filter(raw, group.newest);
     let all = group.ready.len() + group.missing.len();
     for part in &mut group.ready {
         part.usage = arithmetic.value(smooth.apply(part.usage, all));

@@ -99,8 +99,10 @@ impl Display for PodCounts {
 impl Display for Smoothed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let show = |milli| Quantity(milli, self.unit);
-        let Self { signal, raw, level, sigma, demand, .. } = self;
-        write!(f, "{signal} taken as {} in all: measured {}, level {}, noise {}", show(*demand), show(*raw), show(*level), show(*sigma))
+        let Self { signal, raw, level, sigma, demand, slope, lead, .. } = self;
+        write!(f, "{signal} taken as {} in all: measured {}, level {}, noise {}", show(*demand), show(*raw), show(*level), show(*sigma))?;
+        // Per minute: what a person reads off a graph.
+        if *slope > 0.0 { write!(f, ", rising by {} per minute, {} ahead", show(60.0 * slope), Seconds(*lead)) } else { Ok(()) }
     }
 }
 

@@ -191,6 +191,10 @@ pub struct Smoothed {
     pub sigma: f64,
     /// Acted on.
     pub demand: f64,
+    /// Rise per second that is followed ahead of time; 0 without one.
+    pub slope: f64,
+    /// For how long ahead.
+    pub lead: Duration,
 }
 
 /// A past proposal that holds the size.
