@@ -228,6 +228,33 @@ fn a_move_that_was_not_told_uses_up_its_budget(#[case] record: bool) {
     assert_eq!(other.look(&policy, 9.0, at(76)).to, 7);
 }
 
+/// A scale-in proved wrong, and the controller is killed in that look: the longer window is remembered.
+#[test]
+fn a_learned_window_outlives_the_kill() {
+    let smoothing = Smoothing::Smooth(SmoothParameters { time_constant: secs(0), lead: Some(secs(0)), ..SmoothParameters::default() });
+    let policy = Policy { smoothing, ..policy(vec![per_replica()]) };
+    let mut one = Controller::new(10);
+    let mut second = 0;
+    let mut look = |controllers: &mut [&mut Controller], demand: f64, until: u64| {
+        while second < until {
+            second += 15;
+            for controller in &mut *controllers {
+                controller.look(&policy, demand, at(second));
+            }
+        }
+    };
+    look(&mut [&mut one], 10.0, 15);
+    look(&mut [&mut one], 5.0, 330);
+    assert_eq!(one.size, 5, "after the default window of 300 s");
+    look(&mut [&mut one], 10.0, 345);
+    let mut other = one.clone();
+    other.crash();
+    look(&mut [&mut one, &mut other], 5.0, 690);
+    assert_eq!((one.size, other.size), (10, 10), "300 s have passed, but that was too early before");
+    look(&mut [&mut one, &mut other], 5.0, 810);
+    assert_eq!((one.size, other.size), (5, 5), "450 s");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
@@ -251,8 +278,12 @@ proptest! {
     /// judged: what was lost changes them, and a rise may then be followed by a little more or less.
     #[test]
     fn a_kill_never_shrinks_earlier_with_smoothing(
-        history in history(Smoothing::Smooth(SmoothParameters { noise_band: 0.0, lead: Some(secs(0)), ..SmoothParameters::default() }), false),
+        mut history in history(Smoothing::Smooth(SmoothParameters { noise_band: 0.0, lead: Some(secs(0)), ..SmoothParameters::default() }), false),
     ) {
+        // A window that learns from scale-ins learns something else where one came later; here it is as the policy gives it.
+        let window = history.policy.downscale_stabilization.as_secs();
+        let free = |window| rules(window, Select::Max, &[(Amount::Pods(100), 15)]);
+        history.policy.behavior.get_or_insert(Behavior { up: free(0), down: free(window) });
         let sizes = both(&history)?;
         for (index, &(one, other)) in sizes.iter().enumerate() {
             prop_assert!(other >= one, "look {index}: {one} without the kill, {other} with it: {sizes:?}");

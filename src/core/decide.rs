@@ -18,7 +18,7 @@ use super::{
 /// was then really written is told to it by [`Memory::rescaled`].
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
     let current = observation.spec_replicas;
-    memory.open(policy, current, now);
+    let seasoned = memory.open(policy, current, now);
     let bounds = Bounds::of(policy, &observation.scheduled);
     let mut draft = Draft::new(policy, current, now);
     draft.next.extend(observation.scheduled.next_change);
@@ -76,7 +76,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
 
     // What may be set now: windows, then rates and bounds.
     let stabilized = limits::stabilize(policy, memory, current, wanted, now);
-    let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now);
+    let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now, seasoned);
     draft.limited(wanted, stabilized, limited);
 
     // Waking up goes to the minimum at least, whatever the rates.

@@ -46,8 +46,6 @@ fn start_up(pods: &[Pod]) -> Duration {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use rstest::rstest;
-
     use super::*;
     use crate::core::{Phase, Ready};
 
@@ -57,15 +55,13 @@ mod tests {
         Pod { name: "p".into(), phase: Phase::Running, deleting: false, start_time: Some(start), ready }
     }
 
-    #[rstest]
-    #[case::none_seen(&[], 30)]
-    #[case::rounded_up(&[3], 5)]
-    #[case::median(&[2, 12, 40], 15)]
-    #[case::readiness_lost_and_regained(&[12, 13, 14, 86_400], 15)]
-    #[case::only_such(&[400, 86_400], 30)]
-    fn the_start_of_a_pod_is_learned_from_the_pods(#[case] taken: &[u64], #[case] expected: u64) {
-        let pods: Vec<Pod> = taken.iter().map(|&taken| pod(taken)).collect();
-        assert_eq!(start_up(&pods), Duration::from_secs(expected));
+    #[test]
+    fn the_start_of_a_pod_is_learned_from_the_pods() {
+        let cases: [(&[u64], u64); 5] = [(&[], 30), (&[3], 5), (&[2, 12, 40], 15), (&[12, 13, 14, 86_400], 15), (&[400, 86_400], 30)];
+        for (taken, expected) in cases {
+            let pods: Vec<Pod> = taken.iter().map(|&taken| pod(taken)).collect();
+            assert_eq!(start_up(&pods), Duration::from_secs(expected), "{taken:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Changes, Proposals};
+use super::limits::{Changes, Patience, Proposals};
 use super::resume::Hole;
 use super::smooth::Level;
 use super::trend::Trail;
@@ -24,6 +24,8 @@ pub struct Memory {
     pub(super) ups: Changes,
     /// Replicas removed by own moves.
     pub(super) downs: Changes,
+    /// What past scale-ins taught about the window.
+    pub(super) patience: Patience,
     /// Filters by what they measure, so that editing one signal does not reset the others.
     pub(super) levels: Vec<Filter>,
     /// When the first of the looks in a row was made to which a signal was missing.
@@ -56,9 +58,11 @@ pub(super) struct Filter {
 }
 
 impl Memory {
-    /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window.
-    pub(super) fn open(&mut self, policy: &Policy, replicas: u32, now: Time) {
-        if !self.started {
+    /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window. Tells whether
+    /// something was decided before.
+    pub(super) fn open(&mut self, policy: &Policy, replicas: u32, now: Time) -> bool {
+        let seasoned = self.started;
+        if !seasoned {
             self.started = true;
             self.proposals.store(replicas, now, Duration::MAX);
         }
@@ -68,6 +72,7 @@ impl Memory {
         self.proposals.not_after(now);
         self.ups.not_after(now);
         self.downs.not_after(now);
+        self.patience.not_after(now);
         self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
         self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
@@ -75,6 +80,7 @@ impl Memory {
             filter.trail.not_after(now);
         }
         self.outage = self.outage.map(|since| since.min(now));
+        seasoned
     }
 
     /// For how long signals have been missing, when they are missing now; a look at which all are there, or that
@@ -93,6 +99,9 @@ impl Memory {
     /// A policy without behavior has no rate budgets, so nothing is kept for it.
     pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
         self.size = to;
+        if to < from {
+            self.patience.shrunk(now);
+        }
         let Some(behavior) = &policy.behavior else { return };
         if to > from {
             self.ups.store(to - from, now, longest_period(&behavior.up));

@@ -100,6 +100,8 @@ pub struct Behavior {
 pub struct ScalingRules {
     /// Look-back over past proposals: the least favourable one for this direction wins. 0..=3600 s.
     pub window: Duration,
+    /// The window is a default that the policy does not name, so scale-in may learn a longer one (see `limits::patience`).
+    pub adaptive: bool,
     /// Which of the policies binds.
     pub select: Select,
     /// Limits; not empty.

@@ -41,6 +41,9 @@ impl Memory {
         let Some(saved) = saved else { return last > self.size };
         // At the minimum no filter can hold anything.
         let held = self.size > policy.min_replicas;
+        if self.patience.outlasts(&saved.patience) {
+            return true;
+        }
         let failed = self.gaps.iter().any(|gap| gap.outlasts(&saved.gaps));
         failed || last > saved.proposals.last().unwrap_or_default() || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
     }
@@ -62,7 +65,7 @@ impl Memory {
         settled
             && last == saved.proposals.last()
             && self.size == saved.size
-            && (&self.ups, &self.downs) == (&saved.ups, &saved.downs)
+            && (&self.ups, &self.downs, &self.patience) == (&saved.ups, &saved.downs, &saved.patience)
             && filters
     }
 

@@ -80,7 +80,7 @@ pub fn policy(signals: Vec<Signal>) -> Policy {
 
 pub fn rules(window: u64, select: Select, policies: &[(Amount, u64)]) -> ScalingRules {
     let policies = policies.iter().map(|&(amount, period)| RatePolicy { amount, period: secs(period) }).collect();
-    ScalingRules { window: secs(window), select, policies }
+    ScalingRules { window: secs(window), adaptive: false, select, policies }
 }
 
 /// The behavior the API server fills in for `behavior: {}`.

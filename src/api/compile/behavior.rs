@@ -34,10 +34,11 @@ pub(super) fn compile(behavior: Option<&Behavior>, defaults: &Defaults, out: &mu
 }
 
 fn rules(path: &str, rules: Option<&ScalingRules>, window: Duration, policies: Vec<RatePolicy>, out: &mut Problems) -> core::ScalingRules {
-    let Some(rules) = rules else { return core::ScalingRules { window, select: Select::Max, policies } };
+    let Some(rules) = rules else { return core::ScalingRules { window, adaptive: true, select: Select::Max, policies } };
     let window_path = format!("{path}.stabilizationWindowSeconds");
     core::ScalingRules {
         window: seconds(&window_path, rules.stabilization_window_seconds, 0..=3600, window, out),
+        adaptive: rules.stabilization_window_seconds.is_none(),
         select: match rules.select_policy {
             None | Some(SelectPolicy::Max) => Select::Max,
             Some(SelectPolicy::Min) => Select::Min,

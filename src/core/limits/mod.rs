@@ -1,15 +1,17 @@
 //! From the wanted size to the one that may be set now: windows, rates, bounds, in this order.
 
 mod history;
+mod patience;
 mod rate;
 mod window;
 
 pub(super) use history::{Changes, Proposals};
+pub(super) use patience::Patience;
 
 use super::bounds::Bounds;
 use super::reason::{Bound, Direction, Rate, Reason};
-use super::{Memory, Policy, Time};
-use rate::{Budget, doubling, reach};
+use super::{Memory, Policy, Smoothing, Time};
+use rate::{Budget, doubling, reach, tenfold};
 
 /// The result of one stage: a size, and why it is not what came in.
 pub(super) struct Step {
@@ -27,13 +29,20 @@ impl Step {
 
 /// Applies the stabilization windows.
 pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, wanted: u32, now: Time) -> Step {
-    window::stabilize(policy, &mut memory.proposals, current, wanted, now)
+    if wanted > current
+        && let Some(default) = window::adaptive(policy)
+    {
+        memory.patience.grew(default, now);
+    }
+    window::stabilize(policy, &mut memory.proposals, memory.patience, current, wanted, now)
 }
 
-/// Applies rates and bounds to a stabilized size.
-pub(super) fn limit(policy: &Policy, bounds: &Bounds<'_>, memory: &Memory, current: u32, wanted: u32, now: Time) -> Step {
+/// Applies rates and bounds to a stabilized size. `seasoned`: this is not the first look at the workload.
+pub(super) fn limit(policy: &Policy, bounds: &Bounds<'_>, memory: &Memory, current: u32, wanted: u32, now: Time, seasoned: bool) -> Step {
     match &policy.behavior {
         None if wanted < bounds.min => bounded(bounds, Bound::Minimum, wanted),
+        // A jump that is seen whole must not be answered by halves; what is seen first may be anything, so the stock limit holds it.
+        None if policy.smoothing != Smoothing::None && seasoned => up_to(bounds, tenfold(current), wanted, || Rate::Tenfold, None),
         None => up_to(bounds, doubling(current), wanted, || Rate::Doubling, None),
         Some(behavior) if wanted > current => {
             let budget = Budget { ups: &memory.ups, downs: &memory.downs, now };

@@ -30,6 +30,11 @@ pub(super) fn doubling(current: u32) -> u32 {
     current.saturating_mul(2).max(FREE_SIZE)
 }
 
+/// Ten times the current size, at least 4 more: what one wrong sample can cost.
+pub(super) fn tenfold(current: u32) -> u32 {
+    current.saturating_mul(10).max(current.saturating_add(FREE_SIZE))
+}
+
 /// The farthest size the rules allow from `current`; on the wrong side of it they allow nothing, and the size holds.
 pub(super) fn reach(rules: &ScalingRules, direction: Direction, current: u32, budget: Budget<'_>) -> Reach {
     if rules.select == Select::Disabled {

@@ -4,17 +4,43 @@ use std::time::Duration;
 
 use super::Step;
 use super::history::{Proposal, Proposals};
+use super::patience::{LONGEST, Patience};
 use crate::core::reason::{Direction, Hold, Reason};
-use crate::core::{Behavior, Policy, Time};
+use crate::core::{Behavior, Policy, Smoothing, Time};
 
 /// Applies the windows to `wanted` and stores it.
-pub(super) fn stabilize(policy: &Policy, proposals: &mut Proposals, current: u32, wanted: u32, now: Time) -> Step {
-    let (step, longest) = match &policy.behavior {
+pub(super) fn stabilize(policy: &Policy, proposals: &mut Proposals, patience: Patience, current: u32, wanted: u32, now: Time) -> Step {
+    let (mut step, mut longest) = match &policy.behavior {
         None => (without_behavior(policy.downscale_stabilization, proposals, wanted, now), policy.downscale_stabilization),
         Some(behavior) => (with_behavior(behavior, proposals, current, wanted, now), behavior.up.window.max(behavior.down.window)),
     };
+    if let Some(default) = adaptive(policy) {
+        let window = patience.window(default, now);
+        if let Some(longer) = longer(window, proposals, step.size, current, wanted, now).filter(|_| window > default) {
+            step = longer;
+        }
+        longest = longest.max(LONGEST);
+    }
     proposals.store(wanted, now, longest);
     step
+}
+
+/// The default scale-in window, where it may be learned: the policy does not say how long it should be.
+pub(super) fn adaptive(policy: &Policy) -> Option<Duration> {
+    match &policy.behavior {
+        _ if policy.smoothing == Smoothing::None => None,
+        None => Some(policy.downscale_stabilization),
+        Some(behavior) => behavior.down.adaptive.then_some(behavior.down.window),
+    }
+}
+
+/// What a longer window than the default makes of a scale-in: it only holds, so the present size is the most.
+fn longer(window: Duration, proposals: &Proposals, size: u32, current: u32, wanted: u32, now: Time) -> Option<Step> {
+    let past = proposals.highest(|time| time > now - window).filter(|past| past.replicas > size && size < current)?;
+    let end = past.time + window;
+    let then = after_high(proposals, past, wanted).min(current);
+    let size = past.replicas.min(current);
+    Some(held(Hold { direction: Direction::Down, wanted, size, then, ..hold(past, window, end, now) }, end))
 }
 
 /// The highest proposal within the window, its far end included, wins, even above the current size.

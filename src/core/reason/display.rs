@@ -127,6 +127,7 @@ impl Display for Rate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Doubling => f.write_str("doubling per decision (or 4)"),
+            Self::Tenfold => f.write_str("tenfold per decision (or 4 more)"),
             Self::Policy(RatePolicy { amount: Amount::Pods(pods), period }) => {
                 write!(f, "the rate of {pods} pods per {}", Seconds(*period))
             }

@@ -232,6 +232,8 @@ pub enum Direction {
 pub enum Rate {
     /// Without behavior: double the size, or 4, per decision.
     Doubling,
+    /// Without behavior, with smoothing and some history: ten times the size, or 4 more, per decision.
+    Tenfold,
     /// A policy of the behavior.
     Policy(RatePolicy),
     /// `selectPolicy: Disabled`.
