@@ -7,7 +7,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit plane e2e bench crds
+.PHONY: help demo test lint unit plane e2e bench bench-quality crds
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -38,6 +38,9 @@ e2e: ## Tests on a real node: kubelet, containerd, pods, metrics-server, Prometh
 
 bench: ## Speed of the decision
 	$(CARGO) bench --locked --bench decide
+
+bench-quality: ## Quality of the decisions on recorded load (QUALITY="--help" lists the options)
+	$(CARGO) bench --locked --profile dev --config 'profile.dev.package.ballast.opt-level=2' --bench quality -- $(QUALITY)
 
 crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, docs/metrics.md, deploy/manifests
 	UPDATE=1 $(CARGO) test --locked --test api_generated --test docs_metrics

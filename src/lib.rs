@@ -5,6 +5,7 @@
 //! | [`core`] | the pure decision: what was seen in, a decision with its reasons out |
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
+//! | [`sim`] | a model cluster that runs the decision over recorded load, and scores it |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
@@ -23,5 +24,6 @@ pub mod core;
 pub mod engine;
 pub mod report;
 pub mod schedule;
+pub mod sim;
 pub mod source;
 pub mod telemetry;

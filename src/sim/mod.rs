@@ -1,0 +1,31 @@
+//! A model cluster under recorded or made load, on a clock of its own: what would a policy have done, and how good was it?
+//!
+//! The production decision ([`crate::core::decide`]) runs unchanged; everything around it is a model. Like the core, this is pure: no
+//! async, no clock, no I/O but reading a trace that was opened elsewhere, and the same seed gives the same run.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`trace`] | recorded load, as CSV |
+//! | [`load`] | load in pods, second by second: scaled traces, synthetic shapes, noise |
+//! | [`plant`] | the model cluster: pods that take time to start, metrics that come late |
+//! | [`meter`] | what can be measured of it |
+//! | [`autoscaler`] | who decides: Ballast and the stock HPA (one code), Knative's KPA |
+//! | [`score`] | how well demand was met, and at what cost |
+//! | [`run`] | one load, one cluster, one autoscaler: one score |
+
+pub mod autoscaler;
+pub mod kpa;
+pub mod load;
+pub mod meter;
+pub mod plant;
+pub mod run;
+pub mod score;
+pub mod trace;
+
+pub use autoscaler::{Autoscaler, Ballast, Look};
+pub use kpa::Kpa;
+pub use load::{Load, Noise, Shape};
+pub use plant::{Cluster, Setup};
+pub use run::{Run, run};
+pub use score::Score;
+pub use trace::{Trace, TraceError};
