@@ -10,6 +10,8 @@ use crate::core::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready,
 
 /// When the simulation begins; any time would do.
 const EPOCH: Time = Time::from_secs(1_000_000);
+/// Age in seconds of the pods that are there at the start.
+const OLD: i64 = 86_400;
 /// CPU that a pod requests, in thousandths of a core. It is also its limit: usage saturates here.
 pub const CPU_REQUEST: f64 = 1000.0;
 /// Requests per second that fill a pod, in thousandths.
@@ -55,8 +57,8 @@ pub struct Cluster<'a> {
     second: u64,
     /// What an autoscaler sees; its pods are the cluster's.
     seen: Observation,
-    /// When each pod becomes ready, in the order of `seen.pods`.
-    ready_at: Vec<u64>,
+    /// Second at which each pod becomes ready, in the order of `seen.pods`.
+    ready_at: Vec<i64>,
     ready: u32,
     named: u64,
     random: fastrand::Rng,
@@ -82,13 +84,12 @@ impl<'a> Cluster<'a> {
             offered: Counter::new(load.at(0)),
             usage: Counter::new(usage),
         };
-        let old = EPOCH - Duration::from_hours(24);
         for _ in 0..replicas {
-            cluster.add(0);
+            cluster.add(-OLD, -OLD);
         }
-        cluster.ready = replicas;
+        cluster.settle();
         for pod in &mut cluster.seen.pods {
-            (pod.start_time, pod.ready) = (Some(old), Some(Ready { status: true, since: old }));
+            pod.ready = Some(Ready { status: true, since: at(-OLD) });
         }
         cluster.seen.spec_replicas = replicas;
         cluster
@@ -129,7 +130,7 @@ impl<'a> Cluster<'a> {
     pub fn scale(&mut self, replicas: u32) {
         self.seen.spec_replicas = replicas;
         while self.ready_at.len() > replicas as usize {
-            let unready = self.ready_at.iter().rposition(|&ready_at| ready_at > self.second);
+            let unready = self.ready_at.iter().rposition(|&ready_at| ready_at > signed(self.second));
             let index = unready.unwrap_or(self.ready_at.len() - 1);
             self.ready_at.remove(index);
             self.seen.pods.remove(index);
@@ -138,7 +139,8 @@ impl<'a> Cluster<'a> {
         while self.ready_at.len() < replicas as usize {
             let spread = self.setup.pod_start_spread.as_secs();
             let extra = if spread == 0 { 0 } else { self.random.u64(0..=spread) };
-            self.add(self.second + self.setup.pod_start.as_secs() + extra);
+            let created = signed(self.second);
+            self.add(created, created + signed(self.setup.pod_start.as_secs() + extra));
         }
         self.settle();
     }
@@ -188,7 +190,7 @@ impl<'a> Cluster<'a> {
                 values.extend(self.seen.pods.iter().zip(&self.ready_at).map(|(pod, &ready_at)| {
                     // A sample covers its whole window only for a pod that was there.
                     let there = pod.start_time.is_some_and(|created| created <= at(start));
-                    let serving = (end - signed(ready_at).max(start)).max(0);
+                    let serving = (end - ready_at.max(start)).max(0);
                     let usage = self.usage.rate(end - serving, end) * serving as f64 / (end - start).max(1) as f64;
                     there.then(|| sample(usage * CPU_REQUEST))
                 }));
@@ -202,9 +204,9 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    fn add(&mut self, ready_at: u64) {
+    fn add(&mut self, created: i64, ready_at: i64) {
         self.named += 1;
-        let since = self.now();
+        let since = at(created);
         self.seen.pods.push(Pod {
             name: format!("web-{}", self.named).into(),
             phase: Phase::Running,
@@ -222,7 +224,7 @@ impl<'a> Cluster<'a> {
         }
         let now = self.now();
         for (pod, &ready_at) in self.seen.pods.iter_mut().zip(&self.ready_at) {
-            if let Some(ready) = pod.ready.as_mut().filter(|ready| !ready.status && ready_at <= self.second) {
+            if let Some(ready) = pod.ready.as_mut().filter(|ready| !ready.status && ready_at <= signed(self.second)) {
                 *ready = Ready { status: true, since: now };
                 self.ready += 1;
             }
