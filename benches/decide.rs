@@ -42,7 +42,11 @@ fn observation(percent: f64, now: Time) -> Observation {
         spec_replicas: 10,
         status_replicas: 10,
         pods: pods.collect(),
-        readings: vec![Reading::PerPod { samples: vec![Some(sample); 10], requests: vec![Request::Milli(1000.0); 10] }],
+        readings: vec![Reading::PerPod {
+            samples: vec![Some(sample); 10],
+            requests: vec![Request::Milli(1000.0); 10],
+            limits: vec![Some(2000.0); 10],
+        }],
         ..Observation::default()
     }
 }

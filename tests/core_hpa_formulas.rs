@@ -168,8 +168,8 @@ fn value_per_replica_is_based_on_spec_not_on_status(#[case] value: f64, #[case] 
 }
 
 #[rstest]
-#[case::per_pod_mean(Reading::PerPod { samples: vec![Some(sample(0.9)), Some(sample(0.9))], requests: vec![] }, Target::AverageValue(0.5), 4)]
-#[case::per_pod_value_means_the_same(Reading::PerPod { samples: vec![Some(sample(0.9)), Some(sample(0.9))], requests: vec![] }, Target::Value(0.5), 4)]
+#[case::per_pod_mean(Reading::PerPod { samples: vec![Some(sample(0.9)), Some(sample(0.9))], requests: vec![], limits: vec![] }, Target::AverageValue(0.5), 4)]
+#[case::per_pod_value_means_the_same(Reading::PerPod { samples: vec![Some(sample(0.9)), Some(sample(0.9))], requests: vec![], limits: vec![] }, Target::Value(0.5), 4)]
 #[case::total_per_replica(total(0.5), Target::AverageValue(0.1), 5)]
 #[case::total_value(total(0.8), Target::Value(0.5), 4)]
 fn prometheus_values_are_not_truncated(#[case] reading: Reading, #[case] target: Target, #[case] expected: u32) {
@@ -178,7 +178,7 @@ fn prometheus_values_are_not_truncated(#[case] reading: Reading, #[case] target:
 
 #[test]
 fn kubernetes_values_are_truncated() {
-    let reading = Reading::PerPod { samples: vec![Some(sample(3.0)), Some(sample(2.0))], requests: vec![] };
+    let reading = Reading::PerPod { samples: vec![Some(sample(3.0)), Some(sample(2.0))], requests: vec![], limits: vec![] };
     // The mean is 2.5; truncated to 2 it is on target.
     assert_eq!(proposal(pods_metric(2.0), &observed(2, many(2, &ready(0.0)), vec![reading.clone()])), Some(2));
     assert_eq!(proposal(prometheus(Target::AverageValue(2.0)), &observed(2, many(2, &ready(0.0)), vec![reading])), Some(3));

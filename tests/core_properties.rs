@@ -243,7 +243,7 @@ proptest! {
         turned.pods.rotate_left(by);
         turned.pods.reverse();
         for reading in &mut turned.readings {
-            if let Reading::PerPod { samples, requests } = reading {
+            if let Reading::PerPod { samples, requests, .. } = reading {
                 samples.rotate_left(by);
                 samples.reverse();
                 requests.rotate_left(by);

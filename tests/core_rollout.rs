@@ -56,7 +56,7 @@ impl Rollout {
         }
         // A custom metric knows no start-up rules: every ready pod reports at once.
         let reports = |p: &P| p.pod.ready.filter(|ready| ready.status && p.sample.is_some()).map(|_| sample(each));
-        let custom = Reading::PerPod { samples: pods.iter().map(reports).collect(), requests: vec![] };
+        let custom = Reading::PerPod { samples: pods.iter().map(reports).collect(), requests: vec![], limits: vec![] };
         let mut observation = seen(self.story.replicas, pods);
         observation.readings.push(custom);
         let sum = load + idle * f64::from(self.ready());

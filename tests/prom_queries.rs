@@ -54,8 +54,8 @@ fn a_scalar_and_a_single_element_are_totals_in_thousandths() {
 fn elements_with_a_pod_label_align_with_the_pods_asked_for() {
     let body = vector(&[element(Some("c"), "3"), element(Some("foreign"), "9"), element(Some("a"), "1"), element(Some("d"), "NaN")]);
     let samples = vec![Some(sample(1000.0)), None, Some(sample(3000.0)), None];
-    assert_eq!(read(&body, &["a", "b", "c", "d"], WhenEmpty::Absent), Ok(Reading::PerPod { samples, requests: vec![] }));
-    let unknown = Reading::PerPod { samples: vec![None], requests: vec![] };
+    assert_eq!(read(&body, &["a", "b", "c", "d"], WhenEmpty::Absent), Ok(Reading::PerPod { samples, requests: vec![], limits: vec![] }));
+    let unknown = Reading::PerPod { samples: vec![None], requests: vec![], limits: vec![] };
     assert_eq!(read(&vector(&[element(Some("x"), "1")]), &["a"], WhenEmpty::Absent), Ok(unknown));
 }
 

@@ -75,7 +75,10 @@ impl Story {
             spec_replicas: replicas,
             status_replicas: replicas,
             pods: (0..replicas).map(pod).collect(),
-            readings: vec![Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(100.0); pods] }, requests],
+            readings: vec![
+                Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(100.0); pods], limits: vec![] },
+                requests,
+            ],
             ..Observation::default()
         };
         let decision = decide(&self.compiled.policy, &mut self.memory, &observation, now);

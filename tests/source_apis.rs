@@ -75,7 +75,7 @@ async fn usage_of_a_pod_is_the_sum_over_its_containers() {
     for reading in &readings[4..] {
         assert_eq!(failed(reading), (FailureKind::Empty, "metrics.k8s.io: no pod of shop/web has metrics yet"));
     }
-    let Reading::PerPod { samples, requests: of_pods } = &readings[0] else { panic!() };
+    let Reading::PerPod { samples, requests: of_pods, .. } = &readings[0] else { panic!() };
     assert_eq!(samples[1], Some(Sample { value: 252.0, time: time(), window: Duration::from_millis(15_200) }));
     assert!(of_pods.is_empty());
     assert_eq!(requests(&api, PODS).await, 1, "one list serves a namespace");
@@ -149,7 +149,7 @@ async fn custom_metrics_of_pods(#[case] served: &[&str], #[case] version: &str, 
     assert_eq!(readings[0], readings[1]);
     let sample = |value, seconds| Some(Sample { value, time: time(), window: Duration::from_secs(seconds) });
     let samples = vec![sample(7000.0, 60), sample(1500.0, 30), None];
-    assert_eq!(readings[0], Reading::PerPod { samples, requests: vec![] });
+    assert_eq!(readings[0], Reading::PerPod { samples, requests: vec![], limits: vec![] });
     let asked = api.received_requests().await.unwrap();
     assert_eq!(asked.iter().filter(|request| request.url.path().contains("/pods/")).count(), 1);
 }

@@ -36,6 +36,9 @@ struct Options {
     /// Seconds between samples; also the time they average over
     #[arg(long, default_value_t = 15)]
     scrape: u64,
+    /// Seconds that a sample averages over, e.g. 60 for rate(...[1m]); by default those between samples
+    #[arg(long)]
+    window: Option<u64>,
     /// Adds arrival noise to the traces: 20 requests/s fill a pod, variance four times that of Poisson arrivals
     #[arg(long)]
     noise: bool,
@@ -69,7 +72,7 @@ fn main() -> anyhow::Result<()> {
         pod_start: Duration::from_secs(options.start),
         metric_age: Duration::from_secs(options.age),
         scrape: Duration::from_secs(options.scrape),
-        window: Duration::from_secs(options.scrape),
+        window: Duration::from_secs(options.window.unwrap_or(options.scrape)),
         ..Setup::default()
     };
     let noise = options.noise.then_some((Noise::Arrivals { rate: 20.0, dispersion: 4.0 }, options.seed));

@@ -26,7 +26,7 @@ pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
 pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
-pub use requests::request_of;
+pub use requests::{cpu_limit_of, request_of};
 pub use scale::{ScaleClient, ScaleError, ScaleView};
 pub use slim::{PodRow, WorkloadKind};
 pub use sources::SourceRow;

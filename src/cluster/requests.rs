@@ -1,4 +1,4 @@
-//! What a pod requests of a resource (the denominator of a utilization).
+//! What a pod requests of a resource (the denominator of a utilization), and how much CPU it can use at most.
 
 use super::slim::PodRow;
 use crate::core::Request;
@@ -27,6 +27,19 @@ pub fn request_of(row: &PodRow, resource: &str, container: Option<&str>) -> Requ
     Request::Milli(sum as f64)
 }
 
+/// CPU limit of one pod, or of the named container, in thousandths of a core; `None` where a container may use what the node has.
+pub fn cpu_limit_of(row: &PodRow, container: Option<&str>) -> Option<f64> {
+    let limits = row.containers.iter().zip(&row.cpu_limits);
+    let containers = match container {
+        Some(wanted) => limits.clone().find(|((name, _), _)| name == wanted).and_then(|(_, limit)| *limit),
+        None => limits.clone().map(|(_, limit)| *limit).sum(),
+    };
+    match (containers, row.pod_cpu_limit) {
+        (Some(sum), Some(pod)) => Some(sum.min(pod) as f64),
+        (limit, pod) => limit.or(pod).map(|limit| limit as f64),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -44,6 +57,10 @@ mod tests {
         json!({"name": name, "resources": {"requests": {"cpu": cpu}}})
     }
 
+    fn limited(name: &str, cpu: &str) -> Value {
+        json!({"name": name, "resources": {"limits": {"cpu": cpu}}})
+    }
+
     #[rstest]
     #[case::sum(json!({"containers": [container("a", "100m"), container("b", "0.2")]}), None, Request::Milli(300.0))]
     #[case::sidecars_count(
@@ -59,5 +76,16 @@ mod tests {
         json!({"containers": [{"name": "b"}], "resources": {"requests": {"cpu": "2"}}}), None, Request::Milli(2000.0))]
     fn requests(#[case] spec: Value, #[case] container: Option<&str>, #[case] expected: Request) {
         assert_eq!(request_of(&pod(&spec), "cpu", container), expected);
+    }
+
+    #[rstest]
+    #[case::sum(json!({"containers": [limited("a", "100m"), limited("b", "1")]}), None, Some(1100.0))]
+    #[case::one_container_without(json!({"containers": [limited("a", "100m"), {"name": "b"}]}), None, None)]
+    #[case::named(json!({"containers": [limited("a", "100m"), {"name": "b"}]}), Some("a"), Some(100.0))]
+    #[case::named_without(json!({"containers": [limited("a", "100m"), {"name": "b"}]}), Some("b"), None)]
+    #[case::pod_level(json!({"containers": [{"name": "b"}], "resources": {"limits": {"cpu": "2"}}}), None, Some(2000.0))]
+    #[case::lower_of_both(json!({"containers": [limited("a", "3")], "resources": {"limits": {"cpu": "2"}}}), Some("a"), Some(2000.0))]
+    fn limits(#[case] spec: Value, #[case] container: Option<&str>, #[case] expected: Option<f64>) {
+        assert_eq!(cpu_limit_of(&pod(&spec), container), expected);
     }
 }

@@ -47,6 +47,7 @@ struct Container {
 #[serde(default)]
 struct Resources {
     requests: BTreeMap<String, Quantity>,
+    limits: BTreeMap<String, Quantity>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -79,6 +80,10 @@ pub struct PodRow {
     pub pod_requests: BTreeMap<String, i64>,
     /// Requests of each container and restartable init container, by resource, in thousandths.
     pub containers: Vec<(String, BTreeMap<String, i64>)>,
+    /// CPU limit of the pod as a whole, in thousandths of a core; it bounds the sum of the containers'.
+    pub pod_cpu_limit: Option<i64>,
+    /// CPU limits in the order of `containers`.
+    pub cpu_limits: Vec<Option<i64>>,
     /// How many of `containers`, from the front, are plain containers, which a signal may name.
     pub plain: usize,
 }
@@ -262,16 +267,23 @@ impl From<SlimPod> for PodRow {
         };
         let plain = spec.containers.len();
         let sidecars = spec.init_containers.into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
-        let containers = spec.containers.into_iter().chain(sidecars).map(|c| (c.name, milli(c.resources))).collect();
+        let containers = spec.containers.into_iter().chain(sidecars);
+        let (cpu_limits, containers) = containers.map(|c| (cpu_limit(&c.resources), (c.name, milli(c.resources)))).unzip();
         Self {
             pod,
             owner: owner(&metadata),
             labels: metadata.labels.unwrap_or_default(),
+            pod_cpu_limit: cpu_limit(&spec.resources),
             pod_requests: milli(spec.resources),
             containers,
+            cpu_limits,
             plain,
         }
     }
+}
+
+fn cpu_limit(resources: &Resources) -> Option<i64> {
+    resources.limits.get("cpu")?.milli().ok()
 }
 
 fn milli(resources: Resources) -> BTreeMap<String, i64> {

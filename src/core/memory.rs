@@ -131,7 +131,7 @@ impl Memory {
     }
 
     /// The filter of the policy's signal at `index` after it consumed `raw`, which `sample` brought.
-    pub(super) fn filter(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, sample: Sample) -> &Filter {
+    pub(super) fn filter(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, sample: Sample) -> &mut Filter {
         let kind = &policy.signals[index].kind;
         let nth = policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count();
         let found = self.levels.iter().position(|filter| filter.nth == nth && filter.kind == *kind);

@@ -95,6 +95,8 @@ pub enum Reading {
         samples: Vec<Option<Sample>>,
         /// The pods' requests in the same order; empty unless the target is a utilization.
         requests: Vec<Request>,
+        /// What each pod can use at most, in the same order: its CPU limit. `None`, and what is not there, is no limit that is known.
+        limits: Vec<Option<f64>>,
     },
     /// One value for the whole.
     Total(Sample),

@@ -32,7 +32,7 @@ impl SignalKind {
     }
 
     /// Whether start-up rules for CPU samples apply.
-    pub(super) fn is_cpu(&self) -> bool {
+    pub fn is_cpu(&self) -> bool {
         matches!(self, Self::Resource { resource } | Self::ContainerResource { resource, .. } if resource == "cpu")
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::api::Compiled;
-use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, request_of};
+use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
 use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time};
 use crate::source::{Ask, Query, Sources};
 
@@ -127,9 +127,11 @@ fn selector(scale: &ScaleView) -> Selector {
 /// The core's input: sizes, pods, readings with the pods' requests where a percentage is to be formed.
 fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readings: Vec<Reading>) -> Observation {
     for (reading, signal) in readings.iter_mut().zip(&compiled.policy.signals) {
-        if let (Reading::PerPod { requests, .. }, Target::Utilization(_)) = (reading, signal.target) {
+        let Reading::PerPod { requests, limits, .. } = reading else { continue };
+        if matches!(signal.target, Target::Utilization(_)) {
             *requests = requests_of(&signal.kind, pods);
         }
+        *limits = cpu_limits_of(&signal.kind, pods);
     }
     Observation {
         spec_replicas: scale.spec_replicas,
@@ -149,4 +151,12 @@ fn requests_of(kind: &SignalKind, pods: &TargetPods) -> Vec<Request> {
         _ => return Vec::new(),
     };
     pods.pods.iter().map(|row| request_of(row, resource, container)).collect()
+}
+
+fn cpu_limits_of(kind: &SignalKind, pods: &TargetPods) -> Vec<Option<f64>> {
+    let container = match kind {
+        SignalKind::ContainerResource { container, .. } => Some(container.as_str()),
+        _ => None,
+    };
+    if kind.is_cpu() { pods.pods.iter().map(|row| cpu_limit_of(row, container)).collect() } else { Vec::new() }
 }

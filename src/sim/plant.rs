@@ -159,7 +159,7 @@ impl<'a> Cluster<'a> {
     pub fn observe(&mut self, signals: &[Signal]) -> &Observation {
         self.seen.status_replicas = u32::try_from(self.seen.pods.len()).unwrap_or(u32::MAX);
         let mut readings = std::mem::take(&mut self.seen.readings);
-        readings.resize_with(signals.len(), || Reading::PerPod { samples: Vec::new(), requests: Vec::new() });
+        readings.resize_with(signals.len(), || Reading::PerPod { samples: Vec::new(), requests: Vec::new(), limits: Vec::new() });
         for (signal, reading) in signals.iter().zip(&mut readings) {
             self.read(&signal.kind, reading);
         }
@@ -183,7 +183,7 @@ impl<'a> Cluster<'a> {
             }
             SignalKind::Resource { resource } | SignalKind::ContainerResource { resource, .. } if resource == "cpu" => {
                 let (mut values, mut asked) = match reading {
-                    Reading::PerPod { samples, requests } => (std::mem::take(samples), std::mem::take(requests)),
+                    Reading::PerPod { samples, requests, .. } => (std::mem::take(samples), std::mem::take(requests)),
                     _ => (Vec::new(), Vec::new()),
                 };
                 values.clear();
@@ -195,7 +195,8 @@ impl<'a> Cluster<'a> {
                     there.then(|| sample(usage * CPU_REQUEST))
                 }));
                 asked.resize(values.len(), Request::Milli(CPU_REQUEST));
-                *reading = Reading::PerPod { samples: values, requests: asked };
+                let limits = vec![Some(CPU_REQUEST); values.len()];
+                *reading = Reading::PerPod { samples: values, requests: asked, limits };
             }
             other => {
                 let message = format!("{other} is not modelled");

@@ -150,7 +150,7 @@ pub(super) struct ObjectAsk<'a> {
 /// The values of an ask's pods.
 pub(super) fn per_pod(values: &ByPod, ask: &Ask) -> Reading {
     let samples = ask.pods.iter().map(|pod| values.get(&**pod).copied().flatten()).collect();
-    Reading::PerPod { samples, requests: Vec::new() }
+    Reading::PerPod { samples, requests: Vec::new(), limits: Vec::new() }
 }
 
 /// When discovery was asked, and what it said.

@@ -146,7 +146,7 @@ impl Usage {
             return Failure::empty(message).into();
         }
         let sample = |pod: &std::sync::Arc<str>| self.0.get(&**pod)?.sample(resource, container);
-        Reading::PerPod { samples: ask.pods.iter().map(sample).collect(), requests: Vec::new() }
+        Reading::PerPod { samples: ask.pods.iter().map(sample).collect(), requests: Vec::new(), limits: Vec::new() }
     }
 }
 

@@ -191,7 +191,7 @@ pub fn many(count: usize, pod: &P) -> Vec<P> {
 /// An observation of one per-pod signal.
 pub fn seen(spec: u32, pods: Vec<P>) -> Observation {
     let (samples, requests) = pods.iter().map(|p| (p.sample, p.request.clone())).unzip();
-    observed(spec, pods, vec![Reading::PerPod { samples, requests }])
+    observed(spec, pods, vec![Reading::PerPod { samples, requests, limits: vec![] }])
 }
 
 /// An observation with readings as given; pods get distinct names.

@@ -15,11 +15,22 @@ pub(super) struct Group {
     pub ignored: u32,
     /// Newest sample that counts.
     pub newest: Sample,
+    /// What the counted pods can use at most; `None` where one of them has no limit that is known.
+    pub limit: Option<f64>,
+}
+
+/// A reading per pod, see [`Reading::PerPod`](crate::core::Reading::PerPod).
+#[derive(Clone, Copy)]
+pub(super) struct PerPod<'a> {
+    pub samples: &'a [Option<Sample>],
+    pub requests: &'a [Request],
+    pub limits: &'a [Option<f64>],
 }
 
 impl Group {
     /// Sorts the pods; values are taken as `arithmetic` sees them.
-    pub fn new(context: &Context<'_>, arithmetic: Arithmetic, samples: &[Option<Sample>], requests: &[Request]) -> Self {
+    pub fn new(context: &Context<'_>, arithmetic: Arithmetic, reading: PerPod<'_>) -> Self {
+        let PerPod { samples, requests, limits } = reading;
         let pods = &context.observation.pods;
         let warm_up = context.kind.is_cpu().then_some(&context.policy.warm_up);
         let mut group = Self {
@@ -28,6 +39,7 @@ impl Group {
             unready: Vec::new(),
             ignored: 0,
             newest: Sample { value: 0.0, time: Time::from_millis(i64::MIN), window: Duration::ZERO },
+            limit: Some(0.0),
         };
         for (index, pod) in pods.iter().enumerate() {
             let sample = samples.get(index).and_then(Option::as_ref).filter(|sample| usable(sample));
@@ -40,6 +52,8 @@ impl Group {
                     if sample.time > group.newest.time {
                         group.newest = *sample;
                     }
+                    let limit = limits.get(index).copied().flatten();
+                    group.limit = group.limit.zip(limit).map(|(sum, limit)| sum + limit);
                     group.ready.push(Part { usage: arithmetic.value(sample.value), request });
                 }
                 (Class::Ready | Class::Missing, _) => group.missing.push(request),

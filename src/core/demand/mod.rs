@@ -16,6 +16,7 @@ use super::{
     lead,
 };
 use crate::core::policy::SignalKind;
+use group::PerPod;
 pub use staffing::staffing;
 
 /// What one signal contributes to the decision.
@@ -57,6 +58,28 @@ struct Smooth {
     demand: f64,
     level: Option<Level>,
     trend: Trend,
+    saturated: bool,
+}
+
+/// What is measured of the total demand.
+#[derive(Clone, Copy)]
+struct Seen {
+    raw: f64,
+    /// The pods use all they can, so that there may be any load behind it.
+    saturated: bool,
+    newest: Sample,
+}
+
+/// Usage from which pods are at their limit: throttling sets in before the mean reaches it.
+const SATURATED: f64 = 0.95;
+
+impl Seen {
+    /// The demand to reckon with at least. Behind pods that are at their limit it is taken to be twice what they bear: the ratio to the
+    /// target would answer a tenfold load by a factor of 1.4 per start of a pod. As it is tied to the pods that were measured, the same
+    /// sample never doubles twice.
+    fn least(self) -> f64 {
+        if self.saturated { 2.0 * self.raw } else { self.raw }
+    }
 }
 
 /// A rise that is followed ahead of time.
@@ -75,11 +98,11 @@ impl Trend {
 
 impl Smooth {
     fn plain(raw: f64) -> Self {
-        Self { raw, demand: raw, level: None, trend: Trend::default() }
+        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false }
     }
 
     fn estimate(self) -> Estimate {
-        let Self { raw, demand, level, trend } = self;
+        let Self { raw, demand, level, trend, .. } = self;
         let (level, sigma) = level.map_or((raw, 0.0), |level| (level.level(), level.sigma()));
         Estimate { raw, level, sigma, demand, slope: trend.slope, lead: trend.lead }
     }
@@ -106,13 +129,18 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
     let name = signal.kind.to_string();
-    let filter = |raw: f64, newest: Sample| match policy.smoothing {
-        Smoothing::None => Smooth::plain(raw),
+    let filter = |seen: Seen| match policy.smoothing {
+        Smoothing::None => Smooth::plain(seen.raw),
         Smoothing::Smooth(parameters) => {
-            let filter = memory.filter(policy, index, parameters, raw, newest);
+            let Seen { raw, saturated, newest } = seen;
+            let filter = memory.filter(policy, index, parameters, seen.least(), newest);
+            if saturated {
+                // What comes next is a step: the load that did not fit before.
+                filter.trail = Trail::start(seen.least(), newest.time);
+            }
             let trend = context.trend(signal.target, parameters, &filter.trail, newest);
-            let demand = trend.ahead(filter.level.demand(parameters, raw));
-            Smooth { raw, demand, level: Some(filter.level), trend }
+            let demand = trend.ahead(filter.level.demand(parameters, seen.least()));
+            Smooth { raw, demand, level: Some(filter.level), trend, saturated }
         }
     };
     let result = match propose(context, signal.target, reading, filter) {
@@ -128,8 +156,18 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             let unit = Unit::of(&signal.kind);
             let mut reasons = vec![proposal.reason(&name, unit)];
             if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
-                let Smooth { raw, demand, trend: Trend { slope, lead }, .. } = smooth;
-                let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand, slope, lead };
+                let Smooth { raw, demand, trend: Trend { slope, lead }, saturated, .. } = smooth;
+                let numbers = Smoothed {
+                    signal: name.clone(),
+                    unit,
+                    raw,
+                    level: level.level(),
+                    sigma: level.sigma(),
+                    demand,
+                    slope,
+                    lead,
+                    saturated,
+                };
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
@@ -151,10 +189,12 @@ fn propose(
     context: Context<'_>,
     target: Target,
     reading: Option<&Reading>,
-    filter: impl FnOnce(f64, Sample) -> Smooth,
+    filter: impl FnOnce(Seen) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     match reading {
-        Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, target, samples, requests, filter),
+        Some(Reading::PerPod { samples, requests, limits }) => {
+            per_pod::propose(context, target, PerPod { samples, requests, limits }, filter)
+        }
         Some(Reading::Total(sample)) => total::propose(context, target, sample, filter),
         Some(Reading::Failed(failure)) => Err(failure.message.clone()),
         None => Err("no reading".to_owned()),
@@ -170,7 +210,7 @@ fn hold_the_past(
     trend: Trend,
     smoothed: Proposal,
 ) -> Result<Proposal, String> {
-    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { demand: trend.ahead(raw), ..Smooth::plain(raw) })?;
+    let (measured, ..) = propose(context, target, reading, |seen| Smooth { demand: trend.ahead(seen.least()), ..Smooth::plain(seen.raw) })?;
     Ok(if measured.replicas <= context.base { smoothed.kept(context.base, Outcome::Past) } else { smoothed })
 }
 

@@ -1,24 +1,23 @@
 //! Signals with one value per pod: utilization of requests, mean per pod, capacity.
 
-use super::group::{Group, check_requests};
+use super::group::{Group, PerPod, check_requests};
 use super::sums::{Arithmetic, Part, percent, share};
-use super::{Context, Form, Outcome, Proposal, Smooth, positive, resize, staffing, whole_replicas};
-use crate::core::{Current, Request, Sample, Target};
+use super::{Context, Form, Outcome, Proposal, SATURATED, Seen, Smooth, positive, resize, staffing, whole_replicas};
+use crate::core::{Current, Sample, Target};
 
 pub(super) fn propose(
     context: Context<'_>,
     target: Target,
-    samples: &[Option<Sample>],
-    requests: &[Request],
-    filter: impl FnOnce(f64, Sample) -> Smooth,
+    reading: PerPod<'_>,
+    filter: impl FnOnce(Seen) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     if context.observation.pods.is_empty() {
         return Err("the target has no pods".to_owned());
     }
     let arithmetic = Arithmetic::of(context.kind.is_whole());
-    let mut group = Group::new(&context, arithmetic, samples, requests).not_empty()?;
+    let mut group = Group::new(&context, arithmetic, reading).not_empty()?;
     if matches!(target, Target::Utilization(_)) {
-        check_requests(&context, requests)?;
+        check_requests(&context, reading.requests)?;
     }
     let counts = group.counts();
     let mean = arithmetic.mean(&group.ready).unwrap_or_default();
@@ -27,8 +26,10 @@ pub(super) fn propose(
 
     // Pods without a sample are taken to bear as much as the others, or one lost sample would look like a drop of the load.
     let known = group.ready.len() as f64;
-    let raw = arithmetic.sum(group.ready.iter().map(|part| part.usage)) * ((known + group.missing.len() as f64) / known);
-    let smooth = filter(raw, group.newest);
+    let sum = arithmetic.sum(group.ready.iter().map(|part| part.usage));
+    let raw = sum * ((known + group.missing.len() as f64) / known);
+    let saturated = group.limit.is_some_and(|limit| limit > 0.0 && sum >= SATURATED * limit);
+    let smooth = filter(Seen { raw, saturated, newest: group.newest });
     let all = group.ready.len() + group.missing.len();
     for part in &mut group.ready {
         part.usage = arithmetic.value(smooth.apply(part.usage, all));

@@ -99,8 +99,11 @@ impl Display for PodCounts {
 impl Display for Smoothed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let show = |milli| Quantity(milli, self.unit);
-        let Self { signal, raw, level, sigma, demand, slope, lead, .. } = self;
+        let Self { signal, raw, level, sigma, demand, slope, lead, saturated, .. } = self;
         write!(f, "{signal} taken as {} in all: measured {}, level {}, noise {}", show(*demand), show(*raw), show(*level), show(*sigma))?;
+        if *saturated {
+            f.write_str(", pods at their CPU limit, so at least twice that")?;
+        }
         // Per minute: what a person reads off a graph.
         if *slope > 0.0 { write!(f, ", rising by {} per minute, {} ahead", show(60.0 * slope), Seconds(*lead)) } else { Ok(()) }
     }

@@ -195,6 +195,8 @@ pub struct Smoothed {
     pub slope: f64,
     /// For how long ahead.
     pub lead: Duration,
+    /// The pods are at their CPU limit, so that the demand is taken to be twice what is measured at least.
+    pub saturated: bool,
 }
 
 /// A past proposal that holds the size.

@@ -57,6 +57,7 @@ fn per_pod(series: &[Series], pods: &[Arc<str>], window: Duration) -> Result<Rea
     Ok(Reading::PerPod {
         samples: found.into_iter().map(|number| number.and_then(|number| sample(number, window))).collect(),
         requests: Vec::new(),
+        limits: Vec::new(),
     })
 }
 
