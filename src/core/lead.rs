@@ -15,7 +15,8 @@ const STEPS: usize = (LONGEST.as_secs() / STEP.as_secs()) as usize;
 /// The dead time of the loop: age of what the sample stands for (the middle of its window), start of a pod, and the wait for the next look.
 pub(super) fn dead_time(observation: &Observation, sample: Sample, interval: Duration, now: Time) -> Duration {
     // A window of hours says nothing about delay that a trend could bridge.
-    now.since(sample.time) + sample.window.min(LONGEST) / 2 + start_up(&observation.pods) + interval
+    let delay = now.since(sample.time).saturating_add(interval);
+    delay.saturating_add(sample.window.min(LONGEST) / 2 + start_up(&observation.pods))
 }
 
 /// Median time from start to readiness of the pods that are ready now, to 5 s.

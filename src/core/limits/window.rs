@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Step;
 use super::history::{Proposal, Proposals};
-use super::patience::{LONGEST, Patience};
+use super::patience::{self, Patience};
 use crate::core::reason::{Direction, Hold, Reason};
 use crate::core::{Behavior, Policy, Smoothing, Time};
 
@@ -15,11 +15,14 @@ pub(super) fn stabilize(policy: &Policy, proposals: &mut Proposals, patience: Pa
         Some(behavior) => (with_behavior(behavior, proposals, current, wanted, now), behavior.up.window.max(behavior.down.window)),
     };
     if let Some(default) = adaptive(policy) {
-        let window = patience.window(default, now);
-        if let Some(longer) = longer(window, proposals, step.size, current, wanted, now).filter(|_| window > default) {
-            step = longer;
+        // The learned window first: what it leaves may be a small scale-in.
+        for _ in 0..2 {
+            let window = patience.window_of(default, current, step.size, now);
+            if let Some(longer) = longer(window, proposals, step.size, current, wanted, now).filter(|_| window > default) {
+                step = longer;
+            }
         }
-        longest = longest.max(LONGEST);
+        longest = longest.max(patience::longest(default));
     }
     proposals.store(wanted, now, longest);
     step
@@ -32,6 +35,7 @@ pub(super) fn adaptive(policy: &Policy) -> Option<Duration> {
         None => Some(policy.downscale_stabilization),
         Some(behavior) => behavior.down.adaptive.then_some(behavior.down.window),
     }
+    .filter(|window| !window.is_zero())
 }
 
 /// What a longer window than the default makes of a scale-in: it only holds, so the present size is the most.
