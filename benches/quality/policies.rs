@@ -35,6 +35,10 @@ impl Rival {
         }
     }
 
+    pub fn is_ballast(self) -> bool {
+        matches!(self, Self::BallastCapacity | Self::BallastAverage | Self::BallastCpu)
+    }
+
     /// Runs it. `patch` is merged into the spec of Ballast's own policies.
     pub fn run(self, plan: Run<'_>, patch: &Value, watch: impl FnMut(&ballast::sim::Cluster<'_>, &ballast::sim::Look)) -> Score {
         match self {
