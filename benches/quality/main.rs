@@ -19,6 +19,7 @@ use jobs::Jobs;
 use loads::Named;
 use policies::Rival;
 
+#[allow(clippy::struct_excessive_bools)] // Flags.
 #[derive(Parser)]
 #[command(about = "Scores autoscalers on recorded and synthetic load")]
 struct Options {
