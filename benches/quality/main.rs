@@ -44,6 +44,9 @@ struct Options {
     /// Seconds that a sample averages over [default: those between samples]
     #[arg(long)]
     window: Option<u64>,
+    /// Seconds that work waits for capacity before it is lost
+    #[arg(long, default_value_t = 0)]
+    patience: u64,
     /// Adds arrival noise to the traces: 20 requests/s fill a pod, the variance is four times that of Poisson arrivals
     #[arg(long)]
     noise: bool,
@@ -164,6 +167,7 @@ fn jobs(options: &Options, setting: Setting) -> Jobs<'_> {
         metric_age: seconds(setting.age),
         scrape: seconds(options.scrape),
         window: seconds(options.window.unwrap_or(options.scrape)),
+        patience: seconds(options.patience),
         ..Setup::default()
     };
     Jobs { setup, patch: &options.spec, timeline: options.timeline.as_deref() }
