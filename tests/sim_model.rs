@@ -8,7 +8,7 @@ use std::time::Duration;
 use ballast::core::{
     Behavior, Fallback, Mode, Observation, Policy, Reading, Sample, ScaleToZero, Signal, SignalKind, Smoothing, Target, Tolerance, WarmUp,
 };
-use ballast::sim::{Ballast, Cluster, Kpa, Load, Noise, Run, Score, Setup, Shape, run};
+use ballast::sim::{Ballast, Cluster, Kpa, Load, Noise, Run, Score, Second, Setup, Shape, run};
 use rstest::rstest;
 
 fn secs(seconds: u64) -> Duration {
@@ -32,7 +32,9 @@ fn cpu() -> Signal {
 }
 
 fn pass(cluster: &mut Cluster<'_>, seconds: u64) {
-    (0..seconds).for_each(|_| cluster.pass());
+    for _ in 0..seconds {
+        cluster.pass();
+    }
 }
 
 fn total(observation: &Observation) -> Sample {
@@ -130,6 +132,40 @@ fn cpu_saturates_and_the_request_rate_does_not() {
     pass(&mut cluster, 60);
     assert!(usages(cluster.observe(&[cpu()])).iter().all(|usage| (usage.unwrap() - 1.0).abs() < 1e-9));
     assert!((total(cluster.observe(&[rps(1.0)])).value - 40.0 * 100_000.0).abs() < 1e-3);
+}
+
+#[test]
+fn what_exceeds_capacity_waits_and_is_lost_beyond_patience() {
+    let load = step(10.0, 12.0);
+    let mut cluster = Cluster::new(Setup { patience: secs(3), ..Setup::default() }, &load, 10);
+    pass(&mut cluster, 300);
+    let seconds: Vec<Second> = (0..20).map(|_| cluster.pass()).collect();
+    // 2 pod-seconds more wait each second, up to 3 s of 10 pods; then as much is lost.
+    assert_eq!((seconds[14].waiting, seconds[14].lost), (28.0, 0.0));
+    assert_eq!((seconds[15].waiting, seconds[15].lost), (30.0, 2.0));
+    // 44 pods serve 12 and what waits: done in a second, in which the pods are busy with it.
+    cluster.scale(44);
+    pass(&mut cluster, 44);
+    let (last, first) = (cluster.pass(), cluster.pass());
+    assert_eq!((last.ready, last.waiting, first.ready, first.waiting, first.lost), (10, 30.0, 44, 30.0, 0.0));
+    assert_eq!(cluster.pass().waiting, 0.0);
+    pass(&mut cluster, 60);
+    let all: f64 = usages(cluster.observe(&[cpu()])).iter().flatten().sum();
+    assert!((all - 12.0).abs() < 1e-6, "{all}");
+}
+
+#[test]
+fn work_is_borne_lost_or_waiting() {
+    let load = Load::of_shape(Shape::Sine { mean: 10.0, amplitude: 5.0, period: 600.0 }, 1.0);
+    let mut cluster = Cluster::new(Setup { patience: secs(10), ..Setup::default() }, &load, 8);
+    let (mut offered, mut lost, mut borne) = (0.0, 0.0, 0.0);
+    for second in 0..3000 {
+        cluster.scale(8 + u32::try_from(second / 50 % 6).unwrap());
+        let Second { load, waiting, lost: gone, ready, .. } = cluster.pass();
+        (offered, lost, borne) = (offered + load, lost + gone, borne + (load + waiting).min(f64::from(ready)));
+    }
+    let waiting = cluster.pass().waiting;
+    assert!(lost > 100.0 && (offered - lost - borne - waiting).abs() < 1e-6, "{offered} {lost} {borne} {waiting}");
 }
 
 #[test]
@@ -245,12 +281,17 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(result(1, 1).1, result(1, 2).1);
 }
 
+/// A second in which nothing waits.
+fn second(load: f64, ready: u32, ordered: u32) -> Second {
+    Second { load, waiting: 0.0, lost: (load - f64::from(ready)).max(0.0), ready, ordered }
+}
+
 #[test]
 fn scores_worked_out_by_hand() {
     let mut score = Score::new(2);
     // load, ready, ordered; D is 2, 4, 4, 3, 2.
     for (load, ready, ordered) in [(1.5, 2, 2), (3.5, 2, 4), (3.5, 4, 4), (3.0, 4, 3), (0.5, 3, 4)] {
-        score.second(load, ready, ordered);
+        score.add(&second(load, ready, ordered));
     }
     assert_eq!((score.violation_seconds, score.tight_seconds, score.actions, score.reversals), (1, 1, 3, 2));
     assert_eq!(score.violation(), 20.0);
@@ -273,7 +314,7 @@ fn demand_and_supply_that_part_are_unstable() {
     for slot in 0..4_u32 {
         for _ in 0..15 {
             // Demand rises in each slot; supply rises, falls, stays.
-            score.second(f64::from(slot + 1), [3, 5, 4, 4][slot as usize], 5);
+            score.add(&second(f64::from(slot + 1), [3, 5, 4, 4][slot as usize], 5));
         }
     }
     assert!((score.instability() - 200.0 / 3.0).abs() < 1e-9);

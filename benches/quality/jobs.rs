@@ -27,7 +27,8 @@ impl Jobs<'_> {
 
     /// Scores of the stock autoscaler on the request rate by load, then by target from 30 % to 95 % of a pod's capacity.
     pub fn sweep(&self, loads: &[Named]) -> Vec<Vec<Score>> {
-        let targets: Vec<f64> = (6..=19).map(|step| 0.05 * f64::from(step)).collect();
+        // Steps small enough for linear interpolation between them.
+        let targets: Vec<f64> = (12..=38).map(|step| 0.025 * f64::from(step)).collect();
         grid(loads.len(), targets.len(), |load, target| {
             run(self.plan(&loads[load]), &mut Ballast::new(hpa_rps(targets[target])), |_, _| {})
         })

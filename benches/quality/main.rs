@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic)]
 
+mod claims;
 mod jobs;
 mod loads;
 mod policies;
@@ -10,11 +11,15 @@ mod tables;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ballast::sim::{Noise, Setup};
+use ballast::sim::{Noise, Score, Setup};
 use clap::Parser;
 
+use claims::Claims;
+use jobs::Jobs;
+use loads::Named;
 use policies::Rival;
 
+#[allow(clippy::struct_excessive_bools)] // Flags.
 #[derive(Parser)]
 #[command(about = "Scores autoscalers on recorded and synthetic load")]
 struct Options {
@@ -33,13 +38,16 @@ struct Options {
     /// Time to readiness of a pod in seconds
     #[arg(long, default_value_t = 45)]
     start: u64,
-    /// Seconds between samples; also the time they average over
+    /// Seconds between samples
     #[arg(long, default_value_t = 15)]
     scrape: u64,
-    /// Seconds that a sample averages over, e.g. 60 for rate(...[1m]); by default those between samples
+    /// Seconds that a sample averages over [default: those between samples]
     #[arg(long)]
     window: Option<u64>,
-    /// Adds arrival noise to the traces: 20 requests/s fill a pod, variance four times that of Poisson arrivals
+    /// Seconds that work waits for capacity before it is lost
+    #[arg(long, default_value_t = 0)]
+    patience: u64,
+    /// Adds arrival noise to the traces: 20 requests/s fill a pod, the variance is four times that of Poisson arrivals
     #[arg(long)]
     noise: bool,
     /// Seed of the noise
@@ -48,9 +56,15 @@ struct Options {
     /// JSON that replaces fields of the spec of Ballast's policies, e.g. '{"intervalSeconds":5}'
     #[arg(long, default_value = "{}")]
     spec: serde_json::Value,
-    /// Also the stock autoscaler retuned, per trace, to the pod-hours of each of Ballast's policies
+    /// Also the stock autoscaler on the request rate, retuned per trace to the pod-hours of each rival
     #[arg(long)]
     equal_cost: bool,
+    /// Also what each of Ballast's policies gains and costs at metric ages of 30 and 10 s, pod starts of 45 and 120 s, without and with noise
+    #[arg(long)]
+    settings: bool,
+    /// Everything, with its explanation: docs/quality.md
+    #[arg(long)]
+    document: bool,
     /// One table per load, with all scores
     #[arg(long)]
     long: bool,
@@ -62,53 +76,105 @@ struct Options {
     bench: bool,
 }
 
+/// What is varied.
+#[derive(Clone, Copy, PartialEq)]
+struct Setting {
+    age: u64,
+    start: u64,
+    noise: bool,
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { age, start, noise } = self;
+        write!(f, "metric age {age} s, pod start {start} s{}", if *noise { ", arrival noise" } else { "" })
+    }
+}
+
 #[allow(clippy::disallowed_methods)] // Measures the run, not the simulated time.
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let started = Instant::now();
-    let wanted = |name: &str| matches(name, &options.only);
-    let rivals: Vec<Rival> = Rival::ALL.into_iter().filter(|rival| matches(rival.name(), &options.rivals)).collect();
-    let setup = Setup {
-        pod_start: Duration::from_secs(options.start),
-        metric_age: Duration::from_secs(options.age),
-        scrape: Duration::from_secs(options.scrape),
-        window: Duration::from_secs(options.window.unwrap_or(options.scrape)),
-        ..Setup::default()
-    };
-    let noise = options.noise.then_some((Noise::Arrivals { rate: 20.0, dispersion: 4.0 }, options.seed));
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/traces")];
-    folders.extend(options.traces.clone());
-    let traces = loads::traces(&folders, wanted, noise)?;
-    let synthetic = loads::synthetic(wanted);
-
-    let jobs = jobs::Jobs { setup, patch: &options.spec, timeline: options.timeline.as_deref() };
-    let scored = jobs.all(&traces, &rivals);
-    let shapes = jobs.all(&synthetic, &rivals);
-    println!(
-        "Metric age {} s, pod start {} s, samples every {} s{}. Cells: V % / cost C / actions per day.\n",
-        options.age,
-        options.start,
-        options.scrape,
-        if options.noise { ", arrival noise" } else { "" }
-    );
-    if options.long {
-        tables::long(&traces, &rivals, &scored);
-        tables::long(&synthetic, &rivals, &shapes);
+    let mut days = 0.0;
+    let chosen = Setting { age: options.age, start: options.start, noise: options.noise };
+    if options.document {
+        println!("{}", include_str!("preface.md"));
     }
-    if !traces.is_empty() {
-        tables::compact(&traces, &rivals, &scored);
-        tables::summary(&rivals, &scored);
+    report(&options, chosen, &mut days)?;
+    if options.settings || options.document {
+        let mut claims = Claims::default();
+        for age in [30, 10] {
+            for start in [45, 120] {
+                for noise in [false, true] {
+                    let setting = Setting { age, start, noise };
+                    let (loads, rivals, scores, sweep) = scored(&options, setting, true)?;
+                    days += simulated(&scores) + simulated(&sweep);
+                    claims.add(&setting.to_string(), &loads, &rivals, &scores, &sweep);
+                }
+            }
+        }
+        claims.print();
     }
-    if options.equal_cost {
-        tables::equal_cost(&traces, &rivals, &scored, &jobs.sweep(&traces));
-    }
-    if !synthetic.is_empty() {
-        println!("Synthetic load, 8 h. Cells: V % / cost C / actions.\n");
-        tables::synthetic(&synthetic, &rivals, &shapes);
-    }
-    let days: f64 = scored.iter().chain(&shapes).flatten().map(|score| score.hours() / 24.0).sum();
     eprintln!("{days:.0} simulated policy-days in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The tables of one setting.
+fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result<()> {
+    let equal_cost = options.equal_cost || options.document;
+    let (traces, rivals, scores, sweep) = scored(options, setting, equal_cost)?;
+    let shapes = loads::synthetic(|name| matches(name, &options.only));
+    let shape_scores = jobs(options, setting).all(&shapes, &rivals);
+    if !traces.is_empty() {
+        println!("## Recorded load: {setting}\n\nCells: V % / cost C / actions per day.\n");
+        tables::compact(&traces, &rivals, &scores);
+        tables::summary(&rivals, &scores);
+        if equal_cost {
+            tables::equal_cost(&traces, &rivals, &scores, &sweep);
+        }
+    }
+    if !shapes.is_empty() {
+        println!("## Synthetic load: 8 h, {setting}\n\nCells: V % / cost C / actions.\n");
+        tables::synthetic(&shapes, &rivals, &shape_scores);
+    }
+    if options.long {
+        tables::long(&traces, &rivals, &scores);
+        tables::long(&shapes, &rivals, &shape_scores);
+    }
+    *days += simulated(&scores) + simulated(&sweep) + simulated(&shape_scores);
+    Ok(())
+}
+
+/// The traces, the rivals, their scores, and those of the stock autoscaler by target.
+type Scored = (Vec<Named>, Vec<Rival>, Vec<Vec<Score>>, Vec<Vec<Score>>);
+
+fn scored(options: &Options, setting: Setting, sweep: bool) -> anyhow::Result<Scored> {
+    let noise = setting.noise.then_some((Noise::Arrivals { rate: 20.0, dispersion: 4.0 }, options.seed));
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/traces")];
+    folders.extend(options.traces.clone());
+    let traces = loads::traces(&folders, |name| matches(name, &options.only), noise)?;
+    let rivals: Vec<Rival> = Rival::ALL.into_iter().filter(|rival| matches(rival.name(), &options.rivals)).collect();
+    let jobs = jobs(options, setting);
+    let scores = jobs.all(&traces, &rivals);
+    let sweep = if sweep { jobs.sweep(&traces) } else { Vec::new() };
+    Ok((traces, rivals, scores, sweep))
+}
+
+fn jobs(options: &Options, setting: Setting) -> Jobs<'_> {
+    let seconds = Duration::from_secs;
+    let setup = Setup {
+        pod_start: seconds(setting.start),
+        metric_age: seconds(setting.age),
+        scrape: seconds(options.scrape),
+        window: seconds(options.window.unwrap_or(options.scrape)),
+        patience: seconds(options.patience),
+        ..Setup::default()
+    };
+    Jobs { setup, patch: &options.spec, timeline: options.timeline.as_deref() }
+}
+
+fn simulated(scores: &[Vec<Score>]) -> f64 {
+    scores.iter().flatten().map(|score| score.hours() / 24.0).sum()
 }
 
 fn matches(name: &str, parts: &[String]) -> bool {

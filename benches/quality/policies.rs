@@ -35,6 +35,10 @@ impl Rival {
         }
     }
 
+    pub fn is_ballast(self) -> bool {
+        matches!(self, Self::BallastCapacity | Self::BallastAverage | Self::BallastCpu)
+    }
+
     /// Runs it. `patch` is merged into the spec of Ballast's own policies.
     pub fn run(self, plan: Run<'_>, patch: &Value, watch: impl FnMut(&ballast::sim::Cluster<'_>, &ballast::sim::Look)) -> Score {
         match self {
@@ -45,7 +49,7 @@ impl Rival {
 
     fn policy(self, patch: &Value) -> Policy {
         match self {
-            Self::HpaCpu => stock(cpu(70)),
+            Self::HpaCpu => stock(&cpu(70)),
             Self::HpaRps => hpa_rps(0.7),
             Self::BallastCapacity => policy(&prometheus(&json!({ "type": "Capacity", "capacity": 100 })), patch),
             Self::BallastAverage => policy(&prometheus(&json!({ "type": "AverageValue", "averageValue": 70 })), patch),
@@ -58,13 +62,13 @@ impl Rival {
 /// The stock autoscaler on the request rate, for any share of a pod's capacity as target.
 pub fn hpa_rps(target: f64) -> Policy {
     let milli = format!("{:.0}m", target * 100_000.0);
-    stock(json!({ "type": "External", "external": {
+    stock(&json!({ "type": "External", "external": {
         "metric": { "name": "rps" }, "target": { "type": "AverageValue", "averageValue": milli },
     } }))
 }
 
-fn stock(metric: Value) -> Policy {
-    policy(&metric, &json!({ "smoothing": { "type": "None" } }))
+fn stock(metric: &Value) -> Policy {
+    policy(metric, &json!({ "smoothing": { "type": "None" } }))
 }
 
 fn cpu(percent: u32) -> Value {

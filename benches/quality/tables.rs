@@ -9,22 +9,22 @@ use crate::policies::Rival;
 /// Keeps the geometric mean finite where nothing was violated; in percent.
 const LEAST: f64 = 0.01;
 
-fn table(header: Vec<String>) -> Table {
+pub fn table(header: Vec<String>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header);
     table
 }
 
-fn header(first: &[&str], rivals: &[Rival]) -> Vec<String> {
+pub fn header(first: &[&str], rivals: &[Rival]) -> Vec<String> {
     first.iter().map(|&text| text.to_owned()).chain(rivals.iter().map(|rival| rival.name().to_owned())).collect()
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+pub fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len() as f64;
     values.sum::<f64>() / count
 }
 
-fn geometric(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+pub fn geometric(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     mean(values.map(|value| (value + LEAST).ln())).exp()
 }
 
@@ -126,7 +126,7 @@ pub fn long(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>]) {
 
 /// Each rival against the stock autoscaler on the request rate with its target set, per trace, to the same pod-hours.
 pub fn equal_cost(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>], sweep: &[Vec<Score>]) {
-    println!("V % against that of the HPA on the request rate at the same pod-hours (its target retuned per trace):\n");
+    println!("V % / V % of the HPA on the request rate with its target retuned, per trace, to the same pod-hours:\n");
     let mut table = table(header(&["trace"], rivals));
     let at_cost = |load: usize, cost: f64| violation_at(&sweep[load], cost);
     for (index, (load, row)) in loads.iter().zip(scores).enumerate() {
@@ -147,7 +147,7 @@ pub fn equal_cost(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>], swee
 }
 
 /// Violation at a cost, interpolated linearly between the targets tried; beyond them that of the last.
-fn violation_at(sweep: &[Score], cost: f64) -> f64 {
+pub fn violation_at(sweep: &[Score], cost: f64) -> f64 {
     let mut points: Vec<(f64, f64)> = sweep.iter().map(|score| (score.cost(), score.violation())).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     let after = points.partition_point(|point| point.0 < cost);

@@ -1,6 +1,6 @@
 //! Knative's KPA, as a rival: a tick of 2 s, a stable window and a panic window over the load.
 //!
-//! Formulas and defaults: knative/serving, `pkg/autoscaler/scaling` and the ConfigMap `config-autoscaler`. Metrics are its own, scraped
+//! Formulas and defaults: knative/serving, `pkg/autoscaler/scaling` and the config map `config-autoscaler`. Metrics are its own, scraped
 //! from the pods and about 2 s old.
 
 use std::time::Duration;

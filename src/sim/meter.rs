@@ -46,6 +46,7 @@ const fn index(second: u64) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Exact by construction.
 mod tests {
     use super::*;
 

@@ -27,5 +27,5 @@ pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
 pub use plant::{Cluster, Setup};
 pub use run::{Run, run};
-pub use score::Score;
+pub use score::{Score, Second};
 pub use trace::{Trace, TraceError};

@@ -1,11 +1,13 @@
 //! The model cluster: one workload whose pods take time to start, and metrics that come late.
 //!
-//! Time passes in steps of one second. All ready pods bear equal shares of the load; what exceeds their capacity is lost.
+//! Time passes in steps of one second. All ready pods bear equal shares of the load; what exceeds their capacity waits, up to a limit, and
+//! is lost beyond it.
 
 use std::time::Duration;
 
 use super::load::Load;
 use super::meter::{Counter, HISTORY};
+use super::score::Second;
 use crate::core::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Signal, SignalKind, Time};
 
 /// When the simulation begins; any time would do.
@@ -30,6 +32,8 @@ pub struct Setup {
     pub window: Duration,
     /// From the end of a sample's window until it can be read, default 30 s.
     pub metric_age: Duration,
+    /// Longest time that work waits before it is lost: the backlog is at most what the ready pods do in this time. Default 0.
+    pub patience: Duration,
     /// Seed of all that is random in the cluster.
     pub seed: u64,
 }
@@ -43,6 +47,7 @@ impl Default for Setup {
             scrape: seconds(15),
             window: seconds(15),
             metric_age: seconds(30),
+            patience: Duration::ZERO,
             seed: 0,
         }
     }
@@ -60,6 +65,8 @@ pub struct Cluster<'a> {
     /// Second at which each pod becomes ready, in the order of `seen.pods`.
     ready_at: Vec<i64>,
     ready: u32,
+    /// Work that waits, in pod-seconds.
+    backlog: f64,
     named: u64,
     random: fastrand::Rng,
     /// Load that arrived, in pods.
@@ -79,6 +86,7 @@ impl<'a> Cluster<'a> {
             seen: Observation::default(),
             ready_at: Vec::new(),
             ready: 0,
+            backlog: 0.0,
             named: 0,
             random: fastrand::Rng::with_seed(setup.seed),
             offered: Counter::new(load.at(0)),
@@ -146,13 +154,17 @@ impl<'a> Cluster<'a> {
     }
 
     /// The load of this second is borne, and the next one begins.
-    pub fn pass(&mut self) {
-        let load = self.load();
-        let usage = if self.ready == 0 { 0.0 } else { (load / f64::from(self.ready)).min(1.0) };
+    pub fn pass(&mut self) -> Second {
+        let (load, capacity, waiting) = (self.load(), f64::from(self.ready), self.backlog);
+        let served = (load + waiting).min(capacity);
+        let rest = load + waiting - served;
+        self.backlog = rest.min(capacity * self.setup.patience.as_secs_f64());
         self.offered.count(load);
-        self.usage.count(usage);
+        self.usage.count(if self.ready == 0 { 0.0 } else { served / capacity });
         self.second += 1;
+        let second = Second { load, waiting, lost: rest - self.backlog, ready: self.ready, ordered: self.ordered() };
         self.settle();
+        second
     }
 
     /// What an autoscaler with these signals sees now.

@@ -40,10 +40,10 @@ pub fn run(run: Run<'_>, autoscaler: &mut impl Autoscaler, mut watch: impl FnMut
             next = second + (look.next.as_millis().div_ceil(1000) as u64).max(1);
             cluster.scale(look.replicas);
         }
+        let passed = cluster.pass();
         if second >= first_scored {
-            score.second(cluster.load(), cluster.ready(), cluster.ordered());
+            score.add(&passed);
         }
-        cluster.pass();
     }
     score
 }

@@ -1,8 +1,8 @@
 //! How well demand was met, and at what cost.
 //!
-//! With the load `l` and the ready pods `s` of each second, and the demand `D = ceil(max(l, min))`, the fewest whole pods that bear it:
+//! With the load `l`, the work `w` that waits and the ready pods `s` of each second, and the demand `D = ceil(max(l, min))`, the fewest whole pods that bear it:
 //!
-//! - `V`, violation: share of time in which `l > s`; `V90` the same for `l > 0.9 s`; lost: share of the load above `s`.
+//! - `V`, violation: share of time in which `l + w > s`; `V90` the same for `l + w > 0.9 s`; lost: share of the load that was never borne.
 //! - `C`, cost: pod-hours ordered over those of a clairvoyant who has exactly `D` pods at all times. A controller that always runs many
 //!   pods at 70 % has a cost of 1.43.
 //! - Actions: changes of the size ordered; reversals: actions in the other direction than the one before.
@@ -17,15 +17,30 @@ const EPSILON: f64 = 1e-9;
 /// Utilisation above which latency suffers.
 const TIGHT: f64 = 0.9;
 
+/// What happened in a second; load and work in pods and pod-seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Second {
+    /// Load that arrived.
+    pub load: f64,
+    /// Work that waited at its start.
+    pub waiting: f64,
+    /// Work that was given up.
+    pub lost: f64,
+    /// Pods that bore load.
+    pub ready: u32,
+    /// The size asked for.
+    pub ordered: u32,
+}
+
 /// Sums over the scored seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     min: f64,
     /// Seconds scored.
     pub seconds: u64,
-    /// Seconds with more load than ready pods.
+    /// Seconds with more to do than the ready pods can.
     pub violation_seconds: u64,
-    /// Seconds with more load than 90 % of the ready pods.
+    /// Seconds with more to do than 90 % of that.
     pub tight_seconds: u64,
     /// Changes of the size ordered.
     pub actions: u64,
@@ -84,14 +99,15 @@ impl Score {
         }
     }
 
-    /// Adds a second with its load in pods, the ready pods, and the size ordered.
-    pub fn second(&mut self, load: f64, ready: u32, ordered: u32) {
+    /// Adds a second.
+    pub fn add(&mut self, second: &Second) {
+        let &Second { load, waiting, lost, ready, ordered } = second;
         let supply = f64::from(ready);
         let demand = load.max(self.min).ceil();
-        self.violation_seconds += u64::from(load > supply + EPSILON);
-        self.tight_seconds += u64::from(load > TIGHT * supply + EPSILON);
+        self.violation_seconds += u64::from(load + waiting > supply + EPSILON);
+        self.tight_seconds += u64::from(load + waiting > TIGHT * supply + EPSILON);
         self.load += load;
-        self.lost += (load - supply).max(0.0);
+        self.lost += lost;
         self.ordered += u64::from(ordered);
         self.ideal += demand;
         if demand > 0.0 {
