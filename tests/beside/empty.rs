@@ -67,19 +67,16 @@ async fn vanish(stage: &Stage, name: &'static str, adapter: &str, answer: Answer
     let said = pair.until(&stage.ballast, "does not know", unknown).await;
     let active = says(&said, "ScalingActive");
     assert!(active.starts_with("FailedGetPrometheusMetric") && active.contains("queue-length") && active.contains("no series"), "{active}");
-    let stock_said = match answer {
+    let stock_said = if matches!(answer, Answer::Zero) {
         // A window after the last proposal of 6.
-        Answer::Zero => {
-            pair.size(&stage.stock, 1).await;
-            pair.rescale(&stage.stock, 1).await
-        }
-        _ => {
-            let failed = |_: &[i32], policy: &Value| says(policy, "ScalingActive").starts_with("FailedGetExternalMetric");
-            let policy = pair.until(&stage.stock, "does not know", failed).await;
-            // As long as the window of the others.
-            tokio::time::sleep(std::time::Duration::from_secs(25)).await;
-            says(&policy, "ScalingActive")
-        }
+        pair.size(&stage.stock, 1).await;
+        pair.rescale(&stage.stock, 1).await
+    } else {
+        let failed = |_: &[i32], policy: &Value| says(policy, "ScalingActive").starts_with("FailedGetExternalMetric");
+        let policy = pair.until(&stage.stock, "does not know", failed).await;
+        // As long as the window of the others.
+        tokio::time::sleep(std::time::Duration::from_secs(25)).await;
+        says(&policy, "ScalingActive")
     };
     assert_eq!(pair.sizes(&stage.ballast), [6], "nobody knows the load");
 

@@ -106,8 +106,8 @@ impl Pair<'_> {
     }
 
     /// Waits for a size.
-    pub async fn size(&self, side: &Side, size: i32) {
-        self.until(side, &format!("has {size} replicas"), |sizes, _| sizes.last() == Some(&size)).await;
+    pub async fn size(&self, side: &Side, replicas: i32) {
+        self.until(side, &format!("has {replicas} replicas"), |sizes, _| sizes.last() == Some(&replicas)).await;
     }
 
     /// What Ballast's record says of its last decision.
@@ -119,13 +119,13 @@ impl Pair<'_> {
     }
 
     /// Waits for the Event that tells a new size.
-    pub async fn rescale(&self, side: &Side, size: i32) -> String {
+    pub async fn rescale(&self, side: &Side, replicas: i32) -> String {
         let events: Api<Event> = Api::namespaced(self.stage.plane.client.clone(), &side.namespace);
         let about = format!("involvedObject.kind={},involvedObject.name={},reason=SuccessfulRescale", side.kind(), self.name);
-        eventually(&format!("Event on {} of size {size}", self.name), LONG, async || {
+        eventually(&format!("Event on {} of size {replicas}", self.name), LONG, async || {
             let list = events.list(&ListParams::default().fields(&about)).await.map_err(|error| error.to_string())?;
             let mut notes = list.items.into_iter().filter_map(|event| event.message);
-            notes.find(|note| note.starts_with(&format!("New size: {size};"))).ok_or_else(|| "no such Event".to_owned())
+            notes.find(|note| note.starts_with(&format!("New size: {replicas};"))).ok_or_else(|| "no such Event".to_owned())
         })
         .await
     }
