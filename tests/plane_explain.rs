@@ -78,7 +78,10 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         println!("{text}");
         has(
             &text,
-            &["6 now · desired 6 · wanted 2 · min 1, max 10  Held", "Why   held at 6: wants 2; highest proposal of the last 20s was 6"],
+            &[
+                "Size  Held at 6 replicas · signals want 2 · min 1, max 10",
+                "Why   held at 6: wants 2; highest proposal of the last 20s was 6",
+            ],
         );
         has(&text, &["Steps signals 2 → window 6", "scale-in to 2 possible at ", "4 → 6", "cpu 75% of request, target 50%: needs 6"]);
         has(&text, &["SIGNAL  VALUE  TARGET", "▒ replicas   ━ wanted by the signals"]);
@@ -95,7 +98,16 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         // Without the controller the status tells the same hold and end.
         let text = page(&story, &["--controller-namespace", &story.namespace]).await;
         println!("{text}");
-        has(&text, &["wanted 2", "Held", "scale-in to 2 possible at ", "4 → 6", "From the policy's status", "no pod with the label"]);
+        has(
+            &text,
+            &[
+                "Held at 6 replicas · signals want 2",
+                "scale-in to 2 possible at ",
+                "4 → 6",
+                "From the policy's status",
+                "no pod with the label",
+            ],
+        );
         has(&page(&story, &["-o", "yaml"]).await, &["heldBy: Stabilized", "wanted: 2"]);
         let told: Timestamp = story.get("sp/web", "{.status.decision.until}").await.parse().unwrap();
         assert!((0.0..1.0).contains(&told.duration_since(until).as_secs_f64()), "{told} in the status, {until} in the record");
@@ -111,7 +123,7 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         story.shows(SOON, "sp/web", "{.status.decision.verdict}", "Steady").await;
         let text = page(&story, &["--admin", &admin]).await;
         println!("{text}");
-        has(&text, &["2 now · desired 2 · min 1, max 10  Steady", "Next  scale-out at cpu above 55%; scale-in at cpu below 25%", "6 → 2"]);
+        has(&text, &["Size  Steady at 2 replicas · min 1, max 10", "Next  scale-out at cpu above 55%; scale-in at cpu below 25%", "6 → 2"]);
     });
 }
 
@@ -195,12 +207,12 @@ fn the_leader_is_found_behind_the_api_server_and_a_standby_names_it() {
         pod(&story, "ballast-a", standby.admin).await;
         pod(&story, "ballast-b", leader.admin).await;
         let text = page(&story, &["--controller-namespace", &story.namespace]).await;
-        has(&text, &["wanted 2", "Steps signals 2 → window 6", "━ wanted by the signals"]);
+        has(&text, &["signals want 2", "Steps signals 2 → window 6", "━ wanted by the signals"]);
         assert!(!text.contains("From the policy's status"), "{text}");
 
         // Who may read policies only gets the answer of the status, and why.
         let text = as_reader(&story).await;
-        has(&text, &["wanted 2", "Held", "From the policy's status", "forbidden"]);
+        has(&text, &["Held at 6 replicas · signals want 2", "From the policy's status", "forbidden"]);
     });
 }
 
