@@ -41,6 +41,7 @@ table_until() {
 explain() {
   say "ballast explain ${policy_of[$1]}"
   "$ballast" explain "${policy_of[$1]}"
+  echo
 }
 
 # Whether a policy has scaled out, or is held by its scale-down window; `telling` is then its Deployment.

@@ -120,7 +120,10 @@ pub fn main(args: &ExplainArgs) -> ExitCode {
 
 async fn show(args: &ExplainArgs) -> Result<()> {
     let mut text = explain(args).await?;
-    while args.watch {
+    if !args.watch {
+        return put(&text).context("cannot write the output");
+    }
+    loop {
         // A page that is longer than the screen loses its end: what matters most stands first.
         let rows = terminal_size::terminal_size().map_or(usize::MAX, |(_, height)| usize::from(height.0).saturating_sub(1));
         let page: Vec<&str> = text.lines().take(rows).collect();
@@ -129,7 +132,6 @@ async fn show(args: &ExplainArgs) -> Result<()> {
         // An outage of the API server is something to see, not an end.
         text = explain(args).await.unwrap_or_else(|error| format!("error: {error:#}"));
     }
-    put(&text).context("cannot write the output")
 }
 
 async fn explain(args: &ExplainArgs) -> Result<String> {

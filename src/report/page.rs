@@ -91,14 +91,9 @@ impl Page<'_> {
 
         let decision = record.decision.as_ref();
         let style = decision.map_or(BOLD, |decision| colour(&decision.verdict));
-        let mut size = format!("{BOLD}{:<6}{BOLD:#}{style}{}{style:#}", "Size", size(record));
-        for part in aside(record) {
-            size += &format!(" · {part}");
-        }
-        if let Some(decision) = decision {
-            size += &format!("  {DIM}(decided {} ago){DIM:#}", length(between(decision.time, now)));
-        }
-        self.line(&size);
+        let size = [vec![format!("{style}{}{style:#}", size(record))], aside(record)].concat().join(" · ");
+        let age = decision.map(|decision| format!("  {DIM}(decided {} ago){DIM:#}", length(between(decision.time, now))));
+        self.line(&format!("{BOLD}{:<6}{BOLD:#}{size}{}", "Size", age.unwrap_or_default()));
         if let Some(decision) = decision {
             self.labelled("Why", &decision.message);
         }
