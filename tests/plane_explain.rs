@@ -7,11 +7,13 @@ mod plane_support;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use plane_support::{Ballast, Flags, Load, Options, SOON, Source, Story, eventually, now, plane, run};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -124,6 +126,39 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         let text = page(&story, &["--admin", &admin]).await;
         println!("{text}");
         has(&text, &["Size  Steady at 2 replicas · min 1, max 10", "Next  scale-out at cpu above 55%; scale-in at cpu below 25%", "6 → 2"]);
+    });
+}
+
+#[test]
+fn watched_the_page_follows_the_policy() {
+    run(async {
+        let story = Story::begin(plane(Options::default()).await).await;
+        let more = vec!["--namespaces".into(), story.namespace.clone()];
+        let ballast = Ballast::start(story.plane, "explain-watch", &Flags { more, ..Flags::default() }).await;
+        let web = story.deployment("web", 4, Load::Total(200)).await;
+        story.ready(&web, 4).await;
+        story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", "{.status.decision.verdict}", "Steady").await;
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        command.args(["explain", "web", "--watch", "-n", &story.namespace, "--admin", &format!("http://{}", ballast.admin)]);
+        let mut child = command.env("KUBECONFIG", &story.plane.kubeconfig).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut until = async |text: &str| {
+            let find = async {
+                while let Some(line) = lines.next_line().await.unwrap() {
+                    if line.starts_with(text) {
+                        return;
+                    }
+                }
+                panic!("it ended before it showed {text}");
+            };
+            tokio::time::timeout(SOON, find).await.unwrap_or_else(|_| panic!("no {text}"));
+        };
+        until("Size  Steady at 4 replicas").await;
+        story.plane.metrics().await.set(&web, Source::Cpu { container: "app" }, Load::Total(300));
+        until("Size  Steady at 6 replicas").await;
+        assert!(child.try_wait().unwrap().is_none(), "it goes on until it is interrupted");
     });
 }
 
