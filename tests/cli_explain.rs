@@ -27,6 +27,7 @@ fn text(output: &Output) -> String {
 #[case::empty(&["shop/"], &["shop/", "NAMESPACE/NAME"])]
 #[case::two_namespaces(&["shop/web", "-n", "other"], &["--namespace other", "shop/web"])]
 #[case::output(&["web", "-o", "xml"], &["xml", "table", "json", "yaml"])]
+#[case::watch(&["web", "-w", "-o", "json"], &["--watch", "--output"])]
 #[case::unknown(&["web", "--admn", "x"], &["--admn", "--admin"])]
 fn wrong_usage_is_code_2(#[case] args: &[&str], #[case] said: &[&str]) {
     let output = explain(ballast(), args);

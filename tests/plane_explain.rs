@@ -7,11 +7,13 @@ mod plane_support;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use plane_support::{Ballast, Flags, Load, Options, SOON, Source, Story, eventually, now, plane, run};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 const WINDOW: Duration = Duration::from_secs(20);
@@ -78,7 +80,10 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         println!("{text}");
         has(
             &text,
-            &["6 now · desired 6 · wanted 2 · min 1, max 10  Held", "Why   held at 6: wants 2; highest proposal of the last 20s was 6"],
+            &[
+                "Size  Held at 6 replicas · signals want 2 · min 1, max 10",
+                "Why   held at 6: wants 2; highest proposal of the last 20s was 6",
+            ],
         );
         has(&text, &["Steps signals 2 → window 6", "scale-in to 2 possible at ", "4 → 6", "cpu 75% of request, target 50%: needs 6"]);
         has(&text, &["SIGNAL  VALUE  TARGET", "▒ replicas   ━ wanted by the signals"]);
@@ -95,7 +100,16 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         // Without the controller the status tells the same hold and end.
         let text = page(&story, &["--controller-namespace", &story.namespace]).await;
         println!("{text}");
-        has(&text, &["wanted 2", "Held", "scale-in to 2 possible at ", "4 → 6", "From the policy's status", "no pod with the label"]);
+        has(
+            &text,
+            &[
+                "Held at 6 replicas · signals want 2",
+                "scale-in to 2 possible at ",
+                "4 → 6",
+                "From the policy's status",
+                "no pod with the label",
+            ],
+        );
         has(&page(&story, &["-o", "yaml"]).await, &["heldBy: Stabilized", "wanted: 2"]);
         let told: Timestamp = story.get("sp/web", "{.status.decision.until}").await.parse().unwrap();
         assert!((0.0..1.0).contains(&told.duration_since(until).as_secs_f64()), "{told} in the status, {until} in the record");
@@ -111,7 +125,40 @@ fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
         story.shows(SOON, "sp/web", "{.status.decision.verdict}", "Steady").await;
         let text = page(&story, &["--admin", &admin]).await;
         println!("{text}");
-        has(&text, &["2 now · desired 2 · min 1, max 10  Steady", "Next  scale-out at cpu above 55%; scale-in at cpu below 25%", "6 → 2"]);
+        has(&text, &["Size  Steady at 2 replicas · min 1, max 10", "Next  scale-out at cpu above 55%; scale-in at cpu below 25%", "6 → 2"]);
+    });
+}
+
+#[test]
+fn watched_the_page_follows_the_policy() {
+    run(async {
+        let story = Story::begin(plane(Options::default()).await).await;
+        let more = vec!["--namespaces".into(), story.namespace.clone()];
+        let ballast = Ballast::start(story.plane, "explain-watch", &Flags { more, ..Flags::default() }).await;
+        let web = story.deployment("web", 4, Load::Total(200)).await;
+        story.ready(&web, 4).await;
+        story.policy("web", "Deployment", &web, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", "{.status.decision.verdict}", "Steady").await;
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        command.args(["explain", "web", "--watch", "-n", &story.namespace, "--admin", &format!("http://{}", ballast.admin)]);
+        let mut child = command.env("KUBECONFIG", &story.plane.kubeconfig).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut until = async |text: &str| {
+            let find = async {
+                while let Some(line) = lines.next_line().await.unwrap() {
+                    if line.starts_with(text) {
+                        return;
+                    }
+                }
+                panic!("it ended before it showed {text}");
+            };
+            tokio::time::timeout(SOON, find).await.unwrap_or_else(|_| panic!("no {text}"));
+        };
+        until("Size  Steady at 4 replicas").await;
+        story.plane.metrics().await.set(&web, Source::Cpu { container: "app" }, Load::Total(300));
+        until("Size  Steady at 6 replicas").await;
+        assert!(child.try_wait().unwrap().is_none(), "it goes on until it is interrupted");
     });
 }
 
@@ -195,12 +242,12 @@ fn the_leader_is_found_behind_the_api_server_and_a_standby_names_it() {
         pod(&story, "ballast-a", standby.admin).await;
         pod(&story, "ballast-b", leader.admin).await;
         let text = page(&story, &["--controller-namespace", &story.namespace]).await;
-        has(&text, &["wanted 2", "Steps signals 2 → window 6", "━ wanted by the signals"]);
+        has(&text, &["signals want 2", "Steps signals 2 → window 6", "━ wanted by the signals"]);
         assert!(!text.contains("From the policy's status"), "{text}");
 
         // Who may read policies only gets the answer of the status, and why.
         let text = as_reader(&story).await;
-        has(&text, &["wanted 2", "Held", "From the policy's status", "forbidden"]);
+        has(&text, &["Held at 6 replicas · signals want 2", "From the policy's status", "forbidden"]);
     });
 }
 

@@ -197,6 +197,10 @@ fn cut_by_a_rate_and_by_the_maximum() {
     Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(1, 520.0, 70.0).golden("scale-up-cut", 100);
     Story::new(&rate, 4).looks(4, 200.0, 70.0).looks(2, 520.0, 70.0).golden("held-by-rate", 100);
     Story::new(&json!({}), 4).looks(2, 200.0, 70.0).looks(9, 800.0, 300.0).golden("held-by-maximum", 100);
+    Story::new(&json!({}), 3).looks(30, 150.0, 50.0).looks(1, 220.0, 50.0).golden("scale-up", 100);
+    Story::new(&json!({}), 2).looks(5, 20.0, 7.0).golden("held-at-minimum", 100);
+    Story::new(&json!({}), 2).looks(25, 20.0, 7.0).golden("held-by-minimum", 100);
+    Story::new(&json!({}), 4).looks(5, 20.0, 7.0).golden("held-above-minimum", 100);
 }
 
 #[test]

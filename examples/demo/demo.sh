@@ -47,7 +47,8 @@ export PATH=$bin:$PATH
 say "Ballast and the Go service"
 cargo build --locked
 target=$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]+)".*/\1/')
-strip -o "$work/ballast" "$target/debug/ballast"
+ballast=$target/debug/ballast
+strip -o "$work/ballast" "$ballast"
 (cd examples/go-app && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=demo' -o "$work/go-app" .)
 mkimage --name ballast.test/ballast:demo --out "$work/ballast.tar" --ldd --user 65532:65532 --expose 8080/tcp "$work/ballast:/ballast"
 mkimage --name ballast.test/go-app:demo --out "$work/go-app.tar" --user 65532:65532 --expose 8080/tcp "$work/go-app:/go-app"
@@ -68,18 +69,23 @@ for deployment in "${deployments[@]}"; do kubectl rollout status "deployment/$de
 
 say "at rest, until every metric is known"
 table_until 75 all_known || { say "a metric is still unknown"; exit 1; }
+explain go-app
 
 say "load for $load_seconds s"
 url() { echo "http://$(kubectl get service "$1" -o jsonpath='{.spec.clusterIP}'):8080/work?ms=$2"; }
 hey -disable-keepalive -z "${load_seconds}s" -c 4 -q 6 "$(url go-app 5)" >"$work/load-go-app" & loads+=($!)
 hey -disable-keepalive -z "${load_seconds}s" -c 3 -q 6 "$(url go-app-deployment 5)" >"$work/load-go-app-deployment" & loads+=($!)
 hey -disable-keepalive -z "${load_seconds}s" -c 10 -q 9 "$(url myapp-deployment 1)" >"$work/load-myapp-deployment" & loads+=($!)
-table_until $((load_seconds + 5)) load_ended || true
+load_end=$((SECONDS + load_seconds + 5))
+table_until "$load_seconds" some_scaled_out && explain "$telling"
+table_until $((load_end - SECONDS)) load_ended || true
 wait "${loads[@]}" || true
 loads=()
 
 say "the load has ended"
+table_until 90 some_held && explain "$telling"
 table_until 120 all_scaled_in || say "not everything is back at its size of rest"
+explain myapp-deployment
 
 show_all
 check_promises "$work"

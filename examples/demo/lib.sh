@@ -37,6 +37,23 @@ table_until() {
   done
 }
 
+# The page on which a policy's size is explained, as any user gets it.
+explain() {
+  say "ballast explain ${policy_of[$1]}"
+  "$ballast" explain "${policy_of[$1]}"
+  echo
+}
+
+# Whether a policy has scaled out, or is held by its scale-down window; `telling` is then its Deployment.
+some_scaled_out() { some '{.status.scaleEvents[0].to}' '[0-9]+'; }
+some_held() { some '{.status.decision.heldBy}' Stabilized; }
+some() {
+  for telling in "${deployments[@]}"; do
+    [[ ! $(policy "$telling" "$1") =~ ^$2$ ]] || return 0
+  done
+  return 1
+}
+
 all_known() {
   local deployment
   for deployment in "${deployments[@]}"; do
@@ -83,6 +100,8 @@ check_promises() {
     grep -q '\[200\]' "$work/load-$deployment" || { echo "no answers:"; cat "$work/load-$deployment"; failed=1; }
     check "$deployment: $(grep -E '\[200\]' "$work/load-$deployment" | xargs)" $(($(grep -cE '\[[345][0-9][0-9]\][[:space:]]+[0-9]+ responses' "$work/load-$deployment" || true) == 0)) || failed=1
   done
+  # With demand and the last decisions, which only the controller knows.
+  check "ballast explain asks the controller" "$("$ballast" explain "${policy_of[go-app]}" | grep -c 'wanted by the signals' || true)" || failed=1
   return "$failed"
 }
 

@@ -22,6 +22,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Columns where nobody says how many there are.
 const WIDTH: usize = 100;
 
+/// Time between two pages of `--watch`.
+const WATCH: Duration = Duration::from_secs(2);
+/// Cursor to the upper left, and all below it erased; left out where the output is no terminal.
+const CLEAR: &str = "\u{1b}[H\u{1b}[J";
+
 /// `ballast explain`.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
@@ -34,6 +39,9 @@ pub struct ExplainArgs {
     /// Form of the output.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Show the page anew every 2 s until interrupted, like watch(1); only as a table.
+    #[arg(short, long)]
+    watch: bool,
     /// Address of the controller's admin port, e.g. <http://localhost:8080> after `kubectl port-forward`. Default: the controller's pods are
     /// asked through the API server, as far as the user may do that (get on pods/proxy).
     #[arg(long, value_name = "URL")]
@@ -86,6 +94,10 @@ pub fn main(args: &ExplainArgs) -> ExitCode {
         eprintln!("error: --namespace {flag} contradicts {namespace}/{}: give one namespace", args.policy.name);
         return ExitCode::from(2);
     }
+    if args.watch && args.output != Output::Table {
+        eprintln!("error: --watch shows a page; it cannot be combined with --output json or yaml");
+        return ExitCode::from(2);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -93,12 +105,32 @@ pub fn main(args: &ExplainArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(explain(args)).and_then(|text| put(&text)) {
+    match runtime.block_on(show(args)) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn show(args: &ExplainArgs) -> Result<()> {
+    let mut text = explain(args).await?;
+    if !args.watch {
+        return put(&text).context("cannot write the output");
+    }
+    loop {
+        // A page that is longer than the screen loses its end: what matters most stands first.
+        let rows = terminal_size::terminal_size().map_or(usize::MAX, |(_, height)| usize::from(height.0).saturating_sub(1));
+        let page: Vec<&str> = text.lines().take(rows).collect();
+        put(&format!("{CLEAR}{}\n", page.join("\n")))?;
+        tokio::time::sleep(WATCH).await;
+        // An outage of the API server is something to see, not an end.
+        text = explain(args).await.unwrap_or_else(|error| format!("error: {error:#}"));
     }
 }
 
@@ -172,12 +204,11 @@ fn width() -> usize {
     terminal.or_else(columns).unwrap_or(WIDTH).max(40)
 }
 
-/// Prints without colours where they are not wanted (no terminal, `NO_COLOR`); a closed pipe is not an error.
-fn put(text: &str) -> Result<()> {
-    match anstream::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write the output"),
-        _ => Ok(()),
-    }
+/// Prints without colours where they are not wanted (no terminal, `NO_COLOR`).
+fn put(text: &str) -> std::io::Result<()> {
+    let mut out = anstream::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 #[cfg(test)]

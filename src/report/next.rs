@@ -16,7 +16,7 @@ pub fn next(record: &Record, when: impl Fn(Timestamp) -> String) -> String {
         return "a decision by the edited spec; if it does not come, the controller does not run".to_owned();
     }
     match decision.verdict.as_str() {
-        "Held" => held(decision, when),
+        "Held" => held(record, decision, when),
         "Steady" => unsure(&decision.reason).map_or_else(|| steady(record), |text| format!("{text}; {}", looks(record))),
         "ScaleUp" | "ScaleDown" if record.mode == "Recommend" => {
             format!("nothing: mode Recommend writes no size; in mode Enforce it would be {}", decision.to)
@@ -29,12 +29,17 @@ pub fn next(record: &Record, when: impl Fn(Timestamp) -> String) -> String {
 }
 
 /// What must happen before the wanted size is set.
-fn held(decision: &DecisionRecord, when: impl Fn(Timestamp) -> String) -> String {
-    let wanted = decision.wanted;
+fn held(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) -> String) -> String {
+    // What holds comes before the bounds, and no move goes beyond those.
+    let bounded = |size: u32| size.max(record.min_replicas).min(record.max_replicas);
+    let wanted = decision.wanted.map(bounded);
+    if wanted == Some(decision.from) && matches!(decision.held_by.as_deref(), Some("Stabilized" | "RateLimited" | "BoundedByMinimum")) {
+        return steady(record);
+    }
     let to = wanted.map_or_else(|| "the wanted size".to_owned(), |wanted| wanted.to_string());
     let direction = direction(decision);
     match (decision.held_by.as_deref().unwrap_or_default(), decision.until) {
-        ("Stabilized", Some(until)) => match decision.then {
+        ("Stabilized", Some(until)) => match decision.then.map(bounded) {
             Some(then) if then == decision.from => {
                 format!("no {direction} {} either: a newer proposal then still stands for {then}; {to} comes later", when(until))
             }
@@ -47,8 +52,10 @@ fn held(decision: &DecisionRecord, when: impl Fn(Timestamp) -> String) -> String
         ("DirectionDisabled", _) => {
             format!("nothing: {direction} is disabled in the policy (selectPolicy: Disabled); {to} would be enough")
         }
-        ("BoundedByMaximum", _) => format!("nothing until demand falls or maxReplicas is raised: {to} are wanted"),
-        ("BoundedByMinimum", _) => "nothing until demand rises or minReplicas is lowered".to_owned(),
+        ("BoundedByMaximum", _) => {
+            let asked = decision.wanted.map(|wanted| format!(": {wanted} are wanted")).unwrap_or_default();
+            format!("nothing until demand falls or maxReplicas is raised{asked}")
+        }
         ("Paused", Some(until)) => format!("the pause ends {}; {to} is wanted now", when(until)),
         ("Paused", None) => format!("nothing until the pause is removed from the policy; {to} is wanted now"),
         (_, Some(until)) => format!("{direction} to {to} possible {}", when(until)),
@@ -75,7 +82,8 @@ fn moved(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) ->
             }
             None => format!("on toward {wanted} with the next decisions"),
         },
-        _ => looks(record),
+        Some(wanted) => format!("{wanted} is what the signals want, so it stays while they do; {}", looks(record)),
+        None => looks(record),
     }
 }
 
@@ -91,7 +99,7 @@ fn unsure(reason: &str) -> Option<&'static str> {
     }
 }
 
-/// The values at which a steady size would change.
+/// The values at which a size that is right, or as low as it may be, would change.
 fn steady(record: &Record) -> String {
     let signals: Vec<&SignalRecord> = record.signals.iter().filter(|signal| signal.proposal.is_some()).collect();
     let joined = |value: fn(&SignalRecord) -> Option<&String>, word: &str| {

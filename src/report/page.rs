@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Color, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::next::next;
 use super::plot::{Plot, State};
-use super::record::{ConditionRecord, EstimateRecord, Record, SignalRecord};
+use super::record::{ConditionRecord, DecisionRecord, EstimateRecord, Record, SignalRecord};
 use super::span::{between, clock, length};
 use crate::core::reason::Quantity;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-const AREA: Style = AnsiColor::Blue.on_default();
+const AREA: Style = AnsiColor::Blue.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue)));
 const LINE: Style = AnsiColor::Yellow.on_default().bold();
+/// Where the line runs over the area, the area goes on behind it: else a size that is wanted would look smaller by a row.
+const CROSSING: Style = AnsiColor::BrightYellow.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue))).bold();
 
 /// Scale events shown; status holds more.
 const EVENTS: usize = 5;
@@ -87,31 +89,21 @@ impl Page<'_> {
         let gap = self.view.width.saturating_sub(title.chars().count() + clock_now.len()).max(2);
         self.line(&format!("{BOLD}{title}{BOLD:#}{}{DIM}{clock_now}{DIM:#}", " ".repeat(gap)));
 
-        let current = record.current_replicas.map_or_else(|| "?".to_owned(), |size| size.to_string());
-        let mut size = vec![format!("{current} now"), format!("desired {}", show(record.desired_replicas))];
         let decision = record.decision.as_ref();
-        if let Some(decision) = decision.filter(|decision| decision.wanted.is_some() && decision.wanted != Some(decision.to)) {
-            size.push(format!("wanted {}", show(decision.wanted)));
-        }
-        size.push(format!("min {}, max {}", record.min_replicas, record.max_replicas));
-        if record.mode != "Enforce" {
-            size.push(format!("mode {}", record.mode));
-        }
-        let verdict = decision.map_or_else(String::new, |decision| {
-            let style = colour(&decision.verdict);
-            let age = length(between(decision.time, now));
-            format!("  {style}{}{style:#} {DIM}(decided {age} ago){DIM:#}", decision.verdict)
-        });
-        self.line(&format!("{BOLD}{:<6}{BOLD:#}{}{verdict}", "Size", size.join(" · ")));
+        let style = decision.map_or(BOLD, |decision| colour(&decision.verdict));
+        let size = [vec![format!("{style}{}{style:#}", size(record))], aside(record)].concat().join(" · ");
+        let age = decision.map(|decision| format!("  {DIM}(decided {} ago){DIM:#}", length(between(decision.time, now))));
+        self.line(&format!("{BOLD}{:<6}{BOLD:#}{size}{}", "Size", age.unwrap_or_default()));
         if let Some(decision) = decision {
             self.labelled("Why", &decision.message);
-            if !decision.clamps.is_empty() {
-                let steps = decision.clamps.iter().map(|clamp| format!(" → {} {}", stage(&clamp.reason.code), clamp.after));
-                let start = decision.clamps.first().map_or(0, |clamp| clamp.before);
-                self.labelled("Steps", &format!("signals {start}{}", steps.collect::<String>()));
-            }
         }
         self.labelled("Next", &next(record, |time| self.when(time)));
+        if let Some(decision) = decision.filter(|decision| !decision.clamps.is_empty()) {
+            let steps = decision.clamps.iter().map(|clamp| format!(" → {} {}", stage(&clamp.reason.code), clamp.after));
+            let start = decision.clamps.first().map_or(0, |clamp| clamp.before);
+            let steps = format!("signals {start}{}", steps.collect::<String>());
+            self.paragraph(&format!("{DIM}"), "Steps ", &steps, &format!("{DIM:#}"));
+        }
         self.warnings(record);
     }
 
@@ -180,9 +172,16 @@ impl Page<'_> {
             }
         }
         self.text.push('\n');
-        for (index, line) in table.lines().enumerate() {
-            let line = if index == 0 { format!("{BOLD}{}{BOLD:#}", line.trim_end()) } else { line };
-            self.line(&line);
+        let lines: Vec<String> = table.lines().collect();
+        // Cells that were broken in two take more lines; then none can be told by its number.
+        let whole = lines.len() == record.signals.len() + 1;
+        for (index, line) in lines.iter().enumerate() {
+            let style = match index.checked_sub(1).and_then(|index| record.signals.get(index)) {
+                None => BOLD,
+                Some(signal) if whole => emphasis(signal, record.decision.as_ref()),
+                Some(_) => Style::new(),
+            };
+            self.line(&format!("{style}{}{style:#}", line.trim_end()));
         }
         let why = record.decision.as_ref().map(|decision| decision.message.clone()).unwrap_or_default();
         for signal in &record.signals {
@@ -218,7 +217,7 @@ impl Page<'_> {
             }
             None => (from_events(record, self.view.now), self.view.now, false),
         };
-        let plot = Plot { states: &states, end, width: self.view.width, zone: self.view.zone, area: AREA, line: LINE };
+        let plot = Plot { states: &states, end, width: self.view.width, zone: self.view.zone, area: AREA, line: LINE, crossing: CROSSING };
         let lines = plot.lines();
         let Some(first) = states.first().filter(|_| !lines.is_empty()) else { return };
         let wanted = if signals { format!("   {LINE}━{LINE:#} wanted by the signals") } else { String::new() };
@@ -239,6 +238,43 @@ impl Page<'_> {
         }
         let second = time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(time);
         format!("at {} (in {})", self.clock(second), length(between(self.view.now, time)))
+    }
+}
+
+/// The verdict and the size.
+fn size(record: &Record) -> String {
+    let now = record.current_replicas.map_or_else(|| "?".to_owned(), |size| size.to_string());
+    let Some(decision) = &record.decision else { return format!("{now} replicas") };
+    let (verdict, to) = (&decision.verdict, decision.to);
+    match verdict.as_str() {
+        "ScaleUp" | "ScaleDown" if record.mode == "Recommend" => format!("{verdict} to {to} recommended, {now} replicas now"),
+        "ScaleUp" | "ScaleDown" => format!("{verdict} {} → {to} replicas", decision.from),
+        "Unknown" => format!("{verdict}, kept at {now} replicas"),
+        _ => format!("{verdict} at {now} replicas"),
+    }
+}
+
+/// What the signals ask for, where that is something else, and the bounds.
+fn aside(record: &Record) -> Vec<String> {
+    let wanted = record.decision.as_ref().and_then(|decision| decision.wanted.filter(|wanted| *wanted != decision.to));
+    let mut parts: Vec<String> = wanted.map(|wanted| format!("signals want {wanted}")).into_iter().collect();
+    parts.push(format!("min {}, max {}", record.min_replicas, record.max_replicas));
+    if record.mode != "Enforce" {
+        parts.push(format!("mode {}", record.mode));
+    }
+    parts
+}
+
+/// A signal that failed stands out, and the one that asks for a move, in the colour of the verdict.
+fn emphasis(signal: &SignalRecord, decision: Option<&DecisionRecord>) -> Style {
+    let asks = |decision: &&DecisionRecord| {
+        matches!(decision.verdict.as_str(), "Held" | "ScaleUp" | "ScaleDown")
+            && signal.proposal.is_some_and(|size| decision.wanted == Some(size))
+    };
+    match decision.filter(asks) {
+        _ if signal.failure.is_some() => AnsiColor::Red.on_default(),
+        Some(decision) => colour(&decision.verdict),
+        None => Style::new(),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Plot<'a> {
     pub area: Style,
     /// Style of the line.
     pub line: Style,
+    /// Style of the line over the area.
+    pub crossing: Style,
 }
 
 /// One column: the state at its end, and the most that was wanted in it.
@@ -88,10 +90,12 @@ impl Plot<'_> {
         for column in columns {
             let level = |size: u32| size.div_ceil(step);
             let wanted = column.wanted.is_some_and(|wanted| level(wanted) == row);
-            let (glyph, style) = match () {
-                () if wanted => ('━', self.line),
-                () if level(column.replicas) >= row => ('▒', self.area),
-                () => (' ', last),
+            let covered = level(column.replicas) >= row;
+            let (glyph, style) = match (wanted, covered) {
+                (true, true) => ('━', self.crossing),
+                (true, false) => ('━', self.line),
+                (false, true) => ('▒', self.area),
+                (false, false) => (' ', Style::new()),
             };
             if style != last {
                 text.extend([last.render_reset().to_string(), style.render().to_string()]);

@@ -1,6 +1,7 @@
 //! Scenarios on twin targets: the stock autoscaler on one, Ballast on the other, with the same inputs.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+// Each test binary uses its own part of this module.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic)]
 
 mod act;
 mod behavior;
@@ -14,9 +15,10 @@ mod scenario;
 mod sources;
 mod trajectories;
 
+pub use observe::Sizes;
 pub use report::print;
-pub use run::Twins;
-pub use scenario::Scenario;
+pub use run::{Autoscaler, Side, Twins};
+pub use scenario::{Scenario, behaving, external, spec};
 
 /// All scenarios, each with a name of its own.
 pub fn scenarios() -> Vec<Scenario> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -13,12 +14,14 @@ use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-/// Every value that `spec.replicas` has had, per namespace and name, from a watch (which leaves nothing out).
+use crate::plane_support::now;
+
+/// Every value that `spec.replicas` has had and when it was seen, per namespace and name, from a watch (which leaves nothing out).
 #[derive(Clone, Default)]
 pub struct Sizes(Arc<Mutex<ByTarget>>);
 
 /// By namespace and name.
-type ByTarget = HashMap<(String, String), Vec<i32>>;
+type ByTarget = HashMap<(String, String), Vec<(Timestamp, i32)>>;
 
 impl Sizes {
     /// Starts watching.
@@ -39,14 +42,19 @@ impl Sizes {
             let size = i32::try_from(object.data["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap();
             let mut all = self.0.lock();
             let sizes = all.entry((object.namespace().unwrap_or_default(), object.name_any())).or_default();
-            if sizes.last() != Some(&size) {
-                sizes.push(size);
+            if sizes.last().is_none_or(|(_, last)| *last != size) {
+                sizes.push((now(), size));
             }
         }
     }
 
     /// Sizes so far.
     pub fn of(&self, namespace: &str, name: &str) -> Vec<i32> {
+        self.timed(namespace, name).into_iter().map(|(_, size)| size).collect()
+    }
+
+    /// The same, each with the time from which on it held.
+    pub fn timed(&self, namespace: &str, name: &str) -> Vec<(Timestamp, i32)> {
         self.0.lock().get(&(namespace.to_owned(), name.to_owned())).cloned().unwrap_or_default()
     }
 }
