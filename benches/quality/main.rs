@@ -54,7 +54,7 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// JSON that replaces fields of the spec of Ballast's policies, e.g. '{"intervalSeconds":5}'
-    #[arg(long, default_value = "{}")]
+    #[arg(long, default_value = "{}", value_parser = object)]
     spec: serde_json::Value,
     /// Also the stock autoscaler on the request rate, retuned per trace to the pod-hours of each rival
     #[arg(long)]
@@ -179,4 +179,13 @@ fn simulated(scores: &[Vec<Score>]) -> f64 {
 
 fn matches(name: &str, parts: &[String]) -> bool {
     parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// Parsed here: a JSON value made from text is a JSON string.
+fn object(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
+        Ok(_) => Err("not a JSON object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
