@@ -1,5 +1,7 @@
 //! The outcome of one look at a workload: a size, why, and what to tell people.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, Time};
@@ -65,7 +67,7 @@ pub struct Clamp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
     /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Current value in the target's terms, if known: percent, or thousandths of the unit.
     pub current: Option<Current>,
     /// Replicas it asks for, if known.

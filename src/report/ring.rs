@@ -74,11 +74,11 @@ impl Ring {
     fn measure(&mut self, decision: &Decision) {
         let signals = &decision.signals[..decision.signals.len().min(SIGNALS)];
         // Sizes settled without asking the signals say nothing of them.
-        if !signals.is_empty() && !self.names.iter().map(|name| &**name).eq(signals.iter().map(|signal| signal.name.as_str())) {
+        if !signals.is_empty() && !self.names.iter().map(|name| &**name).eq(signals.iter().map(|signal| &*signal.name)) {
             // Numbers of other signals mean other things.
             self.points.clear();
             self.demand.clear();
-            self.names = signals.iter().map(|signal| signal.name.as_str().into()).collect();
+            self.names = signals.iter().map(|signal| (&*signal.name).into()).collect();
         }
         let width = self.names.len();
         let new = Packed { time: decision.time, replicas: decision.from, wanted: decision.wanted.unwrap_or(UNKNOWN) };

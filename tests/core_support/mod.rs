@@ -24,7 +24,7 @@ pub fn ago(seconds: u64) -> Time {
 }
 
 pub fn signal(kind: SignalKind, target: Target) -> Signal {
-    Signal { kind, target }
+    Signal::new(kind, target)
 }
 
 pub fn cpu(percent: u32) -> Signal {

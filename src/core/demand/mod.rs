@@ -6,6 +6,7 @@ mod staffing;
 mod sums;
 mod total;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
@@ -66,7 +67,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let signal = &policy.signals[index];
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
-    let name = signal.kind.to_string();
+    let name = signal.name();
     let filter = |raw: f64, time: Time| match policy.smoothing {
         Smoothing::None => Smooth { raw, demand: raw, level: None },
         Smoothing::Smooth(parameters) => {
@@ -85,22 +86,23 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
-            let mut reasons = vec![proposal.reason(&name, unit)];
+            let mut reasons = vec![proposal.reason(name, unit)];
             if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
                 let Smooth { raw, demand, .. } = smooth;
-                let numbers = Smoothed { signal: name.clone(), unit, raw, level: level.level(), sigma: level.sigma(), demand };
+                let numbers = Smoothed { signal: Arc::clone(name), unit, raw, level: level.level(), sigma: level.sigma(), demand };
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
             let estimate = Some(smooth.estimate());
             let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
+            let name = Arc::clone(name);
             let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
             Measured { report, reasons }
         }
         Err(message) => {
             let failure = Some(message.clone());
-            let report = SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, estimate: None, failure };
-            Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
+            let report = SignalReport { name: Arc::clone(name), current: None, proposal: None, age_millis: None, estimate: None, failure };
+            Measured { report, reasons: vec![Reason::SignalFailed { signal: Arc::clone(name), message }] }
         }
     }
 }
@@ -166,9 +168,9 @@ impl Proposal {
         Self { replicas: base, outcome, ..self }
     }
 
-    fn reason(&self, name: &str, unit: Unit) -> Reason {
+    fn reason(&self, name: &Arc<str>, unit: Unit) -> Reason {
         let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
-        Reason::Demand(Demand { signal: name.to_owned(), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
+        Reason::Demand(Demand { signal: Arc::clone(name), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
     }
 }
 
