@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reason, Time};
+use super::{Message, Reason, Time};
 
 /// What was decided, and everything worth saying about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// When it was decided.
     pub time: Time,
@@ -105,16 +105,16 @@ pub struct Current {
 }
 
 /// A condition of the policy's status. `kind` and `reason` are the HPA's own words where it has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// Its type.
     pub kind: ConditionKind,
     /// Its status.
     pub status: bool,
     /// CamelCase reason.
-    pub reason: String,
+    pub reason: &'static str,
     /// Text for people.
-    pub message: String,
+    pub message: Message,
 }
 
 /// Condition types.

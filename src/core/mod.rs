@@ -25,6 +25,7 @@ mod time;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
+pub use conditions::Message;
 pub use decide::decide;
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};

@@ -226,7 +226,7 @@ pub fn proposal(signal: Signal, observation: &Observation) -> Option<u32> {
 
 /// Status and reason of a condition of the decision.
 pub fn condition(decision: &Decision, kind: ConditionKind) -> Option<(bool, &str)> {
-    decision.conditions.iter().find(|condition| condition.kind == kind).map(|condition| (condition.status, condition.reason.as_str()))
+    decision.conditions.iter().find(|condition| condition.kind == kind).map(|condition| (condition.status, condition.reason))
 }
 
 /// Codes of the decision's reasons.
