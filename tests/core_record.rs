@@ -20,7 +20,7 @@ fn then(decision: &Decision) -> u32 {
 #[test]
 fn a_free_decision_has_no_clamps() {
     let decision = Story::new(policy(vec![per_replica()]), 4).wants(6, 15);
-    assert_eq!((decision.wanted, decision.verdict, decision.clamps, decision.next_look), (Some(6), Verdict::ScaleUp, vec![], None));
+    assert_eq!((decision.wanted, decision.verdict, decision.clamps.len(), decision.next_look), (Some(6), Verdict::ScaleUp, 0, None));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Messages carry sizes but no ages or countdowns: a text that changes every second would be written to the API server every time.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub enum Message {
         of: usize,
     },
     /// Anything that is said too rarely to be worth a form of its own.
-    Text(String),
+    Text(Cow<'static, str>),
 }
 
 impl Display for Message {
@@ -65,7 +66,13 @@ impl PartialEq for Message {
 
 impl From<String> for Message {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(text.into())
+    }
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text.into())
     }
 }
 
@@ -116,7 +123,7 @@ pub(super) fn active(driver: &Arc<str>, failed: usize, of: usize) -> Condition {
 }
 
 /// No size could be computed.
-pub(super) fn inactive(reason: &'static str, message: String) -> Condition {
+pub(super) fn inactive(reason: &'static str, message: impl Into<Message>) -> Condition {
     Condition::new(ConditionKind::ScalingActive, false, reason, message)
 }
 

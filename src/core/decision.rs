@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Message, Reason, Time};
 
 /// What was decided, and everything worth saying about it.
+///
+/// Its lists have room in place for what a policy with two signals says, so that a look which changes nothing allocates nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// When it was decided.
@@ -20,13 +23,13 @@ pub struct Decision {
     /// One word for it.
     pub verdict: Verdict,
     /// Why, in the order of the pipeline; the first one is the headline. Never empty.
-    pub reasons: Vec<Reason>,
+    pub reasons: SmallVec<[Reason; 6]>,
     /// One report per signal, in the order of the policy.
-    pub signals: Vec<SignalReport>,
+    pub signals: SmallVec<[SignalReport; 2]>,
     /// The stages that changed the size, in the order they did; each starts from what the one before left.
-    pub clamps: Vec<Clamp>,
+    pub clamps: SmallVec<[Clamp; 2]>,
     /// Conditions to set now; those not named stay as they are.
-    pub conditions: Vec<Condition>,
+    pub conditions: SmallVec<[Condition; 3]>,
     /// Warnings to record as Events (metric failures, bad selectors); a rescale's own Event is made when it was written.
     pub warnings: Vec<Warning>,
     /// When something known will change by itself (a window or pause ends), if that is sooner than the next interval.

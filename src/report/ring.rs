@@ -133,6 +133,8 @@ fn alike(old: f32, new: f32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::core::Estimate;
 
@@ -146,10 +148,10 @@ mod tests {
             to: replicas,
             wanted: Some(replicas),
             verdict: Verdict::Steady,
-            reasons: vec![Reason::SwitchedOff],
-            signals: vec![signal],
-            clamps: Vec::new(),
-            conditions: Vec::new(),
+            reasons: smallvec![Reason::SwitchedOff],
+            signals: smallvec![signal],
+            clamps: smallvec![],
+            conditions: smallvec![],
             warnings: Vec::new(),
             next_look: None,
         }

@@ -9,6 +9,8 @@ mod total;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
 use super::{Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
@@ -19,7 +21,7 @@ pub use staffing::staffing;
 pub(super) struct Measured {
     pub report: SignalReport,
     /// The demand, then what the filter did to it; or the failure.
-    pub reasons: Vec<Reason>,
+    pub reasons: SmallVec<[Reason; 2]>,
 }
 
 /// What the rules need to know besides the reading.
@@ -86,7 +88,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
-            let mut reasons = vec![proposal.reason(name, unit)];
+            let mut reasons = smallvec![proposal.reason(name, unit)];
             if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
                 let Smooth { raw, demand, .. } = smooth;
                 let numbers = Smoothed { signal: Arc::clone(name), unit, raw, level: level.level(), sigma: level.sigma(), demand };
@@ -102,7 +104,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         Err(message) => {
             let failure = Some(message.clone());
             let report = SignalReport { name: Arc::clone(name), current: None, proposal: None, age_millis: None, estimate: None, failure };
-            Measured { report, reasons: vec![Reason::SignalFailed { signal: Arc::clone(name), message }] }
+            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }] }
         }
     }
 }
