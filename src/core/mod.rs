@@ -13,6 +13,7 @@ mod fallback;
 mod headline;
 mod limits;
 mod memory;
+mod message;
 mod observation;
 mod pause;
 mod pods;
@@ -25,11 +26,11 @@ mod time;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
-pub use conditions::Message;
 pub use decide::decide;
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
+pub use message::Message;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
 pub use policy::{
     Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,
