@@ -13,7 +13,7 @@ fn policy(smoothing: Smoothing) -> Policy {
     Policy {
         min_replicas: 1,
         max_replicas: 100,
-        signals: vec![Signal { kind: SignalKind::Resource { resource: "cpu".into() }, target: Target::Utilization(60) }],
+        signals: vec![Signal::new(SignalKind::Resource { resource: "cpu".into() }, Target::Utilization(60))],
         behavior: None,
         tolerance: Tolerance { up: 0.1, down: 0.1 },
         downscale_stabilization: Duration::from_mins(5),

@@ -16,8 +16,8 @@ fn at(second: i64) -> Time {
     Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
 }
 
-fn condition(kind: ConditionKind, status: bool, reason: &str) -> Condition {
-    Condition { kind, status, reason: reason.into(), message: format!("{reason} said") }
+fn condition(kind: ConditionKind, status: bool, reason: &'static str) -> Condition {
+    Condition::new(kind, status, reason, format!("{reason} said"))
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn a_target_asleep_is_woken_by_the_fallback_and_one_switched_off_is_not() {
 
 #[test]
 fn a_pause_holds_the_fallback_too() {
-    let pause = Pause { direction: PauseDirection::Down, until: None, reason: String::new(), by: "ana".into() };
+    let pause = Pause { direction: PauseDirection::Down, until: None, reason: "".into(), by: "ana".into() };
     let mut story = story(Policy { pause: Some(pause), ..with(FallbackReplicas::Count(3)) });
     let last = dark(&mut story, 5).pop().unwrap();
     assert_eq!((last.to, last.verdict, codes(&last)[0]), (6, Verdict::Held, "Paused"));

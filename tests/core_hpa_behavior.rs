@@ -266,7 +266,7 @@ fn forced_moves_ignore_metrics_rates_and_windows(#[case] spec: u32, #[case] min:
     let decision = decide_once(&policy, &observed(spec, vec![], vec![failed("gone")]));
     assert_eq!(decision.to, to);
     assert!(decision.signals.is_empty() && decision.warnings.is_empty(), "metrics are not read");
-    let kinds: Vec<_> = decision.conditions.iter().map(|condition| (condition.kind, condition.reason.as_str())).collect();
+    let kinds: Vec<_> = decision.conditions.iter().map(|condition| (condition.kind, condition.reason)).collect();
     assert_eq!(kinds, [(ConditionKind::AbleToScale, "SucceededGetScale")], "what is said of signals and limits stays");
 }
 

@@ -13,7 +13,7 @@ use rstest::rstest;
 
 /// All conditions as (type, status, reason).
 fn all(decision: &Decision) -> Vec<(ConditionKind, bool, &str)> {
-    decision.conditions.iter().map(|condition| (condition.kind, condition.status, condition.reason.as_str())).collect()
+    decision.conditions.iter().map(|condition| (condition.kind, condition.status, condition.reason)).collect()
 }
 
 const ABLE: ConditionKind = ConditionKind::AbleToScale;
@@ -55,11 +55,12 @@ fn exactly_these_conditions(#[case] policy: Policy, #[case] observation: Observa
 fn after_the_write() {
     let decision = decide_once(&plain(), &seen_total(3, 3, 5000.0));
     let after = decision.conditions_after_rescale(&plain());
-    assert_eq!((after.len(), after[0].reason.as_str()), (1, "SucceededRescale"));
-    assert_eq!(after[0].message, "the target was scaled from 3 to 5 replicas");
+    assert_eq!((after.len(), after[0].reason), (1, "SucceededRescale"));
+    assert_eq!(after[0].message.to_string(), "the target was scaled from 3 to 5 replicas");
     let failed = decision.condition_after_failure("conflict");
-    assert_eq!((failed.kind, failed.status, failed.reason.as_str()), (ABLE, false, "FailedUpdateScale"));
-    assert!(failed.message.contains('5') && failed.message.contains("conflict"));
+    assert_eq!((failed.kind, failed.status, failed.reason), (ABLE, false, "FailedUpdateScale"));
+    let message = failed.message.to_string();
+    assert!(message.contains('5') && message.contains("conflict"));
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn messages_carry_numbers_but_nothing_that_ticks() {
     story.wants(5, 15);
     let (first, second) = (story.wants(2, 15), story.wants(2, 15));
     assert_eq!(first.conditions, second.conditions, "a countdown would be written to the API server at every look");
-    assert_eq!(first.conditions[0].message, "wants 2, stays at 5 because of the highest proposal of the last 300s (5)");
+    assert_eq!(first.conditions[0].message.to_string(), "wants 2, stays at 5 because of the highest proposal of the last 300s (5)");
 }
 
 /// What an Event or a table shows.

@@ -123,7 +123,7 @@ fn a_reading_that_is_not_there_is_a_failure() {
 #[test]
 fn reports_are_in_spec_order_with_failures_in_place() {
     let decision = decision(4, &[Some(5), None, Some(7)]);
-    let reports: Vec<_> = decision.signals.iter().map(|report| (report.name.as_str(), report.proposal, report.failure.is_some())).collect();
+    let reports: Vec<_> = decision.signals.iter().map(|report| (&*report.name, report.proposal, report.failure.is_some())).collect();
     assert_eq!(reports, [("m0", Some(5), false), ("m1", None, true), ("m2", Some(7), false)]);
     assert!(decision.signals[1].current.is_none());
     assert_eq!(decision.reasons[0].to_string(), "m2 7 in all, target 1 per replica: needs 7");

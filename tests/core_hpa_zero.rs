@@ -135,7 +135,7 @@ fn minimum_0_lets_an_idle_target_go_to_0_and_marks_it() {
     let (policy, decision) = goes_to_zero(On, per_replica());
     assert_eq!((decision.from, decision.to), (3, 0));
     let after = decision.conditions_after_rescale(&policy);
-    let marks: Vec<_> = after.iter().map(|condition| (condition.kind, condition.status, condition.reason.as_str())).collect();
+    let marks: Vec<_> = after.iter().map(|condition| (condition.kind, condition.status, condition.reason)).collect();
     assert_eq!(marks, [(ConditionKind::AbleToScale, true, "SucceededRescale"), (ConditionKind::ScaledToZero, true, "ScaledToZero")]);
 }
 
@@ -151,7 +151,7 @@ fn any_other_rescale_takes_the_mark_away() {
     let policy = policy_for(per_replica(), On, 0);
     let decision = decide_once(&policy, &at_zero(true, 2000.0));
     let after = decision.conditions_after_rescale(&policy);
-    assert_eq!((after[1].kind, after[1].status, after[1].reason.as_str()), (ConditionKind::ScaledToZero, false, "NotScaledToZero"));
+    assert_eq!((after[1].kind, after[1].status, after[1].reason), (ConditionKind::ScaledToZero, false, "NotScaledToZero"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn target() -> impl Strategy<Value = Target> {
 }
 
 prop_compose! {
-    fn signals()(list in prop::collection::vec((kind(), target()).prop_map(|(kind, target)| Signal { kind, target }), 1..4)) -> Vec<Signal> {
+    fn signals()(list in prop::collection::vec((kind(), target()).prop_map(|(kind, target)| Signal::new(kind, target)), 1..4)) -> Vec<Signal> {
         list
     }
 }
@@ -74,7 +74,7 @@ prop_compose! {
         Policy {
             min_replicas: min, max_replicas: min + more.max(1), behavior: behavior.map(|(up, down)| Behavior { up, down }),
             tolerance: Tolerance { up, down }, smoothing,
-            pause: pause.map(|direction| Pause { direction, until: Some(at(100)), reason: String::new(), by: String::new() }),
+            pause: pause.map(|direction| Pause { direction, until: Some(at(100)), reason: "".into(), by: "".into() }),
             zero: if on { ScaleToZero::On } else { ScaleToZero::Off },
             ..policy(signals)
         }

@@ -20,14 +20,14 @@ fn then(decision: &Decision) -> u32 {
 #[test]
 fn a_free_decision_has_no_clamps() {
     let decision = Story::new(policy(vec![per_replica()]), 4).wants(6, 15);
-    assert_eq!((decision.wanted, decision.verdict, decision.clamps, decision.next_look), (Some(6), Verdict::ScaleUp, vec![], None));
+    assert_eq!((decision.wanted, decision.verdict, decision.clamps.len(), decision.next_look), (Some(6), Verdict::ScaleUp, 0, None));
 }
 
 #[test]
 fn each_stage_starts_from_what_the_one_before_left() {
     let mut paused = policy(vec![per_replica()]);
     let until = NOW + secs(3600);
-    paused.pause = Some(Pause { direction: PauseDirection::All, until: Some(until), reason: String::new(), by: String::new() });
+    paused.pause = Some(Pause { direction: PauseDirection::All, until: Some(until), reason: "".into(), by: "".into() });
     paused.max_replicas = 9;
     let decision = Story::new(paused, 6).wants(20, 15);
     assert_eq!(steps(&decision), [("BoundedByMaximum", 20, 9), ("Paused", 9, 6)]);

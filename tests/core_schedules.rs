@@ -103,7 +103,7 @@ fn a_floor_wins_over_a_ceiling_with_a_warning() {
 
 #[test]
 fn a_pause_holds_what_a_schedule_asks_for() {
-    let pause = Pause { direction: PauseDirection::All, until: Some(at(50)), reason: String::new(), by: "ana".into() };
+    let pause = Pause { direction: PauseDirection::All, until: Some(at(50)), reason: "".into(), by: "ana".into() };
     let mut day = Day::new(Policy { pause: Some(pause), ..plain() }, 4, vec![window("sale", 0, 1000, Some(10), None)]);
     assert_eq!(codes(&day.wants(4, 40)), ["Paused", "BelowMinimum"]);
     let last = day.wants(4, 10);
@@ -114,7 +114,7 @@ fn a_pause_holds_what_a_schedule_asks_for() {
 /// The pause ends by itself at its time even when nothing else happens then.
 #[test]
 fn a_pause_and_a_schedule_each_call_for_a_look() {
-    let pause = Pause { direction: PauseDirection::Up, until: Some(at(10)), reason: String::new(), by: String::new() };
+    let pause = Pause { direction: PauseDirection::Up, until: Some(at(10)), reason: "".into(), by: "".into() };
     let mut day = Day::new(Policy { pause: Some(pause), ..plain() }, 4, vec![window("sale", 5, 1000, Some(10), None)]);
     assert_eq!(day.wants(8, 5).next_look, Some(at(5)));
     assert_eq!(day.wants(8, 5).next_look, Some(at(10)));

@@ -24,11 +24,11 @@ fn step(from: f64, to: f64) -> Load {
 }
 
 fn rps(target: f64) -> Signal {
-    Signal { kind: SignalKind::Prometheus { name: "rps".into() }, target: Target::AverageValue(target) }
+    Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::AverageValue(target))
 }
 
 fn cpu() -> Signal {
-    Signal { kind: SignalKind::Resource { resource: "cpu".into() }, target: Target::Utilization(70) }
+    Signal::new(SignalKind::Resource { resource: "cpu".into() }, Target::Utilization(70))
 }
 
 fn pass(cluster: &mut Cluster<'_>, seconds: u64) {
@@ -206,7 +206,7 @@ fn usage_of_all_pods_is_the_load_while_nothing_saturates() {
 #[test]
 fn what_is_not_modelled_is_a_failure_and_not_zero() {
     let load = constant(1.0);
-    let memory = Signal { kind: SignalKind::Resource { resource: "memory".into() }, target: Target::Utilization(70) };
+    let memory = Signal::new(SignalKind::Resource { resource: "memory".into() }, Target::Utilization(70));
     assert!(matches!(Cluster::new(Setup::default(), &load, 1).observe(&[memory]).readings[..], [Reading::Failed(_)]));
 }
 

@@ -18,7 +18,7 @@ pub const fn type_name(kind: ConditionKind) -> &'static str {
 /// `lastTransitionTime` moves only where the status changes.
 pub fn merge(conditions: &mut Vec<Condition>, decided: &[core::Condition], generation: Option<i64>, now: &Time) {
     for condition in decided {
-        set(conditions, type_name(condition.kind), condition.status, &condition.reason, &condition.message, generation, now);
+        set(conditions, type_name(condition.kind), condition.status, condition.reason, &condition.message.to_string(), generation, now);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a decision says about its signals, in the terms of a policy's status.
 
+use std::sync::Arc;
+
 use super::compile::Compiled;
 use super::metrics::{MetricIdentifier, MetricType};
 use super::quantity::Quantity;
@@ -9,7 +11,7 @@ use super::status::{
     ResourceMetricStatus,
 };
 use crate::core::reason::{Quantity as Shown, Unit};
-use crate::core::{Current, SignalKind, SignalReport, Target, Verdict};
+use crate::core::{Current, Signal, SignalKind, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 /// `status.currentMetrics` after a decision: one entry per signal in the order of the policy, without values where there are none.
@@ -69,10 +71,10 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
 
 /// What a status says about its signals: the inverse of [`current_metrics`], without what a status does not hold.
 pub fn signal_reports(compiled: &Compiled, metrics: &[MetricStatus]) -> Vec<SignalReport> {
-    compiled.policy.signals.iter().enumerate().map(|(index, signal)| signal_report(&signal.kind, metrics.get(index))).collect()
+    compiled.policy.signals.iter().enumerate().map(|(index, signal)| signal_report(signal, metrics.get(index))).collect()
 }
 
-fn signal_report(kind: &SignalKind, metric: Option<&MetricStatus>) -> SignalReport {
+fn signal_report(signal: &Signal, metric: Option<&MetricStatus>) -> SignalReport {
     let current = metric.and_then(|metric| {
         let resource = metric.resource.as_ref().map(|resource| &resource.current);
         let container = metric.container_resource.as_ref().map(|resource| &resource.current);
@@ -87,7 +89,7 @@ fn signal_report(kind: &SignalKind, metric: Option<&MetricStatus>) -> SignalRepo
         value: milli(&current.value),
     });
     SignalReport {
-        name: kind.to_string(),
+        name: Arc::clone(signal.name()),
         current: current.filter(|current| current.utilization.is_some() || current.average.is_some() || current.value.is_some()),
         proposal: metric.and_then(|metric| metric.proposal).and_then(|replicas| u32::try_from(replicas).ok()),
         age_millis: metric.and_then(|metric| metric.age_seconds).and_then(|age| u64::try_from(age).ok()).map(|age| age * 1000),

@@ -2,37 +2,36 @@
 //!
 //! Messages carry sizes but no ages or countdowns: a text that changes every second would be written to the API server every time.
 
-use super::reason::{Bound, Direction, Reason};
-use super::{Condition, ConditionKind};
+use std::sync::Arc;
 
-fn condition(kind: ConditionKind, status: bool, reason: &str, message: String) -> Condition {
-    Condition { kind, status, reason: reason.to_owned(), message }
+use super::reason::{Bound, Direction, Reason};
+use super::{Condition, ConditionKind, Message};
+
+impl Condition {
+    /// A condition with its text.
+    pub fn new(kind: ConditionKind, status: bool, reason: &'static str, message: impl Into<Message>) -> Self {
+        Self { kind, status, reason, message: message.into() }
+    }
 }
 
 /// The scale was read; more is not known.
 pub(super) fn scale_read(replicas: u32) -> Condition {
-    condition(ConditionKind::AbleToScale, true, "SucceededGetScale", format!("the target's scale was read: {replicas} replicas"))
+    Condition::new(ConditionKind::AbleToScale, true, "SucceededGetScale", Message::ScaleRead(replicas))
 }
 
 /// Whether a past proposal replaced the wanted size.
 pub(super) fn stabilized(hold: Option<&Reason>, wanted: u32) -> Condition {
-    let able = ConditionKind::AbleToScale;
-    match hold {
+    let (reason, message) = match hold {
         Some(Reason::Stabilized(hold)) => {
-            let (reason, extreme) = match hold.direction {
-                Direction::Up => ("ScaleUpStabilized", "lowest"),
-                Direction::Down => ("ScaleDownStabilized", "highest"),
+            let reason = match hold.direction {
+                Direction::Up => "ScaleUpStabilized",
+                Direction::Down => "ScaleDownStabilized",
             };
-            let message = format!(
-                "wants {wanted}, stays at {} because of the {extreme} proposal of the last {}s ({})",
-                hold.size,
-                hold.window.as_secs(),
-                hold.past
-            );
-            condition(able, true, reason, message)
+            (reason, Message::Stabilized(*hold))
         }
-        _ => condition(able, true, "ReadyForNewScale", format!("no recent proposal stands against {wanted} replicas")),
-    }
+        _ => ("ReadyForNewScale", Message::Unhindered(wanted)),
+    };
+    Condition::new(ConditionKind::AbleToScale, true, reason, message)
 }
 
 /// Whether a rate or a bound cut the stabilized size.
@@ -44,33 +43,29 @@ pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
         Some(Reason::Bounded { bound: Bound::Minimum, .. }) => (true, "TooFewReplicas"),
         _ => (false, "DesiredWithinRange"),
     };
-    let message = match limit {
-        Some(limit) => limit.to_string(),
-        None => format!("{wanted} replicas are within bounds and rates"),
-    };
-    condition(ConditionKind::ScalingLimited, status, reason, message)
+    let message = limit.map_or(Message::WithinRange(wanted), |limit| Message::Limited(limit.clone()));
+    Condition::new(ConditionKind::ScalingLimited, status, reason, message)
 }
 
 /// A size was computed.
-pub(super) fn active(driver: &str, failed: usize, of: usize) -> Condition {
-    let message = match of {
-        1 => format!("the size was computed from {driver}"),
-        _ => format!("the size was computed from {} of {of} signals; {driver} decides", of - failed),
-    };
-    condition(ConditionKind::ScalingActive, true, "ValidMetricFound", message)
+pub(super) fn active(driver: &Arc<str>, failed: usize, of: usize) -> Condition {
+    let message = Message::Computed { driver: Arc::clone(driver), used: of - failed, of };
+    Condition::new(ConditionKind::ScalingActive, true, "ValidMetricFound", message)
 }
 
 /// No size could be computed.
-pub(super) fn inactive(reason: &str, message: String) -> Condition {
-    condition(ConditionKind::ScalingActive, false, reason, message)
+pub(super) fn inactive(reason: &'static str, message: impl Into<Message>) -> Condition {
+    Condition::new(ConditionKind::ScalingActive, false, reason, message)
 }
 
 /// A size was written.
 pub(super) fn rescaled(from: u32, to: u32) -> Condition {
-    condition(ConditionKind::AbleToScale, true, "SucceededRescale", format!("the target was scaled from {from} to {to} replicas"))
+    let message = format!("the target was scaled from {from} to {to} replicas");
+    Condition::new(ConditionKind::AbleToScale, true, "SucceededRescale", message)
 }
 
 /// A size could not be written.
 pub(super) fn not_rescaled(to: u32, error: &str) -> Condition {
-    condition(ConditionKind::AbleToScale, false, "FailedUpdateScale", format!("the target could not be scaled to {to} replicas: {error}"))
+    let message = format!("the target could not be scaled to {to} replicas: {error}");
+    Condition::new(ConditionKind::AbleToScale, false, "FailedUpdateScale", message)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::bounds::{self, Bounds};
 use super::combine::{Combined, combine};
 use super::demand::{Measured, measure};
@@ -50,7 +52,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     }
 
     // Each signal asks for a size; the largest is wanted.
-    let measured: Vec<Measured> = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
+    let measured: Signals = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
     draft.warn(&measured);
     let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.proposal.is_none()), now);
     let combined = combine(&measured, current);
@@ -86,6 +88,9 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     draft.finish(wanted)
 }
 
+/// One each; few policies have more than two.
+type Signals = SmallVec<[Measured; 2]>;
+
 /// A decision in the making.
 struct Draft<'a> {
     policy: &'a Policy,
@@ -93,24 +98,33 @@ struct Draft<'a> {
     from: u32,
     to: u32,
     wanted: Option<u32>,
-    reasons: Vec<Reason>,
-    clamps: Vec<Clamp>,
-    signals: Vec<SignalReport>,
-    conditions: Vec<Condition>,
+    reasons: SmallVec<[Reason; 6]>,
+    clamps: SmallVec<[Clamp; 2]>,
+    signals: SmallVec<[SignalReport; 2]>,
+    conditions: SmallVec<[Condition; 3]>,
     warnings: Vec<Warning>,
-    next: Vec<Time>,
+    next: SmallVec<[Time; 4]>,
 }
 
 impl<'a> Draft<'a> {
     fn new(policy: &'a Policy, current: u32, now: Time) -> Self {
-        let (reasons, signals, conditions, warnings) = (Vec::new(), Vec::new(), Vec::with_capacity(3), Vec::new());
-        let clamps = Vec::new();
-        Self { policy, now, from: current, to: current, wanted: None, reasons, clamps, signals, conditions, warnings, next: Vec::new() }
+        Self {
+            policy,
+            now,
+            from: current,
+            to: current,
+            wanted: None,
+            reasons: SmallVec::new(),
+            clamps: SmallVec::new(),
+            signals: SmallVec::new(),
+            conditions: SmallVec::new(),
+            warnings: Vec::new(),
+            next: SmallVec::new(),
+        }
     }
 
     fn switched_off(mut self) -> Decision {
-        let message = "scaling is off while the target's size is 0".to_owned();
-        self.conditions.push(conditions::inactive("ScalingDisabled", message));
+        self.conditions.push(conditions::inactive("ScalingDisabled", "scaling is off while the target's size is 0"));
         self.reasons.push(Reason::SwitchedOff);
         self.close(Verdict::Disabled)
     }
@@ -154,24 +168,24 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes over the signals' reports and reasons, those of `first` before the others.
-    fn take(&mut self, measured: Vec<Measured>, first: usize) {
+    fn take(&mut self, measured: Signals, first: usize) {
         for (index, measured) in measured.into_iter().enumerate() {
             self.signals.push(measured.report);
             if index == first {
-                self.reasons.splice(0..0, measured.reasons);
+                self.reasons.insert_many(0, measured.reasons);
             } else {
                 self.reasons.extend(measured.reasons);
             }
         }
     }
 
-    fn driven(&mut self, measured: Vec<Measured>, driver: usize) {
+    fn driven(&mut self, measured: Signals, driver: usize) {
         let failed = measured.iter().filter(|measured| measured.report.proposal.is_none()).count();
         self.conditions.push(conditions::active(&measured[driver].report.name, failed, measured.len()));
         self.take(measured, driver);
     }
 
-    fn incomplete(&mut self, measured: Vec<Measured>, failed: usize, first: usize, wanted: Option<u32>) {
+    fn incomplete(&mut self, measured: Signals, failed: usize, first: usize, wanted: Option<u32>) {
         let of = measured.len();
         let kind = self.policy.signals.get(first).map_or("InvalidMetricSourceType", |signal| signal.kind.failure_reason());
         let cause = match measured.get(first).map(|measured| &measured.report) {

@@ -1,13 +1,17 @@
 //! The outcome of one look at a workload: a size, why, and what to tell people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use super::{Reason, Time};
+use super::{Message, Reason, Time};
 
 /// What was decided, and everything worth saying about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// Its lists have room in place for what a policy with two signals says, so that a look which changes nothing allocates nothing.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// When it was decided.
     pub time: Time,
@@ -20,13 +24,13 @@ pub struct Decision {
     /// One word for it.
     pub verdict: Verdict,
     /// Why, in the order of the pipeline; the first one is the headline. Never empty.
-    pub reasons: Vec<Reason>,
+    pub reasons: SmallVec<[Reason; 6]>,
     /// One report per signal, in the order of the policy.
-    pub signals: Vec<SignalReport>,
+    pub signals: SmallVec<[SignalReport; 2]>,
     /// The stages that changed the size, in the order they did; each starts from what the one before left.
-    pub clamps: Vec<Clamp>,
+    pub clamps: SmallVec<[Clamp; 2]>,
     /// Conditions to set now; those not named stay as they are.
-    pub conditions: Vec<Condition>,
+    pub conditions: SmallVec<[Condition; 3]>,
     /// Warnings to record as Events (metric failures, bad selectors); a rescale's own Event is made when it was written.
     pub warnings: Vec<Warning>,
     /// When something known will change by itself (a window or pause ends), if that is sooner than the next interval.
@@ -67,7 +71,7 @@ pub struct Clamp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
     /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Current value in the target's terms, if known: percent, or thousandths of the unit.
     pub current: Option<Current>,
     /// Replicas it asks for, if known.
@@ -109,16 +113,16 @@ pub struct Current {
 }
 
 /// A condition of the policy's status. `kind` and `reason` are the HPA's own words where it has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// Its type.
     pub kind: ConditionKind,
     /// Its status.
     pub status: bool,
     /// CamelCase reason.
-    pub reason: String,
+    pub reason: &'static str,
     /// Text for people.
-    pub message: String,
+    pub message: Message,
 }
 
 /// Condition types.

@@ -15,6 +15,7 @@ mod headline;
 mod lead;
 mod limits;
 mod memory;
+mod message;
 mod observation;
 mod pause;
 mod pods;
@@ -32,6 +33,7 @@ pub use decide::decide;
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
+pub use message::Message;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
 pub use policy::{
     Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,

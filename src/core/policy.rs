@@ -2,12 +2,13 @@
 //!
 //! Built by `api::compile` from a `ScalePolicy`; every default has been filled in and every quantity parsed by then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Everything the decision needs to know about one policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Lowest size; 0 only where a signal exists that can be seen without pods.
     pub min_replicas: u32,
@@ -39,12 +40,27 @@ pub struct Policy {
 }
 
 /// One input of the decision with its setpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
     /// What is measured.
     pub kind: SignalKind,
     /// What one pod, or all of them, should bear.
     pub target: Target,
+    /// The kind as text, made once: every look names its signals.
+    name: Arc<str>,
+}
+
+impl Signal {
+    /// A signal of this kind with its setpoint.
+    pub fn new(kind: SignalKind, target: Target) -> Self {
+        let name = kind.to_string().into();
+        Self { kind, target, name }
+    }
+
+    /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
 }
 
 /// What a signal measures; the strings are for people (reasons, conditions, Events).
@@ -196,9 +212,9 @@ pub struct Pause {
     /// End of the pause; `None`: until removed.
     pub until: Option<super::Time>,
     /// Why, in the words of who paused.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// Who paused.
-    pub by: String,
+    pub by: Arc<str>,
 }
 
 /// Which moves a pause holds.

@@ -30,5 +30,5 @@ pub(super) fn mark(policy: &Policy, from: u32, to: u32) -> Option<Condition> {
     } else {
         ("NotScaledToZero", format!("the last move went to {to} replicas"))
     };
-    Some(Condition { kind: ConditionKind::ScaledToZero, status: asleep, reason: reason.to_owned(), message })
+    Some(Condition::new(ConditionKind::ScaledToZero, asleep, reason, message))
 }

@@ -215,7 +215,7 @@ impl Engine {
         let object = ObjectRef::own::<ScalePolicy>(key, &malformed.uid);
         self.parts.events.record(object, EventType::Warning, "InvalidSpec", &message);
         let mut status = ScalePolicyStatus::default();
-        let condition = Condition { kind: ConditionKind::ScalingActive, status: false, reason: "InvalidSpec".to_owned(), message };
+        let condition = Condition::new(ConditionKind::ScalingActive, false, "InvalidSpec", message);
         merge(&mut status.conditions, &[condition], None, &from_core(self.parts.clock.now()));
         self.parts.status.put(key, &malformed.uid, &status);
     }
@@ -228,13 +228,13 @@ impl Engine {
     }
 
     /// No decision is possible: a condition, and a Warning once while it lasts.
-    fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &str, message: String, now: core::Time) {
+    fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &'static str, message: String, now: core::Time) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.status.target = entry.compiled.as_ref().ok().map(|compiled| compiled.target.to_string());
         if !entry.said.news([reason].into_iter(), now).is_empty() {
             self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
         }
-        entry.show_stuck(Condition { kind, status: false, reason: reason.to_owned(), message }, now);
+        entry.show_stuck(Condition::new(kind, false, reason, message), now);
         self.parts.status.put(key, entry.uid(), &entry.status);
     }
 }

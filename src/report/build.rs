@@ -141,7 +141,7 @@ fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
         .map(|((signal, query), report)| {
             let (value, target) = value_and_target(&signal.target, query, report.current);
             SignalRecord {
-                name: report.name.clone(),
+                name: report.name.to_string(),
                 value,
                 target,
                 kind: kind(&signal.target).to_owned(),

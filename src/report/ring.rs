@@ -74,11 +74,11 @@ impl Ring {
     fn measure(&mut self, decision: &Decision) {
         let signals = &decision.signals[..decision.signals.len().min(SIGNALS)];
         // Sizes settled without asking the signals say nothing of them.
-        if !signals.is_empty() && !self.names.iter().map(|name| &**name).eq(signals.iter().map(|signal| signal.name.as_str())) {
+        if !signals.is_empty() && !self.names.iter().map(|name| &**name).eq(signals.iter().map(|signal| &*signal.name)) {
             // Numbers of other signals mean other things.
             self.points.clear();
             self.demand.clear();
-            self.names = signals.iter().map(|signal| signal.name.as_str().into()).collect();
+            self.names = signals.iter().map(|signal| (&*signal.name).into()).collect();
         }
         let width = self.names.len();
         let new = Packed { time: decision.time, replicas: decision.from, wanted: decision.wanted.unwrap_or(UNKNOWN) };
@@ -133,6 +133,8 @@ fn alike(old: f32, new: f32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::core::Estimate;
 
@@ -146,10 +148,10 @@ mod tests {
             to: replicas,
             wanted: Some(replicas),
             verdict: Verdict::Steady,
-            reasons: vec![Reason::SwitchedOff],
-            signals: vec![signal],
-            clamps: Vec::new(),
-            conditions: Vec::new(),
+            reasons: smallvec![Reason::SwitchedOff],
+            signals: smallvec![signal],
+            clamps: smallvec![],
+            conditions: smallvec![],
             warnings: Vec::new(),
             next_look: None,
         }

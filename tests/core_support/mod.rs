@@ -24,7 +24,7 @@ pub fn ago(seconds: u64) -> Time {
 }
 
 pub fn signal(kind: SignalKind, target: Target) -> Signal {
-    Signal { kind, target }
+    Signal::new(kind, target)
 }
 
 pub fn cpu(percent: u32) -> Signal {
@@ -226,7 +226,7 @@ pub fn proposal(signal: Signal, observation: &Observation) -> Option<u32> {
 
 /// Status and reason of a condition of the decision.
 pub fn condition(decision: &Decision, kind: ConditionKind) -> Option<(bool, &str)> {
-    decision.conditions.iter().find(|condition| condition.kind == kind).map(|condition| (condition.status, condition.reason.as_str()))
+    decision.conditions.iter().find(|condition| condition.kind == kind).map(|condition| (condition.status, condition.reason))
 }
 
 /// Codes of the decision's reasons.

@@ -21,7 +21,7 @@ pub(super) fn compile(metrics: &[MetricSpec], out: &mut Problems) -> (Vec<Signal
     let (mut signals, mut queries) = (Vec::with_capacity(metrics.len()), Vec::with_capacity(metrics.len()));
     for (index, metric) in metrics.iter().enumerate() {
         if let Some((kind, query, target)) = self::metric(&format!("spec.metrics[{index}]"), metric, out) {
-            signals.push(Signal { kind, target });
+            signals.push(Signal::new(kind, target));
             queries.push(query);
         }
     }

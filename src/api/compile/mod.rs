@@ -207,7 +207,7 @@ fn pause(pause: &Pause) -> core::Pause {
             PauseDirection::Down => core::PauseDirection::Down,
         },
         until: pause.until.as_ref().map(to_core),
-        reason: pause.reason.clone().unwrap_or_default(),
-        by: pause.by.clone().unwrap_or_default(),
+        reason: pause.reason.as_deref().unwrap_or_default().into(),
+        by: pause.by.as_deref().unwrap_or_default().into(),
     }
 }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::sums::{Arithmetic, Part};
+use smallvec::SmallVec;
+
+use super::sums::{Arithmetic, Part, Parts};
 use super::{Context, PodCounts, usable};
 use crate::core::pods::{Class, classify};
 use crate::core::{Request, Sample, Time};
 
 /// The pods of a signal by class; the requests of those without a usable sample are kept for filling.
 pub(super) struct Group {
-    pub ready: Vec<Part>,
-    pub missing: Vec<f64>,
-    pub unready: Vec<f64>,
+    pub ready: Parts,
+    pub missing: SmallVec<[f64; 8]>,
+    pub unready: SmallVec<[f64; 8]>,
     pub ignored: u32,
     /// Newest sample that counts.
     pub newest: Sample,
@@ -34,9 +36,9 @@ impl Group {
         let pods = &context.observation.pods;
         let warm_up = context.kind.is_cpu().then_some(&context.policy.warm_up);
         let mut group = Self {
-            ready: Vec::with_capacity(pods.len()),
-            missing: Vec::new(),
-            unready: Vec::new(),
+            ready: Parts::with_capacity(pods.len()),
+            missing: SmallVec::new(),
+            unready: SmallVec::new(),
             ignored: 0,
             newest: Sample { value: 0.0, time: Time::from_millis(i64::MIN), window: Duration::ZERO },
             limit: Some(0.0),

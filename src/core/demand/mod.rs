@@ -6,7 +6,10 @@ mod staffing;
 mod sums;
 mod total;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use smallvec::{SmallVec, smallvec};
 
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
@@ -23,7 +26,7 @@ pub use staffing::staffing;
 pub(super) struct Measured {
     pub report: SignalReport,
     /// The demand, then what the filter did to it; or the failure.
-    pub reasons: Vec<Reason>,
+    pub reasons: SmallVec<[Reason; 2]>,
 }
 
 /// What the rules need to know besides the reading.
@@ -128,7 +131,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let signal = &policy.signals[index];
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
-    let name = signal.kind.to_string();
+    let name = signal.name();
     let filter = |seen: Seen| match policy.smoothing {
         Smoothing::None => Smooth::plain(seen.raw),
         Smoothing::Smooth(parameters) => {
@@ -154,11 +157,11 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     match result {
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
-            let mut reasons = vec![proposal.reason(&name, unit)];
+            let mut reasons = smallvec![proposal.reason(name, unit)];
             if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
                 let Smooth { raw, demand, trend: Trend { slope, lead }, saturated, .. } = smooth;
                 let numbers = Smoothed {
-                    signal: name.clone(),
+                    signal: Arc::clone(name),
                     unit,
                     raw,
                     level: level.level(),
@@ -173,13 +176,14 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
             let estimate = Some(smooth.estimate());
             let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
+            let name = Arc::clone(name);
             let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
             Measured { report, reasons }
         }
         Err(message) => {
             let failure = Some(message.clone());
-            let report = SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, estimate: None, failure };
-            Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
+            let report = SignalReport { name: Arc::clone(name), current: None, proposal: None, age_millis: None, estimate: None, failure };
+            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }] }
         }
     }
 }
@@ -253,9 +257,9 @@ impl Proposal {
         Self { replicas: base, outcome, ..self }
     }
 
-    fn reason(&self, name: &str, unit: Unit) -> Reason {
+    fn reason(&self, name: &Arc<str>, unit: Unit) -> Reason {
         let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
-        Reason::Demand(Demand { signal: name.to_owned(), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
+        Reason::Demand(Demand { signal: Arc::clone(name), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sums and means, with the stock rule's integer steps where it has them.
 
+use smallvec::SmallVec;
+
 /// Largest value of a Kubernetes quantity in thousandths; also keeps squares and sums finite.
 pub(super) const LARGEST: f64 = 9.2e18;
 
@@ -9,6 +11,12 @@ pub(super) struct Part {
     pub usage: f64,
     pub request: f64,
 }
+
+/// Pods in place, before a workload of more of them costs an allocation.
+const IN_PLACE: usize = 32;
+
+/// The parts of a signal's pods.
+pub(super) type Parts = SmallVec<[Part; IN_PLACE]>;
 
 /// How sums are formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +43,7 @@ impl Arithmetic {
             Self::Whole => exact(values) as f64,
             Self::Real => {
                 // In order of size, so that the order of the pods cannot change the last bit.
-                let mut values: Vec<f64> = values.collect();
+                let mut values: SmallVec<[f64; IN_PLACE]> = values.collect();
                 values.sort_by(f64::total_cmp);
                 values.into_iter().sum()
             }

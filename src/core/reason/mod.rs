@@ -3,6 +3,7 @@
 mod display;
 mod quantity;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub enum Reason {
     /// A signal cannot be used.
     SignalFailed {
         /// Its name.
-        signal: String,
+        signal: Arc<str>,
         /// The whole story.
         message: String,
     },
@@ -89,9 +90,9 @@ pub enum Reason {
         /// The size that would have been set.
         wanted: u32,
         /// Who paused.
-        by: String,
+        by: Arc<str>,
         /// Why, in their words.
-        why: String,
+        why: Arc<str>,
         /// Time left; `None`: until the pause is removed.
         remaining: Option<Duration>,
     },
@@ -110,7 +111,7 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
     /// Its name.
-    pub signal: String,
+    pub signal: Arc<str>,
     /// How value and target are meant.
     pub form: Form,
     /// Unit of value and target.
@@ -180,7 +181,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Smoothed {
     /// Name of the signal.
-    pub signal: String,
+    pub signal: Arc<str>,
     /// Unit of the numbers.
     pub unit: Unit,
     /// Measured.
