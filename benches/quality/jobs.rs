@@ -57,7 +57,7 @@ fn row(csv: &mut String, cluster: &Cluster<'_>, look: &Look) {
         Some(decision) => {
             let wanted = decision.wanted.map(|wanted| wanted.to_string()).unwrap_or_default();
             let estimate = decision.signals.first().and_then(|signal| signal.estimate);
-            let scale = if decision.signals.first().is_some_and(|signal| signal.name == "cpu") { 1e3 } else { 1e5 };
+            let scale = if decision.signals.first().is_some_and(|signal| &*signal.name == "cpu") { 1e3 } else { 1e5 };
             let numbers = estimate.map_or_else(
                 || ",,,".to_owned(),
                 |e| format!("{:.3},{:.3},{:.3},{:.3}", e.raw / scale, e.level / scale, e.sigma / scale, e.demand / scale),

@@ -142,7 +142,6 @@ impl Memory {
         }
         let filter = &mut self.levels[place];
         filter.level.consume(parameters, raw, sample.time);
-        filter.trail.add(raw, sample.time, sample.window);
         filter
     }
 }

@@ -26,8 +26,6 @@ const POINTS: usize = 9;
 const PAIRS: usize = POINTS * (POINTS - 1) / 2;
 /// Least distance of points: a scrape or look more often says little that is new about a trend.
 const SPACING: Duration = Duration::from_secs(15);
-/// Fewer points than this are no trend: a step to a new level and two samples of it would be one.
-const FEWEST: usize = 5;
 /// Least rank correlation of value and time.
 const TAU: f64 = 0.5;
 /// Most that the look ahead may add, as a multiple of the demand.
@@ -66,10 +64,11 @@ impl Trail {
     /// Change per second that can be counted on; 0 without a rise. `tolerance`: points within this ratio of each other are flat.
     pub fn slope(&self, window: Duration, tolerance: f64) -> f64 {
         let points = &self.0;
-        let known = points.iter().skip_while(|point| point.time == points[0].time).count() + 1;
+        // Of fewer points a step is no longer the smaller part.
+        let full = points[1].time > points[0].time;
         let least = points.iter().map(|point| point.value).fold(f64::INFINITY, f64::min);
         let most = points.iter().map(|point| point.value).fold(0.0, f64::max);
-        if known < FEWEST || most <= least * (1.0 + tolerance) {
+        if !full || most <= least * (1.0 + tolerance) {
             return 0.0;
         }
         let recent = self.local(POINTS - 1);

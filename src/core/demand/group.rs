@@ -15,6 +15,8 @@ pub(super) struct Group {
     pub missing: SmallVec<[f64; 8]>,
     pub unready: SmallVec<[f64; 8]>,
     pub ignored: u32,
+    /// Unready ones that are Ready: they bear load already, and their samples show their start still.
+    pub warming: bool,
     /// Newest sample that counts.
     pub newest: Sample,
     /// What the counted pods can use at most; `None` where one of them has no limit that is known.
@@ -40,6 +42,7 @@ impl Group {
             missing: SmallVec::new(),
             unready: SmallVec::new(),
             ignored: 0,
+            warming: false,
             newest: Sample { value: 0.0, time: Time::from_millis(i64::MIN), window: Duration::ZERO },
             limit: Some(0.0),
         };
@@ -59,7 +62,10 @@ impl Group {
                     group.ready.push(Part { usage: arithmetic.value(sample.value), request });
                 }
                 (Class::Ready | Class::Missing, _) => group.missing.push(request),
-                (Class::Unready, _) => group.unready.push(request),
+                (Class::Unready, _) => {
+                    group.unready.push(request);
+                    group.warming |= pod.ready.is_some_and(|ready| ready.status);
+                }
                 (Class::Ignored, _) => group.ignored += 1,
             }
         }

@@ -70,6 +70,8 @@ struct Seen {
     raw: f64,
     /// The pods use all they can, so that there may be any load behind it.
     saturated: bool,
+    /// No pod bears load that is not counted yet: what such pods take over comes back, and would look like a rise.
+    whole: bool,
     newest: Sample,
 }
 
@@ -135,8 +137,11 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let filter = |seen: Seen| match policy.smoothing {
         Smoothing::None => Smooth::plain(seen.raw),
         Smoothing::Smooth(parameters) => {
-            let Seen { raw, saturated, newest } = seen;
+            let Seen { raw, saturated, whole, newest } = seen;
             let filter = memory.filter(policy, index, parameters, seen.least(), newest);
+            if whole {
+                filter.trail.add(seen.least(), newest.time, newest.window);
+            }
             if saturated {
                 // What comes next is a step: the load that did not fit before.
                 filter.trail = Trail::start(seen.least(), newest.time);

@@ -29,7 +29,7 @@ pub(super) fn propose(
     let sum = arithmetic.sum(group.ready.iter().map(|part| part.usage));
     let raw = sum * ((known + group.missing.len() as f64) / known);
     let saturated = group.limit.is_some_and(|limit| limit > 0.0 && sum >= SATURATED * limit);
-    let smooth = filter(Seen { raw, saturated, newest: group.newest });
+    let smooth = filter(Seen { raw, saturated, whole: !group.warming, newest: group.newest });
     let all = group.ready.len() + group.missing.len();
     for part in &mut group.ready {
         part.usage = arithmetic.value(smooth.apply(part.usage, all));

@@ -25,7 +25,7 @@ pub(super) fn propose(
         Target::Value(_) => pods::ready(context.observation).max(1),
         _ => 1,
     };
-    let smooth = filter(Seen { raw: raw * sharing as f64, saturated: false, newest: *sample });
+    let smooth = filter(Seen { raw: raw * sharing as f64, saturated: false, whole: true, newest: *sample });
     let value = arithmetic.value(smooth.apply(raw, sharing));
     let ruled = match target {
         Target::Value(_) => whole(&context, value, setpoint)?,
