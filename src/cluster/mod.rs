@@ -15,6 +15,7 @@ mod slim;
 mod sources;
 mod status;
 mod watch;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! Messages carry sizes but no ages or countdowns: a text that changes every second would be written to the API server every time.
 
 use super::reason::{Bound, Direction, Reason};
-use super::{Condition, ConditionKind};
+use super::{Condition, ConditionKind, Writer};
 
 fn condition(kind: ConditionKind, status: bool, reason: &str, message: String) -> Condition {
     Condition { kind, status, reason: reason.to_owned(), message }
@@ -35,13 +35,14 @@ pub(super) fn stabilized(hold: Option<&Reason>, wanted: u32) -> Condition {
     }
 }
 
-/// Whether a rate or a bound cut the stabilized size.
+/// Whether a rate, a bound or pods that do not start cut the stabilized size.
 pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
     let (status, reason) = match limit {
         Some(Reason::RateLimited { direction: Direction::Up, .. }) => (true, "ScaleUpLimit"),
         Some(Reason::RateLimited { direction: Direction::Down, .. }) => (true, "ScaleDownLimit"),
         Some(Reason::Bounded { bound: Bound::Maximum, .. }) => (true, "TooManyReplicas"),
         Some(Reason::Bounded { bound: Bound::Minimum, .. }) => (true, "TooFewReplicas"),
+        Some(Reason::PodsNotStarting { .. }) => (true, "PodsNotStarting"),
         _ => (false, "DesiredWithinRange"),
     };
     let message = match limit {
@@ -73,4 +74,15 @@ pub(super) fn rescaled(from: u32, to: u32) -> Condition {
 /// A size could not be written.
 pub(super) fn not_rescaled(to: u32, error: &str) -> Condition {
     condition(ConditionKind::AbleToScale, false, "FailedUpdateScale", format!("the target could not be scaled to {to} replicas: {error}"))
+}
+
+/// Somebody else undoes each move.
+pub(super) fn contested(by: &Writer) -> Condition {
+    let message = format!("{by} sets the size again after each move; {}", by.remedy());
+    condition(ConditionKind::ReplicasContested, true, "AnotherWriter", message)
+}
+
+/// Nobody does any more.
+pub(super) fn uncontested() -> Condition {
+    condition(ConditionKind::ReplicasContested, false, "NoOtherWriter", "nobody else has set the size lately".to_owned())
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::bounds::{self, Bounds};
 use super::combine::{Combined, combine};
+use super::contest::Contest;
 use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason};
 use super::zero::{AtZero, at_zero};
 use super::{
     Clamp, Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict,
-    Warning, conditions, fallback, limits, pause,
+    Warning, conditions, fallback, limits, pause, stuck,
 };
 
 /// Decides the size of one workload.
@@ -18,11 +19,14 @@ use super::{
 /// was then really written is told to it by [`Memory::rescaled`].
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
     let current = observation.spec_replicas;
+    let set_by_other = memory.notice(observation, now);
     memory.open(policy, current, now);
     let bounds = Bounds::of(policy, &observation.scheduled);
     let mut draft = Draft::new(policy, current, now);
+    draft.set_by_other = set_by_other;
     draft.next.extend(observation.scheduled.next_change);
     draft.conditions.push(conditions::scale_read(current));
+    draft.heed(memory.contest.clone());
 
     // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
     if let Some(decision) = draft.contested(&observation.selector) {
@@ -74,10 +78,11 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
         }
     };
 
-    // What may be set now: windows, then rates and bounds.
+    // What may be set now: windows, then rates and bounds, then what pods that do not start allow.
     let stabilized = limits::stabilize(policy, memory, current, wanted, now);
     let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now);
-    draft.limited(wanted, stabilized, limited);
+    let startable = stuck::limit(policy, observation, current, limited.size, now);
+    draft.limited(wanted, stabilized, limited, startable);
 
     // Waking up goes to the minimum at least, whatever the rates.
     if current == 0 && draft.to < bounds.min {
@@ -99,13 +104,40 @@ struct Draft<'a> {
     conditions: Vec<Condition>,
     warnings: Vec<Warning>,
     next: Vec<Time>,
+    contest: Option<Contest>,
+    set_by_other: Option<Reason>,
 }
 
 impl<'a> Draft<'a> {
     fn new(policy: &'a Policy, current: u32, now: Time) -> Self {
         let (reasons, signals, conditions, warnings) = (Vec::new(), Vec::new(), Vec::with_capacity(3), Vec::new());
-        let clamps = Vec::new();
-        Self { policy, now, from: current, to: current, wanted: None, reasons, clamps, signals, conditions, warnings, next: Vec::new() }
+        let (clamps, next) = (Vec::new(), Vec::new());
+        let (wanted, contest, set_by_other) = (None, None, None);
+        Self {
+            policy,
+            now,
+            from: current,
+            to: current,
+            wanted,
+            reasons,
+            clamps,
+            signals,
+            conditions,
+            warnings,
+            next,
+            contest,
+            set_by_other,
+        }
+    }
+
+    /// Says who else sets the size, if that goes on.
+    fn heed(&mut self, contest: Option<Contest>) {
+        if let Some(writer) = contest.as_ref().and_then(Contest::contester) {
+            let condition = conditions::contested(writer);
+            self.warnings.push(Warning { reason: "ReplicasContested".to_owned(), message: condition.message.clone() });
+            self.conditions.push(condition);
+        }
+        self.contest = contest;
     }
 
     fn switched_off(mut self) -> Decision {
@@ -211,11 +243,16 @@ impl<'a> Draft<'a> {
         if self.to == self.from { self.close(Verdict::Unknown) } else { self.finish(size) }
     }
 
-    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step) {
+    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step, startable: limits::Step) {
         self.conditions[0] = conditions::stabilized(stabilized.reason.as_ref(), wanted);
-        self.conditions.push(conditions::limited(limited.reason.as_ref(), stabilized.size));
+        let limit = startable.reason.as_ref().or(limited.reason.as_ref());
+        self.conditions.push(conditions::limited(limit, stabilized.size));
+        if let Some(Reason::PodsNotStarting { stuck, of, cause, .. }) = &startable.reason {
+            let message = format!("{stuck} of {of} pods are not starting: {cause}; no further scale-out on their account");
+            self.warnings.push(Warning { reason: "PodsNotStarting".to_owned(), message });
+        }
         (self.to, self.wanted) = (wanted, Some(wanted));
-        for limits::Step { size, reason, next } in [stabilized, limited] {
+        for limits::Step { size, reason, next } in [stabilized, limited, startable] {
             self.next.extend(next);
             match reason {
                 Some(reason) => self.clamp(size, reason, next),
@@ -237,8 +274,12 @@ impl<'a> Draft<'a> {
         self.reasons.rotate_right(1);
     }
 
-    /// Applies the pause, the last word, and names the verdict.
+    /// Applies what holds any move: another writer, and the pause, which has the last word. Names the verdict.
     fn finish(mut self, wanted: u32) -> Decision {
+        if let Some((reason, until)) = self.contest.as_ref().and_then(|contest| contest.hold(self.from, self.to, self.now)) {
+            self.next.push(until);
+            self.clamp(self.from, reason, Some(until));
+        }
         if let Some(reason) = pause::hold(self.policy.pause.as_ref(), self.from, self.to, self.now) {
             let until = self.policy.pause.as_ref().and_then(|pause| pause.until);
             self.next.extend(until);
@@ -249,7 +290,11 @@ impl<'a> Draft<'a> {
         let verdict = match self.to {
             to if to > self.from => Verdict::ScaleUp,
             to if to < self.from => Verdict::ScaleDown,
-            _ if wanted != self.from || self.reasons.iter().any(|reason| matches!(reason, Reason::Paused { .. })) => Verdict::Held,
+            _ if wanted != self.from
+                || self.reasons.iter().any(|reason| matches!(reason, Reason::Paused { .. } | Reason::Contested { .. })) =>
+            {
+                Verdict::Held
+            }
             _ => Verdict::Steady,
         };
         if verdict == Verdict::Held {
@@ -262,7 +307,8 @@ impl<'a> Draft<'a> {
     }
 
     fn close(self, verdict: Verdict) -> Decision {
-        let Self { policy, now, from, to, wanted, reasons, clamps, signals, conditions, warnings, next } = self;
+        let Self { policy, now, from, to, wanted, mut reasons, clamps, signals, conditions, warnings, next, set_by_other, .. } = self;
+        reasons.extend(set_by_other);
         // Only what comes before the next regular look.
         let next_look = next.into_iter().filter(|&time| now < time && time < now + policy.interval).min();
         Decision { time: now, from, to, wanted, verdict, reasons, signals, clamps, conditions, warnings, next_look }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::contest::Contest;
 use super::limits::{Changes, Proposals};
+use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
-use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::{FallbackReplicas, Observation, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub struct Memory {
     pub(super) gaps: Vec<Gap>,
     /// Size seen or written last.
     pub(super) size: u32,
+    /// Somebody else sets the size as well.
+    pub(super) contest: Option<Contest>,
     /// Set while nothing was decided since the memory was restored.
     #[serde(skip)]
     pub(super) hole: Option<Hole>,
@@ -54,6 +58,23 @@ pub(super) struct Filter {
 }
 
 impl Memory {
+    /// The size seen or written last, once anything was decided.
+    pub fn size(&self) -> Option<u32> {
+        self.started.then_some(self.size)
+    }
+
+    /// Takes note of a size that somebody else has set; before [`Memory::open`], which takes it over.
+    pub(super) fn notice(&mut self, observation: &Observation, now: Time) -> Option<Reason> {
+        if let Some(contest) = &mut self.contest {
+            contest.not_after(now);
+        }
+        self.contest.take_if(|contest| contest.is_over(now));
+        let (from, to) = (self.size()?, observation.spec_replicas);
+        let writer = observation.writer.clone().filter(|_| from != to)?;
+        self.contest = Some(Contest::reset(self.contest.take(), writer.clone(), now));
+        Some(Reason::SetByOther { writer, from, to })
+    }
+
     /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window.
     pub(super) fn open(&mut self, policy: &Policy, replicas: u32, now: Time) {
         if !self.started {
@@ -90,6 +111,9 @@ impl Memory {
     /// A policy without behavior has no rate budgets, so nothing is kept for it.
     pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
         self.size = to;
+        if let Some(contest) = &mut self.contest {
+            contest.answered(now);
+        }
         let Some(behavior) = &policy.behavior else { return };
         if to > from {
             self.ups.store(to - from, now, longest_period(&behavior.up));

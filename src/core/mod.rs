@@ -6,6 +6,7 @@
 mod bounds;
 mod combine;
 mod conditions;
+mod contest;
 mod decide;
 mod decision;
 pub mod demand;
@@ -21,7 +22,9 @@ pub mod reason;
 mod resume;
 mod signal;
 pub mod smooth;
+mod stuck;
 mod time;
+mod writer;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
@@ -29,10 +32,11 @@ pub use decide::decide;
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
-pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
+pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector, Trouble};
 pub use policy::{
     Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,
     SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
 };
 pub use reason::Reason;
 pub use time::Time;
+pub use writer::{Way, Writer};

@@ -122,6 +122,9 @@ impl Entry {
             self.status.metrics_text = Some(metrics_text(compiled, &decision.signals));
         }
         self.set_conditions(&decision.conditions, decision.time);
+        if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {
+            self.set_conditions(&[decision.contested()], decision.time);
+        }
         self.status.decision = Some(DecisionStatus {
             time: stamp(decision.time),
             from: count(decision.from),

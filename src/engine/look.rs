@@ -4,15 +4,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, StreamExt};
+use kube::api::ApiResource;
+
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, request_of};
-use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time};
+use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time, Writer};
 use crate::source::{Ask, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
+
+/// Questions for writers under way at once: one sync of a GitOps tool may set all sizes of a cluster.
+const QUESTIONS: usize = 8;
 
 /// A policy that is due.
 #[derive(Clone, Debug)]
@@ -23,6 +29,8 @@ pub struct Job {
     pub compiled: Arc<Compiled>,
     /// When it was due.
     pub due: Instant,
+    /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
+    pub expected: Option<u32>,
 }
 
 /// What was seen of one policy's target.
@@ -89,18 +97,52 @@ impl Looker {
             });
             targets.push((job, target));
         }
-        let mut readings = self.sources.collect_within(&asks, now, deadline).await.into_iter();
+        let readings = self.sources.collect_within(&asks, now, deadline);
+        let (readings, mut writers) = futures::future::join(readings, self.writers(&targets, deadline)).await;
+        let mut readings = readings.into_iter();
         let seen = targets.into_iter().map(|(job, target)| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
             let target = target.map(|(scale, pods)| {
                 let asked = if selector(&scale) == Selector::Usable { job.compiled.queries.len() } else { 0 };
                 let mine = readings.by_ref().take(asked).collect();
-                let observation = observe(&job.compiled, &scale, &pods, mine);
+                let writer = writers.remove(&job.key);
+                let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, mine) };
                 (scale, observation)
             });
             Seen { job, target, foreign }
         });
         seen.collect()
+    }
+
+    /// Who set the sizes that are not the expected ones. Asked beside the metrics and never waited for longer; whoever is not known by then
+    /// stays unknown.
+    async fn writers(&self, targets: &[(Job, Result<(ScaleView, TargetPods), ScaleError>)], deadline: Duration) -> HashMap<Key, Writer> {
+        let surprises: Vec<(Key, Key, ApiResource)> = targets
+            .iter()
+            .filter_map(|(job, target)| {
+                let (scale, _) = target.as_ref().ok()?;
+                job.expected.filter(|expected| *expected != scale.spec_replicas)?;
+                Some((job.key.clone(), Key::new(&job.key.namespace, &job.compiled.target.name), scale.resource.clone()))
+            })
+            .collect();
+        let late = || Writer::Unknown { why: "no answer in time".to_owned() };
+        let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
+        let questions = surprises.into_iter().map(|(policy, target, resource)| {
+            let scale = self.scale.clone();
+            async move { (policy, scale.writer(&target, &resource).await) }
+        });
+        let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
+        let asked = tokio::time::timeout(deadline, async {
+            while let Some((key, writer)) = answers.next().await {
+                match writer {
+                    Some(writer) => writers.insert(key, writer),
+                    None => writers.remove(&key),
+                };
+            }
+        });
+        // What was answered in time is there.
+        let _ = asked.await;
+        writers
     }
 }
 
@@ -139,6 +181,7 @@ fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readin
         scaled_to_zero: false,
         selector: selector(scale),
         scheduled: Scheduled::default(),
+        writer: None,
     }
 }
 

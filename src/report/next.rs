@@ -49,6 +49,12 @@ fn held(decision: &DecisionRecord, when: impl Fn(Timestamp) -> String) -> String
         }
         ("BoundedByMaximum", _) => format!("nothing until demand falls or maxReplicas is raised: {to} are wanted"),
         ("BoundedByMinimum", _) => "nothing until demand rises or minReplicas is lowered".to_owned(),
+        ("PodsNotStarting", _) => {
+            format!("{direction} toward {to} with each pod that starts; `kubectl describe pod` says what keeps the others from it")
+        }
+        ("Contested", Some(until)) => {
+            format!("{direction} to {to} is tried again {}, unless the other writer gives way before", when(until))
+        }
         ("Paused", Some(until)) => format!("the pause ends {}; {to} is wanted now", when(until)),
         ("Paused", None) => format!("nothing until the pause is removed from the policy; {to} is wanted now"),
         (_, Some(until)) => format!("{direction} to {to} possible {}", when(until)),

@@ -9,7 +9,8 @@ pub(super) use history::{Changes, Proposals};
 use super::bounds::Bounds;
 use super::reason::{Bound, Direction, Rate, Reason};
 use super::{Memory, Policy, Time};
-use rate::{Budget, doubling, reach};
+pub(super) use rate::doubling;
+use rate::{Budget, reach};
 
 /// The result of one stage: a size, and why it is not what came in.
 pub(super) struct Step {
@@ -20,7 +21,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn free(size: u32) -> Self {
+    pub(super) fn free(size: u32) -> Self {
         Self { size, reason: None, next: None }
     }
 }
