@@ -61,6 +61,7 @@ impl Story {
             deleting: false,
             start_time: Some(now - Duration::from_hours(2)),
             ready,
+            ..Pod::default()
         };
         let each =
             Sample { value: (cpu / f64::from(replicas)).round(), time: now - Duration::from_secs(12), window: Duration::from_secs(15) };
