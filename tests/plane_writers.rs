@@ -78,15 +78,15 @@ fn a_hand_is_named_once_and_its_size_is_the_next_base() {
 fn a_manifest_that_resets_the_size_is_named_and_not_fought_in_a_loop() {
     run(async {
         let story = begin().await;
-        let web = story.deployment("gitops", 2, Load::Each(50)).await;
-        story.ready(&web, 2).await;
+        let web = story.deployment("gitops", 3, Load::Each(50)).await;
+        story.ready(&web, 3).await;
         wants(&story, &web, 5).await;
         queue(&story, "web", &web, json!({})).await;
         for _ in 0..3 {
             story.size(SOON, &web, 5).await;
             // Told before it is undone, or the reset would look like the other's second thought.
             story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "5").await;
-            apply_size(&story, &web, "argocd-controller", 2).await;
+            apply_size(&story, &web, "argocd-controller", 3).await;
         }
         story.shows(SOON, "sp/web", CONTESTED, "\"status\":\"True\"").await;
         story.shows(SOON, "sp/web", "{.status.decision.heldBy}", "Contested").await;
@@ -97,7 +97,7 @@ fn a_manifest_that_resets_the_size_is_named_and_not_fought_in_a_loop() {
         }
         // What demand needs gets through all the same, later.
         story.size(LATER, &web, 5).await;
-        apply_size(&story, &web, "argocd-controller", 2).await;
+        apply_size(&story, &web, "argocd-controller", 3).await;
         story.size(LATER, &web, 5).await;
         let events = story.plane.kubectl_ok(&["events", "--namespace", &story.namespace, "--for=scalepolicy/web"]).await;
         assert_eq!(events.lines().filter(|line| line.contains("ReplicasContested")).count(), 1, "{events}");

@@ -30,7 +30,7 @@ pub(super) struct Contest {
     /// Who made the last one.
     writer: Writer,
     resets: u32,
-    /// When the last one was found.
+    /// When the last one was found that undid something.
     reset: Time,
     /// When the first own move after it was written.
     answer: Option<Time>,
@@ -39,13 +39,13 @@ pub(super) struct Contest {
 impl Contest {
     /// Somebody else has set the size, which may go on with the series `before`. Not only one name counts: a tool may write in several ways.
     pub fn reset(before: Option<Self>, writer: Writer, now: Time) -> Self {
-        let resets = match before {
-            Some(Self { answer: Some(_), resets, .. }) => resets.saturating_add(1),
-            // Whoever sets it twice in a row only replaced a size of their own.
-            Some(Self { answer: None, resets, .. }) => resets,
-            None => 1,
+        let (resets, reset) = match before {
+            Some(Self { answer: Some(_), resets, .. }) => (resets.saturating_add(1), now),
+            // Whoever sets it twice in a row only replaced a size of their own, and must not put the answer off by doing so.
+            Some(Self { answer: None, resets, reset, .. }) => (resets, reset),
+            None => (1, now),
         };
-        Self { writer, resets, reset: now, answer: None }
+        Self { writer, resets, reset, answer: None }
     }
 
     /// An own move was written.
