@@ -147,12 +147,13 @@ fn an_answer_that_stands_ends_the_contest() {
     assert_eq!(shared.look(9, 0).to, 9);
     let before = shared.look(9, 900);
     assert_eq!(condition(&before, CONTESTED), Some((true, "AnotherWriter")));
-    assert_eq!(before.contested().reason, "AnotherWriter");
+    assert!(before.is_contested() && before.condition_after_contest().is_none());
     let last = shared.look(9, 1);
     assert_eq!(condition(&last, CONTESTED), Some((true, "AnotherWriter")));
     let after = shared.look(9, 1);
     assert_eq!(condition(&after, CONTESTED), None);
-    assert_eq!((after.contested().status, after.contested().reason.as_str()), (false, "NoOtherWriter"));
+    let over = after.condition_after_contest().unwrap();
+    assert_eq!((over.kind, over.status, over.reason.as_str()), (CONTESTED, false, "NoOtherWriter"));
     // Another hand, hours later, begins anew.
     assert_eq!(shared.set(argo(), 4, 9, 1).to, 9);
 }

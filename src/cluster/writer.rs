@@ -63,24 +63,24 @@ mod tests {
         json!({ "f:spec": { "f:replicas": {} } })
     }
 
-    fn named(name: &str, way: Way) -> Option<Writer> {
-        Some(Writer::Manager { name: name.to_owned(), way })
+    fn named(name: &str, way: Way) -> Writer {
+        Writer::Manager { name: name.to_owned(), way }
     }
 
     #[rstest]
-    #[case::scaled(vec![entry("kubectl", "Update", "scale", 9, &size())], named("kubectl", Way::Scale))]
-    #[case::applied(vec![entry("argocd-controller", "Apply", "", 9, &size())], named("argocd-controller", Way::Apply))]
-    #[case::patched(vec![entry("kubectl-edit", "Update", "", 9, &size())], named("kubectl-edit", Way::Update))]
+    #[case::scaled(vec![entry("kubectl", "Update", "scale", 9, &size())], Some(named("kubectl", Way::Scale)))]
+    #[case::applied(vec![entry("argocd-controller", "Apply", "", 9, &size())], Some(named("argocd-controller", Way::Apply)))]
+    #[case::patched(vec![entry("kubectl-edit", "Update", "", 9, &size())], Some(named("kubectl-edit", Way::Update)))]
     #[case::other_fields_count_for_nothing(
         vec![entry("ci", "Update", "", 1, &size()), entry("kube-controller-manager", "Update", "status", 9, &json!({ "f:status": {} })),
              entry("kubectl-rollout", "Update", "", 9, &json!({ "f:spec": { "f:template": {} } }))],
-        named("ci", Way::Update))]
+        Some(named("ci", Way::Update)))]
     #[case::the_last_of_several(
         vec![entry("helm", "Apply", "", 5, &size()), entry("kubectl", "Update", "scale", 9, &size()), entry("flux", "Apply", "", 2, &size())],
-        named("kubectl", Way::Scale))]
+        Some(named("kubectl", Way::Scale)))]
     #[case::ourselves(vec![entry("helm", "Apply", "", 5, &size()), entry("ballast", "Update", "scale", 9, &size())], None)]
     #[case::in_the_same_second(
-        vec![entry("helm", "Apply", "", 9, &size()), entry("ballast", "Update", "scale", 9, &size())], named("helm", Way::Apply))]
+        vec![entry("helm", "Apply", "", 9, &size()), entry("ballast", "Update", "scale", 9, &size())], Some(named("helm", Way::Apply)))]
     fn the_owner_of_the_size(#[case] entries: Vec<Value>, #[case] expected: Option<Writer>) {
         let entries: Vec<ManagedFieldsEntry> = entries.into_iter().map(|entry| serde_json::from_value(entry).unwrap()).collect();
         assert_eq!(owner(&entries), expected);

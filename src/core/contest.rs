@@ -3,7 +3,7 @@
 //! A size that somebody else has set is a fact like any other: the next decision starts from it, at once. Only when the same happens again
 //! after each answer is the size contested. Then moves wait after each reset, so that a workload is not thrown to and fro by every look:
 //!
-//! - growth for 30 s ([`GROWTH`]): a new pod needs about that long to be of use, and where resets come slower (GitOps tools look every few
+//! - growth for 30 s ([`GROWTH`]): a new pod needs about that long to be of use, and where resets come slower (Argo CD looks every few
 //!   minutes) most of the time is spent at the size that the load needs. At most 120 writes an hour come of it;
 //! - shrinking for 10 min ([`SHRINKING`]): too many replicas cost money, not requests.
 
@@ -38,11 +38,11 @@ pub(super) struct Contest {
 
 impl Contest {
     /// Somebody else has set the size, which may go on with the series `before`. Not only one name counts: a tool may write in several ways.
-    pub fn reset(before: Option<Self>, writer: Writer, now: Time) -> Self {
+    pub fn reset(before: Option<&Self>, writer: Writer, now: Time) -> Self {
         let (resets, reset) = match before {
-            Some(Self { answer: Some(_), resets, .. }) => (resets.saturating_add(1), now),
+            Some(&Self { answer: Some(_), resets, .. }) => (resets.saturating_add(1), now),
             // Whoever sets it twice in a row only replaced a size of their own, and must not put the answer off by doing so.
-            Some(Self { answer: None, resets, reset, .. }) => (resets, reset),
+            Some(&Self { answer: None, resets, reset, .. }) => (resets, reset),
             None => (1, now),
         };
         Self { writer, resets, reset, answer: None }

@@ -41,10 +41,14 @@ impl Decision {
         list
     }
 
-    /// Whether the size is contested, to set where the status says that it was.
-    pub fn contested(&self) -> Condition {
-        let contested = self.conditions.iter().find(|condition| condition.kind == ConditionKind::ReplicasContested);
-        contested.cloned().unwrap_or_else(conditions::uncontested)
+    /// Somebody else undoes each move.
+    pub fn is_contested(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.kind == ConditionKind::ReplicasContested)
+    }
+
+    /// The condition to set, over those of the decision, where the status says that the size was contested and it is no longer.
+    pub fn condition_after_contest(&self) -> Option<Condition> {
+        (!self.is_contested()).then(conditions::uncontested)
     }
 
     /// The condition to set, over those of the decision, when its size could not be written.

@@ -71,7 +71,7 @@ impl Memory {
         self.contest.take_if(|contest| contest.is_over(now));
         let (from, to) = (self.size()?, observation.spec_replicas);
         let writer = observation.writer.clone().filter(|_| from != to)?;
-        self.contest = Some(Contest::reset(self.contest.take(), writer.clone(), now));
+        self.contest = Some(Contest::reset(self.contest.as_ref(), writer.clone(), now));
         Some(Reason::SetByOther { writer, from, to })
     }
 

@@ -123,7 +123,7 @@ impl Entry {
         }
         self.set_conditions(&decision.conditions, decision.time);
         if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {
-            self.set_conditions(&[decision.contested()], decision.time);
+            self.set_conditions(decision.condition_after_contest().as_slice(), decision.time);
         }
         self.status.decision = Some(DecisionStatus {
             time: stamp(decision.time),

@@ -17,7 +17,7 @@ use crate::source::{Ask, Query, Sources};
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
-/// Questions for writers under way at once: one sync of a GitOps tool may set all sizes of a cluster.
+/// Questions for writers under way at once: one sync of Argo CD may set all sizes of a cluster.
 const QUESTIONS: usize = 8;
 
 /// A policy that is due.
@@ -85,7 +85,7 @@ impl Looker {
         let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
         let scales = futures::future::join_all(scales).await;
         let mut targets = Vec::with_capacity(jobs.len());
-        let mut asks = Vec::new();
+        let (mut asks, mut surprises) = (Vec::new(), Vec::new());
         for (job, scale) in jobs.into_iter().zip(scales) {
             let target = scale.map(|scale| {
                 let pods = self.index.pods_of(&job.key.namespace, &scale);
@@ -93,12 +93,16 @@ impl Looker {
                 if selector(&scale) == Selector::Usable {
                     ask(&job, &scale, &pods, &mut asks);
                 }
+                if job.expected.is_some_and(|expected| expected != scale.spec_replicas) {
+                    let target = Key::new(&job.key.namespace, &job.compiled.target.name);
+                    surprises.push((job.key.clone(), target, scale.resource.clone()));
+                }
                 (scale, pods)
             });
             targets.push((job, target));
         }
         let readings = self.sources.collect_within(&asks, now, deadline);
-        let (readings, mut writers) = futures::future::join(readings, self.writers(&targets, deadline)).await;
+        let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises, deadline)).await;
         let mut readings = readings.into_iter();
         let seen = targets.into_iter().map(|(job, target)| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
@@ -113,37 +117,29 @@ impl Looker {
         });
         seen.collect()
     }
+}
 
-    /// Who set the sizes that are not the expected ones. Asked beside the metrics and never waited for longer; whoever is not known by then
-    /// stays unknown.
-    async fn writers(&self, targets: &[(Job, Result<(ScaleView, TargetPods), ScaleError>)], deadline: Duration) -> HashMap<Key, Writer> {
-        let surprises: Vec<(Key, Key, ApiResource)> = targets
-            .iter()
-            .filter_map(|(job, target)| {
-                let (scale, _) = target.as_ref().ok()?;
-                job.expected.filter(|expected| *expected != scale.spec_replicas)?;
-                Some((job.key.clone(), Key::new(&job.key.namespace, &job.compiled.target.name), scale.resource.clone()))
-            })
-            .collect();
-        let late = || Writer::Unknown { why: "no answer in time".to_owned() };
-        let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
-        let questions = surprises.into_iter().map(|(policy, target, resource)| {
-            let scale = self.scale.clone();
-            async move { (policy, scale.writer(&target, &resource).await) }
-        });
-        let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
-        let asked = tokio::time::timeout(deadline, async {
-            while let Some((key, writer)) = answers.next().await {
-                match writer {
-                    Some(writer) => writers.insert(key, writer),
-                    None => writers.remove(&key),
-                };
-            }
-        });
-        // What was answered in time is there.
-        let _ = asked.await;
-        writers
-    }
+/// A target whose size is not the expected one: its policy, its key, and where it is.
+type Surprise = (Key, Key, ApiResource);
+
+/// Who set these sizes. Asked beside the metrics and never waited for longer; whoever is not known by then stays unknown.
+async fn writers(client: &ScaleClient, surprises: Vec<Surprise>, deadline: Duration) -> HashMap<Key, Writer> {
+    let late = || Writer::Unknown { why: "no answer in time".to_owned() };
+    let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
+    let questions =
+        surprises.into_iter().map(|(policy, target, resource)| async move { (policy, client.writer(&target, &resource).await) });
+    let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
+    let asked = tokio::time::timeout(deadline, async {
+        while let Some((policy, writer)) = answers.next().await {
+            match writer {
+                Some(writer) => writers.insert(policy, writer),
+                None => writers.remove(&policy),
+            };
+        }
+    });
+    // What was answered in time is there.
+    let _ = asked.await;
+    writers
 }
 
 fn ask(job: &Job, scale: &ScaleView, pods: &TargetPods, asks: &mut Vec<Ask>) {

@@ -74,6 +74,7 @@ impl Engine {
     fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
+        self.parts.metrics.contested(&labels(key), decision.is_contested());
         let same = |last: &DecisionStatus| last.verdict == decision.verdict.word() && last.held_by.as_deref() == decision.held_by();
         let changed = !entry.status.decision.as_ref().is_some_and(same);
         let message = decision.headline();
@@ -109,7 +110,8 @@ impl Engine {
         if moves && decision.recommends() {
             states.push((format!("recommended {}", decision.to), EventType::Normal, "Recommendation", message.clone()));
         }
-        for reason in decision.reasons.iter().filter(|reason| matches!(reason, Reason::SetByOther { .. })) {
+        // Of a contest the Warning tells.
+        for reason in decision.reasons.iter().filter(|reason| matches!(reason, Reason::SetByOther { .. }) && !decision.is_contested()) {
             states.push((format!("set by other: {reason}"), EventType::Normal, "ForeignScale", format!("size {reason}")));
         }
         if foreign > 0 {
