@@ -216,6 +216,16 @@ fn whoever_sets_a_size_all_the_time_does_not_keep_growth_away() {
 }
 
 #[test]
+fn whoever_removes_the_size_from_the_manifest_has_given_way() {
+    let mut shared = Shared::new(9);
+    shared.fight(9, 4);
+    // Theirs was in force, so the API server has filled in the default.
+    let decision = shared.set(Writer::Nobody, 1, 4, 15);
+    assert_eq!((decision.to, condition(&decision, CONTESTED)), (4, None));
+    assert!(decision.headline().ends_with("1 was set by default, since its owner removed the field, 9 before"), "{}", decision.headline());
+}
+
+#[test]
 fn bounds_are_contested_like_anything_else() {
     let mut shared = Shared::new(4);
     shared.0.policy.min_replicas = 3;

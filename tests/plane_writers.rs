@@ -43,9 +43,9 @@ async fn wants(story: &Story, target: &str, replicas: i64) {
     story.plane.metrics().await.set(target, Source::External { metric: "jobs", labels: &[] }, Load::Each(replicas * 10_000));
 }
 
-/// The size as a manifest states it, and whose it is.
-async fn apply_size(story: &Story, name: &str, manager: &str, replicas: i32) {
-    let manifest = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name }, "spec": { "replicas": replicas } });
+/// Applies a manifest as its owner does.
+async fn apply(story: &Story, name: &str, manager: &str, spec: Value) {
+    let manifest = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name }, "spec": spec });
     let manager = format!("--field-manager={manager}");
     let args = ["apply", "--server-side", "--force-conflicts", &manager, "--namespace", &story.namespace, "-f", "-"];
     let (ok, out) = story.plane.kubectl(&args, &manifest.to_string()).await;
@@ -88,7 +88,7 @@ fn a_manifest_that_resets_the_size_is_named_and_not_fought_in_a_loop() {
             story.size(SOON, &web, 5).await;
             // Told before it is undone, or the reset would look like the other's second thought.
             story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "5").await;
-            apply_size(&story, &web, "argocd-controller", 3).await;
+            apply(&story, &web, "argocd-controller", json!({ "replicas": 3 })).await;
         }
         story.shows(SOON, "sp/web", CONTESTED, "\"status\":\"True\"").await;
         story.shows(SOON, "sp/web", "{.status.decision.heldBy}", "Contested").await;
@@ -99,7 +99,7 @@ fn a_manifest_that_resets_the_size_is_named_and_not_fought_in_a_loop() {
         }
         // What demand needs gets through all the same, later.
         story.size(LATER, &web, 5).await;
-        apply_size(&story, &web, "argocd-controller", 3).await;
+        apply(&story, &web, "argocd-controller", json!({ "replicas": 3 })).await;
         story.size(LATER, &web, 5).await;
         let events = story.plane.kubectl_ok(&["events", "--namespace", &story.namespace, "--for=scalepolicy/web"]).await;
         assert_eq!(events.lines().filter(|line| line.contains("ReplicasContested")).count(), 1, "{events}");
@@ -122,7 +122,7 @@ fn a_larger_size_of_another_writer_is_left_for_a_while() {
             story.size(SOON, &web, 3).await;
             story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "3").await;
             // As Flux does, with the whole manifest under its own name.
-            apply_size(&story, &web, "kustomize-controller", 6).await;
+            apply(&story, &web, "kustomize-controller", json!({ "replicas": 6 })).await;
         }
         story.shows(SOON, "sp/web", CONTESTED, "Flux").await;
         tokio::time::sleep(Duration::from_secs(15)).await;
@@ -131,6 +131,30 @@ fn a_larger_size_of_another_writer_is_left_for_a_while() {
         // More demand is still answered.
         wants(&story, &web, 9).await;
         story.size(LATER, &web, 9).await;
+    });
+}
+
+#[test]
+fn whoever_removes_the_size_from_the_manifest_has_given_way() {
+    run(async {
+        let story = begin().await;
+        let web = story.deployment("giving", 7, Load::Each(50)).await;
+        story.ready(&web, 7).await;
+        wants(&story, &web, 4).await;
+        queue(&story, "web", &web, json!({})).await;
+        for _ in 0..3 {
+            story.size(SOON, &web, 4).await;
+            story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "4").await;
+            apply(&story, &web, "flux", json!({ "replicas": 7 })).await;
+        }
+        story.shows(SOON, "sp/web", "{.status.decision.heldBy}", "Contested").await;
+        // Its size was in force, so the API server fills in 1; scale-in would have waited for 10 minutes.
+        apply(&story, &web, "flux", json!({})).await;
+        story.size(SOON, &web, 4).await;
+        story
+            .describes("deployment", &web, &["ForeignScale", "size 1 was set by default, since its owner removed the field, 7 before"])
+            .await;
+        story.shows(SOON, "sp/web", CONTESTED, "NoOtherWriter").await;
     });
 }
 

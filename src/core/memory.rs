@@ -12,7 +12,7 @@ use super::limits::{Changes, Proposals};
 use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
-use super::{FallbackReplicas, Observation, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::{FallbackReplicas, Observation, Policy, ScalingRules, SignalKind, SmoothParameters, Time, Writer};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,8 @@ impl Memory {
         self.contest.take_if(|contest| contest.is_over(now));
         let (from, to) = (self.size()?, observation.spec_replicas);
         let writer = observation.writer.clone().filter(|_| from != to)?;
-        self.contest = Some(Contest::reset(self.contest.as_ref(), writer.clone(), now));
+        // Whoever removes the size from a manifest has given way, and does so while theirs is in force.
+        self.contest = (writer != Writer::Nobody).then(|| Contest::reset(self.contest.as_ref(), writer.clone(), now));
         Some(Reason::SetByOther { writer, from, to })
     }
 

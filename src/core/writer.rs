@@ -19,6 +19,8 @@ pub enum Writer {
         /// Why not.
         why: String,
     },
+    /// Nobody: the one who owned the field has let it go, and the API server filled in the default.
+    Nobody,
 }
 
 /// How a field was written.
@@ -67,6 +69,7 @@ impl fmt::Display for Writer {
             Self::Manager { name, way: Way::Apply } => write!(f, "{name} (apply)"),
             Self::Manager { name, way: Way::Update } => write!(f, "{name} (update)"),
             Self::Manager { name, way: Way::Scale } => write!(f, "{name} (scale)"),
+            Self::Nobody => f.write_str("default, since its owner removed the field"),
             Self::Unknown { why } => write!(f, "somebody else (field manager unknown: {why})"),
         }
     }
