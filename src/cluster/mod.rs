@@ -13,6 +13,7 @@ mod scale;
 mod selector;
 mod slim;
 mod sources;
+mod starting;
 mod status;
 mod watch;
 mod writer;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::{apps, autoscaling, core as corev1};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
@@ -13,9 +12,10 @@ use kube::core::Selector;
 use serde::{Deserialize, Serialize};
 
 use super::selector;
+use super::starting::{ContainerStatus, served, trouble};
 use crate::api::quantity::Quantity;
 use crate::api::time::to_core as time;
-use crate::core::{self, Phase, Pod, Ready, Trouble};
+use crate::core::{Phase, Pod, Ready};
 
 /// A pod as watched.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
@@ -58,26 +58,6 @@ struct PodStatus {
     conditions: Vec<PodCondition>,
     init_container_statuses: Vec<ContainerStatus>,
     container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ContainerStatus {
-    ready: bool,
-    restart_count: i32,
-    state: ContainerState,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct ContainerState {
-    waiting: Option<Waiting>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Waiting {
-    reason: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -265,19 +245,6 @@ impl WorkloadKind {
 
 // === impl PodRow ===
 
-impl PodRow {
-    /// Takes over what an earlier row of the same pod tells of how long it was ready. A `StatefulSet` gives a name to one pod after the other.
-    pub fn follow(&mut self, old: &Self) {
-        let (Some(was), Some(is)) = (old.pod.ready, self.pod.ready) else { return };
-        if old.pod.created != self.pod.created {
-            return;
-        }
-        // If it was not ready either time, it may have been in between.
-        let served = if is.status { Duration::ZERO } else { is.since.since(was.since) };
-        self.pod.served = old.pod.served.max(served);
-    }
-}
-
 impl From<SlimPod> for PodRow {
     fn from(object: SlimPod) -> Self {
         let SlimPod { metadata, spec, status } = object;
@@ -285,7 +252,9 @@ impl From<SlimPod> for PodRow {
             Some(Ready { status: condition.status == "True", since: time(condition.last_transition_time.as_ref()?) })
         });
         let started = status.start_time.as_ref().map(time);
-        let trouble = if ready.is_some_and(|ready| ready.status) { None } else { trouble(&status) };
+        let unschedulable = status.conditions.iter().any(|c| c.kind == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"));
+        let containers = status.init_container_statuses.iter().chain(&status.container_statuses);
+        let trouble = if ready.is_some_and(|ready| ready.status) { None } else { trouble(unschedulable, containers) };
         let pod = Pod {
             name: Arc::from(metadata.name.as_deref().unwrap_or_default()),
             phase: match status.phase.as_deref() {
@@ -314,30 +283,6 @@ impl From<SlimPod> for PodRow {
             plain,
         }
     }
-}
-
-/// What is known of a pod that is seen for the first time: one that is not ready since its start never was; of another one the longest time that
-/// is possible.
-fn served(started: Option<core::Time>, ready: Option<Ready>) -> Duration {
-    let lost = ready.filter(|ready| !ready.status);
-    lost.zip(started).map_or(Duration::ZERO, |(lost, started)| lost.since.since(started))
-}
-
-/// What keeps a pod that is not ready from it. An image that cannot be had and a crash have several reasons, which take turns; one word for
-/// each stays the same.
-fn trouble(status: &PodStatus) -> Option<Trouble> {
-    let unschedulable = |c: &PodCondition| c.kind == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable");
-    if status.conditions.iter().any(unschedulable) {
-        return Some(Trouble::Unschedulable);
-    }
-    status.init_container_statuses.iter().chain(&status.container_statuses).find_map(|container| {
-        match container.state.waiting.as_ref().map_or("", |waiting| waiting.reason.as_str()) {
-            "CrashLoopBackOff" => Some(Trouble::Crash),
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError" => Some(Trouble::Image),
-            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some(Trouble::Container),
-            _ => (!container.ready && container.restart_count > 0).then_some(Trouble::Crash),
-        }
-    })
 }
 
 fn milli(resources: Resources) -> BTreeMap<String, i64> {
