@@ -77,6 +77,31 @@ fn a_hand_is_named_once_and_its_size_is_the_next_base() {
 }
 
 #[test]
+fn a_new_target_and_a_mere_recommendation_are_no_news() {
+    run(async {
+        let story = begin().await;
+        let one = story.deployment("one", 4, Load::Each(50)).await;
+        let two = story.deployment("two", 6, Load::Each(50)).await;
+        story.ready(&two, 6).await;
+        story.policy("web", "Deployment", &one, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", "{.status.desiredReplicas}", "4").await;
+        story.policy("web", "Deployment", &two, json!({ "intervalSeconds": 1 })).await;
+        story.shows(SOON, "sp/web", "{.status.desiredReplicas}", "6").await;
+        story.policy("web", "Deployment", &two, json!({ "intervalSeconds": 1, "mode": "Recommend" })).await;
+        story.shows(SOON, "sp/web", "{.status.observedGeneration}", "3").await;
+        story.kubectl(&["scale", "deployment", &two, "--replicas=7"]).await;
+        story.shows(SOON, "sp/web", "{.status.currentReplicas}", "7").await;
+        story.policy("web", "Deployment", &two, json!({ "intervalSeconds": 1, "mode": "Enforce" })).await;
+        story.shows(SOON, "sp/web", "{.status.observedGeneration}", "4").await;
+        // From here on it is news, and the only one.
+        story.kubectl(&["scale", "deployment", &two, "--replicas=5"]).await;
+        story.describes("deployment", &two, &["ForeignScale", "size 5 was set by kubectl (scale), 7 before"]).await;
+        let events = story.plane.kubectl_ok(&["events", "--namespace", &story.namespace, "--for=scalepolicy/web"]).await;
+        assert_eq!(events.lines().filter(|line| line.contains("ForeignScale")).count(), 1, "{events}");
+    });
+}
+
+#[test]
 fn a_manifest_that_resets_the_size_is_named_and_not_fought_in_a_loop() {
     run(async {
         let story = begin().await;

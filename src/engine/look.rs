@@ -17,8 +17,10 @@ use crate::source::{Ask, Query, Sources};
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
-/// Questions for writers under way at once: one sync of Argo CD may set all sizes of a cluster.
-const QUESTIONS: usize = 8;
+/// Questions for writers under way at once, and how long all of them may take: one sync of Argo CD may set every size of a cluster, and the
+/// answer to it matters more than the name.
+const QUESTIONS: usize = 32;
+const PATIENCE: Duration = SHORTEST_LOOK;
 
 /// A policy that is due.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ impl Looker {
             targets.push((job, target));
         }
         let readings = self.sources.collect_within(&asks, now, deadline);
-        let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises, deadline)).await;
+        let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises)).await;
         let mut readings = readings.into_iter();
         let seen = targets.into_iter().map(|(job, target)| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
@@ -122,14 +124,14 @@ impl Looker {
 /// A target whose size is not the expected one: its policy, its key, and where it is.
 type Surprise = (Key, Key, ApiResource);
 
-/// Who set these sizes. Asked beside the metrics and never waited for longer; whoever is not known by then stays unknown.
-async fn writers(client: &ScaleClient, surprises: Vec<Surprise>, deadline: Duration) -> HashMap<Key, Writer> {
+/// Who set these sizes, asked beside the metrics. Whoever is not known in time stays unknown.
+async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key, Writer> {
     let late = || Writer::Unknown { why: "no answer in time".to_owned() };
     let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
     let questions =
         surprises.into_iter().map(|(policy, target, resource)| async move { (policy, client.writer(&target, &resource).await) });
     let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
-    let asked = tokio::time::timeout(deadline, async {
+    let asked = tokio::time::timeout(PATIENCE, async {
         while let Some((policy, writer)) = answers.next().await {
             match writer {
                 Some(writer) => writers.insert(policy, writer),
