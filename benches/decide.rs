@@ -36,6 +36,7 @@ fn observation(percent: f64, now: Time) -> Observation {
         deleting: false,
         start_time: Some(long_ago),
         ready: Some(Ready { status: true, since: long_ago }),
+        ..Pod::default()
     });
     let sample = Sample { value: percent * 10.0, time: now, window: Duration::from_secs(30) };
     Observation {

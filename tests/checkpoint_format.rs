@@ -71,7 +71,7 @@ fn an_everyday_memory_is_small() {
 fn anything_else_is_refused_with_its_reason() {
     let good = seal(&[record(UID, at(0), &lived(5, 1, 0))]).unwrap();
     assert_eq!(open(&[]).unwrap_err(), Unusable::Empty);
-    assert_eq!(open(&[7, 1, 2]).unwrap_err().to_string(), "version 7 is unknown; this is version 1");
+    assert_eq!(open(&[7, 1, 2]).unwrap_err().to_string(), "version 7 is unknown; this is version 2");
     for length in 1..good.len() {
         assert!(matches!(open(&good[..length]), Err(Unusable::Damaged(_))), "cut after {length}");
     }
@@ -94,15 +94,16 @@ fn the_layout_belongs_to_its_version() {
     let behavior = Some(Behavior { up: default_up(), down });
     let policy = Policy { behavior, smoothing: Smoothing::Smooth(SmoothParameters::default()), ..policy(vec![per_replica()]) };
     let mut memory = Memory::default();
-    for (look, size) in [(0, 9), (15, 8)] {
+    let writer = Writer::Manager { name: "kubectl".into(), way: Way::Scale };
+    for (look, size, writer) in [(0, 9, None), (15, 7, Some(writer))] {
         let now = at(look);
-        decide(&policy, &mut memory, &Observation { status_replicas: size, ..observed(size, Vec::new(), reading(now)) }, now);
+        decide(&policy, &mut memory, &Observation { status_replicas: size, writer, ..observed(size, Vec::new(), reading(now)) }, now);
         memory.rescaled(&policy, size, 8, now);
     }
     let plain = postcard::to_allocvec(&record("u", at(20), &memory)).unwrap();
     let hex = plain.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     assert_eq!(
         hex,
-        "0175c0e0d8b907010280a8d6b90709b092d8b9070701b092d8b90707000180a8d6b907010001040c71756575655f6c656e6774680000b092d8b907808080808080d6dd400000000008"
+        "0175c0e0d8b907010280a8d6b90709b092d8b9070701b092d8b9070701b092d8b90701000180a8d6b907010001040c71756575655f6c656e6774680000b092d8b907808080808080d6dd4000000000080100076b75626563746c0201b092d8b90701b092d8b907"
     );
 }

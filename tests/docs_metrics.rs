@@ -24,7 +24,9 @@ async fn exposition() -> String {
     let sources = Arc::new(Sources::new(client(&api.uri()), clock, settings, Arc::new(Watched::default())));
     sources.collect(&[ask("shop", "web", &["web-1"], Query::Resource { resource: "cpu".into(), container: None })], now()).await;
     let metrics = Metrics::new([Box::new(SourceMetrics(sources)) as Box<_>]);
-    metrics.decided(&PolicyLabels { namespace: "shop".into(), name: "web".into() }, Verdict::Steady, 3, 3);
+    let policy = PolicyLabels { namespace: "shop".into(), name: "web".into() };
+    metrics.decided(&policy, Verdict::Steady, 3, 3);
+    metrics.contested(&policy, true);
     metrics.wrote("written");
     metrics.event("written");
     metrics.status("written");

@@ -155,6 +155,14 @@ fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
                 if events.contains("SuccessfulRescale") { Ok(()) } else { Err(format!("{events}\n{}", ballast.tail())) }
             })
             .await;
+            // Who else sets the size stands in the object itself.
+            plane.kubectl_ok(&["scale", kind, name, "--namespace", &shop, "--replicas=3"]).await;
+            eventually(&format!("Event on {kind} {name}, which was scaled by hand"), SOON, async || {
+                let events = plane.kubectl_ok(&["events", "--namespace", &shop, &format!("--for={kind}/{name}")]).await;
+                let named = events.contains("size 3 was set by kubectl (scale), 2 before");
+                if named { Ok(()) } else { Err(format!("{events}\n{}", ballast.tail())) }
+            })
+            .await;
         }
         for policy in ["annotated.deployment", "mixed", "custom"] {
             eventually(&format!("conditions of {policy}"), SOON, async || {
@@ -291,6 +299,10 @@ fn the_rights_are_no_more_than_that() {
             (true, "watch", "metricsources.ballast.dev", "", "rights-shop"),
             (true, "patch", "metricsources.ballast.dev", "status", "rights-shop"),
             (true, "list", "pods", "", "rights-other"),
+            (false, "get", "pods", "", "rights-other"),
+            (true, "get", "deployments.apps", "", "rights-other"),
+            (true, "get", "replicationcontrollers", "", "rights-other"),
+            (false, "get", "rollouts.argoproj.io", "", "rights-other"),
             (true, "patch", "deployments.apps", "scale", "rights-other"),
             (true, "patch", "replicationcontrollers", "scale", "rights-other"),
             (true, "create", "events", "", "rights-shop"),

@@ -5,12 +5,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ballast::api::conditions::merge;
 use ballast::api::report::current_metrics;
 use ballast::api::status::{DecisionStatus, ScaleEvent};
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicyStatus, compile};
 use ballast::core::{
-    Decision, Failure, FailureKind, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Verdict, decide,
+    Decision, Failure, FailureKind, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Trouble, Verdict, Way, Writer,
+    decide,
 };
 use ballast::report::{Record, Ring, View, page};
 use jiff::Timestamp;
@@ -29,6 +31,10 @@ struct Story {
     last: Option<Decision>,
     replicas: u32,
     now: Time,
+    /// Who set `replicas`, if not the policy.
+    writer: Option<Writer>,
+    /// How many of the pods never started.
+    broken: u32,
 }
 
 impl Story {
@@ -48,7 +54,7 @@ impl Story {
         let compiled = compile(&policy, &Defaults::default()).unwrap();
         let now = Time::from_millis(START.parse::<Timestamp>().unwrap().as_millisecond());
         let (status, memory, ring) = Default::default();
-        Self { policy, compiled, status, memory, ring, last: None, replicas, now }
+        Self { policy, compiled, status, memory, ring, last: None, replicas, now, writer: None, broken: 0 }
     }
 
     /// Looks once: CPU in thousandths of a core over all pods, requests per second, `None`: the query failed.
@@ -60,7 +66,9 @@ impl Story {
             phase: Phase::Running,
             deleting: false,
             start_time: Some(now - Duration::from_hours(2)),
-            ready,
+            ready: ready.map(|ready| Ready { status: index < replicas - self.broken, ..ready }),
+            trouble: (index >= replicas - self.broken).then_some(Trouble::Crash),
+            ..Pod::default()
         };
         let each =
             Sample { value: (cpu / f64::from(replicas)).round(), time: now - Duration::from_secs(12), window: Duration::from_secs(15) };
@@ -79,6 +87,7 @@ impl Story {
                 Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(100.0); pods], limits: vec![] },
                 requests,
             ],
+            writer: self.writer.take(),
             ..Observation::default()
         };
         let decision = decide(&self.compiled.policy, &mut self.memory, &observation, now);
@@ -109,6 +118,7 @@ impl Story {
             self.status.desired_replicas = Some(count(decision.to));
         }
         self.status.observed_generation = Some(1);
+        merge(&mut self.status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
         self.status.current_metrics = current_metrics(&self.compiled, &decision.signals);
         ballast::api::conditions::merge(&mut self.status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
         self.status.decision = Some(DecisionStatus {
@@ -223,6 +233,27 @@ fn an_unknown_signal_keeps_the_size() {
         story.look(200.0, None);
     }
     story.golden("unknown", 100);
+}
+
+#[test]
+fn another_writer_undoes_each_move() {
+    let mut story = Story::new(&json!({}), 4);
+    story.looks(4, 200.0, 70.0);
+    for _ in 0..3 {
+        story.look(300.0, Some(110.0));
+        assert_eq!(story.replicas, 6);
+        story.replicas = 4;
+        story.writer = Some(Writer::Manager { name: "argocd-controller".into(), way: Way::Apply });
+    }
+    story.look(300.0, Some(110.0)).golden("contested", 100);
+}
+
+#[test]
+fn pods_that_do_not_start_stop_growth() {
+    let mut story = Story::new(&json!({}), 4);
+    story.looks(4, 200.0, 70.0).look(200.0, Some(155.0));
+    story.broken = 5;
+    story.looks(2, 200.0, 300.0).golden("pods-not-starting", 100);
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub const fn type_name(kind: ConditionKind) -> &'static str {
         ConditionKind::ScalingActive => "ScalingActive",
         ConditionKind::ScalingLimited => "ScalingLimited",
         ConditionKind::ScaledToZero => "ScaledToZero",
+        ConditionKind::ReplicasContested => "ReplicasContested",
     }
 }
 

@@ -117,7 +117,7 @@ pub struct ScalePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Smoothing>,
     /// CPU samples of a pod younger than this count only if the pod is ready and the whole sample lies after that, in seconds, 0 to 3600.
-    /// Default: the controller's cpu-initialization-period (300 s).
+    /// An older pod that never was ready does not start, and many of them limit growth. Default: the controller's cpu-initialization-period (300 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub warm_up_seconds: Option<i32>,

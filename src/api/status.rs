@@ -37,7 +37,8 @@ pub struct ScalePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub current_metrics: Vec<MetricStatus>,
     /// AbleToScale: the size can be read and written. ScalingActive: a size can be computed. ScalingLimited: the wanted size was cut by a
-    /// bound or a rate. ScaledToZero: the size is 0 because an autoscaler chose it.
+    /// bound, a rate, or by pods that do not start. ScaledToZero: the size is 0 because an autoscaler chose it. ReplicasContested: somebody else
+    /// sets the size again after each move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

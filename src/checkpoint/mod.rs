@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{Memory, Time};
 
-pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, from_text, open, record, seal, to_text};
+pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, VERSION, from_text, open, record, seal, to_text};
 pub use keeper::{Keeper, Move};
 pub use shard::{POLICIES_PER_OBJECT, objects_for, shard_of};
 

@@ -175,9 +175,11 @@ impl Index {
     // Pods
 
     /// Takes a pod.
-    pub fn apply_pod(&self, key: Key, row: PodRow) {
+    pub fn apply_pod(&self, key: Key, mut row: PodRow) {
         let mut state = self.state.write();
-        state.forget_pod(&key);
+        if let Some(old) = state.forget_pod(&key) {
+            row.follow(&old);
+        }
         if let Some(owner) = &row.owner {
             state.by_owner.entry(Arc::clone(&owner.uid)).or_default().insert(key.clone());
         }
@@ -314,12 +316,13 @@ impl Index {
 // === impl State ===
 
 impl State {
-    fn forget_pod(&mut self, key: &Key) {
-        let Some(old) = self.pods.remove(key) else { return };
+    fn forget_pod(&mut self, key: &Key) -> Option<Arc<PodRow>> {
+        let old = self.pods.remove(key)?;
         remove_from(&mut self.by_namespace, &key.namespace, key);
         if let Some(owner) = &old.owner {
             remove_from(&mut self.by_owner, &owner.uid, key);
         }
+        Some(old)
     }
 
     fn forget_workload(&mut self, key: &WorkloadKey) -> Option<Workload> {

@@ -13,8 +13,10 @@ mod scale;
 mod selector;
 mod slim;
 mod sources;
+mod starting;
 mod status;
 mod watch;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;

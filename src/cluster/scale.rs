@@ -13,9 +13,11 @@ use thiserror::Error as ThisError;
 
 use super::index::{Index, WorkloadKey};
 use super::slim::{WorkloadKind, parsed};
+use super::writer::writer;
 use super::{CALL_TIMEOUT, Key, in_words};
 use crate::api::TargetRef;
 use crate::clock::Clock;
+use crate::core::Writer;
 
 /// How long an answer of discovery is trusted, and how long a "no": a CRD may appear at any time.
 const DISCOVERY_FRESH: Duration = Duration::from_secs(300);
@@ -101,6 +103,11 @@ impl ScaleClient {
             .map_err(|_| ScaleError::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())))?
             .map_err(|error| from_api(target, error))?;
         Ok(view(resource, scale))
+    }
+
+    /// Who set the size of a target last; `None`: this controller did.
+    pub async fn writer(&self, target: &Key, resource: &ApiResource) -> Option<Writer> {
+        writer(&self.client, resource, target).await
     }
 
     fn watched(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {

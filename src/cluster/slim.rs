@@ -12,6 +12,7 @@ use kube::core::Selector;
 use serde::{Deserialize, Serialize};
 
 use super::selector;
+use super::starting::{ContainerStatus, served, trouble};
 use crate::api::quantity::Quantity;
 use crate::api::time::to_core as time;
 use crate::core::{Phase, Pod, Ready};
@@ -56,6 +57,8 @@ struct PodStatus {
     phase: Option<String>,
     start_time: Option<Time>,
     conditions: Vec<PodCondition>,
+    init_container_statuses: Vec<ContainerStatus>,
+    container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -64,6 +67,7 @@ struct PodCondition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    reason: Option<String>,
     last_transition_time: Option<Time>,
 }
 
@@ -252,6 +256,10 @@ impl From<SlimPod> for PodRow {
         let ready = status.conditions.iter().find(|condition| condition.kind == "Ready").and_then(|condition| {
             Some(Ready { status: condition.status == "True", since: time(condition.last_transition_time.as_ref()?) })
         });
+        let started = status.start_time.as_ref().map(time);
+        let unschedulable = status.conditions.iter().any(|c| c.kind == "PodScheduled" && c.reason.as_deref() == Some("Unschedulable"));
+        let containers = status.init_container_statuses.iter().chain(&status.container_statuses);
+        let trouble = if ready.is_some_and(|ready| ready.status) { None } else { trouble(unschedulable, containers) };
         let pod = Pod {
             name: Arc::from(metadata.name.as_deref().unwrap_or_default()),
             phase: match status.phase.as_deref() {
@@ -262,8 +270,11 @@ impl From<SlimPod> for PodRow {
                 _ => Phase::Pending,
             },
             deleting: metadata.deletion_timestamp.is_some(),
-            start_time: status.start_time.as_ref().map(time),
+            start_time: started,
             ready,
+            created: metadata.creation_timestamp.as_ref().map(time),
+            served: served(started, ready),
+            trouble,
         };
         let plain = spec.containers.len();
         let sidecars = spec.init_containers.into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));

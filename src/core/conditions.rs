@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::reason::{Bound, Direction, Reason};
-use super::{Condition, ConditionKind, Message};
+use super::{Condition, ConditionKind, Message, Writer};
 
 impl Condition {
     /// A condition with its text.
@@ -34,13 +34,14 @@ pub(super) fn stabilized(hold: Option<&Reason>, wanted: u32) -> Condition {
     Condition::new(ConditionKind::AbleToScale, true, reason, message)
 }
 
-/// Whether a rate or a bound cut the stabilized size.
+/// Whether a rate, a bound or pods that do not start cut the stabilized size.
 pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
     let (status, reason) = match limit {
         Some(Reason::RateLimited { direction: Direction::Up, .. }) => (true, "ScaleUpLimit"),
         Some(Reason::RateLimited { direction: Direction::Down, .. }) => (true, "ScaleDownLimit"),
         Some(Reason::Bounded { bound: Bound::Maximum, .. }) => (true, "TooManyReplicas"),
         Some(Reason::Bounded { bound: Bound::Minimum, .. }) => (true, "TooFewReplicas"),
+        Some(Reason::PodsNotStarting { .. }) => (true, "PodsNotStarting"),
         _ => (false, "DesiredWithinRange"),
     };
     let message = limit.map_or(Message::WithinRange(wanted), |limit| Message::Limited(limit.clone()));
@@ -68,4 +69,15 @@ pub(super) fn rescaled(from: u32, to: u32) -> Condition {
 pub(super) fn not_rescaled(to: u32, error: &str) -> Condition {
     let message = format!("the target could not be scaled to {to} replicas: {error}");
     Condition::new(ConditionKind::AbleToScale, false, "FailedUpdateScale", message)
+}
+
+/// Somebody else undoes each move.
+pub(super) fn contested(by: &Writer) -> Condition {
+    let message = format!("{by} sets the size again after each move; {}", by.remedy());
+    Condition::new(ConditionKind::ReplicasContested, true, "AnotherWriter", message)
+}
+
+/// Nobody does any more.
+pub(super) fn uncontested() -> Condition {
+    Condition::new(ConditionKind::ReplicasContested, false, "NoOtherWriter", "nobody else has set the size lately")
 }

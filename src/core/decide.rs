@@ -6,12 +6,13 @@ use smallvec::SmallVec;
 
 use super::bounds::{self, Bounds};
 use super::combine::{Combined, combine};
+use super::contest::Contest;
 use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason};
 use super::zero::{AtZero, at_zero};
 use super::{
     Clamp, Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict,
-    Warning, conditions, fallback, limits, pause,
+    Warning, conditions, fallback, limits, pause, stuck,
 };
 
 /// Decides the size of one workload.
@@ -20,11 +21,14 @@ use super::{
 /// was then really written is told to it by [`Memory::rescaled`].
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
     let current = observation.spec_replicas;
+    let set_by_other = memory.notice(observation, now);
     let seasoned = memory.open(policy, current, now);
     let bounds = Bounds::of(policy, &observation.scheduled);
     let mut draft = Draft::new(policy, current, now);
+    draft.set_by_other = set_by_other;
     draft.next.extend(observation.scheduled.next_change);
     draft.conditions.push(conditions::scale_read(current));
+    draft.heed(memory.contest.clone());
 
     // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
     if let Some(decision) = draft.contested(&observation.selector) {
@@ -76,10 +80,11 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
         }
     };
 
-    // What may be set now: windows, then rates and bounds.
+    // What may be set now: windows, then rates and bounds, then what pods that do not start allow.
     let stabilized = limits::stabilize(policy, memory, current, wanted, now);
     let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now, seasoned);
-    draft.limited(wanted, stabilized, limited);
+    let startable = stuck::limit(policy, observation, current, limited.size, now);
+    draft.limited(wanted, stabilized, limited, startable);
 
     // Waking up goes to the minimum at least, whatever the rates.
     if current == 0 && draft.to < bounds.min {
@@ -104,6 +109,8 @@ struct Draft<'a> {
     conditions: SmallVec<[Condition; 3]>,
     warnings: Vec<Warning>,
     next: SmallVec<[Time; 4]>,
+    contest: Option<Contest>,
+    set_by_other: Option<Reason>,
 }
 
 impl<'a> Draft<'a> {
@@ -120,7 +127,19 @@ impl<'a> Draft<'a> {
             conditions: SmallVec::new(),
             warnings: Vec::new(),
             next: SmallVec::new(),
+            contest: None,
+            set_by_other: None,
         }
+    }
+
+    /// Says who else sets the size, if that goes on.
+    fn heed(&mut self, contest: Option<Contest>) {
+        if let Some(writer) = contest.as_ref().and_then(Contest::contester) {
+            let condition = conditions::contested(writer);
+            self.warnings.push(Warning { reason: "ReplicasContested".to_owned(), message: condition.message.to_string() });
+            self.conditions.push(condition);
+        }
+        self.contest = contest;
     }
 
     fn switched_off(mut self) -> Decision {
@@ -225,11 +244,16 @@ impl<'a> Draft<'a> {
         if self.to == self.from { self.close(Verdict::Unknown) } else { self.finish(size) }
     }
 
-    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step) {
+    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step, startable: limits::Step) {
         self.conditions[0] = conditions::stabilized(stabilized.reason.as_ref(), wanted);
-        self.conditions.push(conditions::limited(limited.reason.as_ref(), stabilized.size));
+        let limit = startable.reason.as_ref().or(limited.reason.as_ref());
+        self.conditions.push(conditions::limited(limit, stabilized.size));
+        if let Some(Reason::PodsNotStarting { stuck, of, cause, .. }) = &startable.reason {
+            let message = format!("{stuck} of {of} pods are not starting: {cause}; no further scale-out on their account");
+            self.warnings.push(Warning { reason: "PodsNotStarting".to_owned(), message });
+        }
         (self.to, self.wanted) = (wanted, Some(wanted));
-        for limits::Step { size, reason, next } in [stabilized, limited] {
+        for limits::Step { size, reason, next } in [stabilized, limited, startable] {
             self.next.extend(next);
             match reason {
                 Some(reason) => self.clamp(size, reason, next),
@@ -251,8 +275,12 @@ impl<'a> Draft<'a> {
         self.reasons.rotate_right(1);
     }
 
-    /// Applies the pause, the last word, and names the verdict.
+    /// Applies what holds any move: another writer, and the pause, which has the last word. Names the verdict.
     fn finish(mut self, wanted: u32) -> Decision {
+        if let Some((reason, until)) = self.contest.as_ref().and_then(|contest| contest.hold(self.from, self.to, self.now)) {
+            self.next.push(until);
+            self.clamp(self.from, reason, Some(until));
+        }
         if let Some(reason) = pause::hold(self.policy.pause.as_ref(), self.from, self.to, self.now) {
             let until = self.policy.pause.as_ref().and_then(|pause| pause.until);
             self.next.extend(until);
@@ -263,7 +291,11 @@ impl<'a> Draft<'a> {
         let verdict = match self.to {
             to if to > self.from => Verdict::ScaleUp,
             to if to < self.from => Verdict::ScaleDown,
-            _ if wanted != self.from || self.reasons.iter().any(|reason| matches!(reason, Reason::Paused { .. })) => Verdict::Held,
+            _ if wanted != self.from
+                || self.reasons.iter().any(|reason| matches!(reason, Reason::Paused { .. } | Reason::Contested { .. })) =>
+            {
+                Verdict::Held
+            }
             _ => Verdict::Steady,
         };
         if verdict == Verdict::Held {
@@ -276,7 +308,8 @@ impl<'a> Draft<'a> {
     }
 
     fn close(self, verdict: Verdict) -> Decision {
-        let Self { policy, now, from, to, wanted, reasons, clamps, signals, conditions, warnings, next } = self;
+        let Self { policy, now, from, to, wanted, mut reasons, clamps, signals, conditions, warnings, next, set_by_other, .. } = self;
+        reasons.extend(set_by_other);
         // Only what comes before the next regular look.
         let next_look = next.into_iter().filter(|&time| now < time && time < now + policy.interval).min();
         Decision { time: now, from, to, wanted, verdict, reasons, signals, clamps, conditions, warnings, next_look }

@@ -136,6 +136,8 @@ pub enum ConditionKind {
     ScalingLimited,
     /// An autoscaler put the target to zero.
     ScaledToZero,
+    /// Somebody else undoes each move. Only set once that was so.
+    ReplicasContested,
 }
 
 /// A warning to record as an Event.

@@ -1,7 +1,7 @@
 //! What to tell people about a decision, and about what became of it.
 
 use super::reason::Reason;
-use super::{Condition, Decision, Policy, Verdict, conditions, zero};
+use super::{Condition, ConditionKind, Decision, Policy, Verdict, conditions, zero};
 
 impl Decision {
     /// One line for an Event, a log, a table: the size, and why.
@@ -18,9 +18,10 @@ impl Decision {
         let moved = matches!(self.verdict, Verdict::ScaleUp | Verdict::ScaleDown);
         let mut text = start;
         for (index, reason) in self.reasons.iter().enumerate() {
-            // A move that was cut says by what, and a move that was not made for want of a signal says which, and what follows.
-            let unmade = index > 0 && matches!(reason, Reason::Incomplete { wanted: Some(_), .. } | Reason::OutageHold { .. });
-            if index == 0 || unmade || (moved && reason.holds()) {
+            // A move that was cut says by what, and a move that was not made for want of a signal says which, and what follows. A size
+            // that somebody else has set is told in the look that finds it.
+            let told = matches!(reason, Reason::Incomplete { wanted: Some(_), .. } | Reason::OutageHold { .. } | Reason::SetByOther { .. });
+            if index == 0 || told || (moved && reason.holds()) {
                 text.push_str(if index == 0 { ": " } else { "; " });
                 text.push_str(&reason.to_string());
             }
@@ -38,6 +39,16 @@ impl Decision {
         let mut list = vec![conditions::rescaled(self.from, self.to)];
         list.extend(zero::mark(policy, self.from, self.to));
         list
+    }
+
+    /// Somebody else undoes each move.
+    pub fn is_contested(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.kind == ConditionKind::ReplicasContested)
+    }
+
+    /// The condition to set, over those of the decision, where the status says that the size was contested and it is no longer.
+    pub fn condition_after_contest(&self) -> Option<Condition> {
+        (!self.is_contested()).then(conditions::uncontested)
     }
 
     /// The condition to set, over those of the decision, when its size could not be written.

@@ -19,7 +19,7 @@ pub(super) fn dead_time(observation: &Observation, sample: Sample, interval: Dur
     delay.saturating_add(sample.window.min(LONGEST) / 2 + start_up(&observation.pods))
 }
 
-/// Median time from start to readiness of the pods that are ready now, to 5 s.
+/// Median time from order to readiness of the pods that are ready now, to 5 s.
 ///
 /// Learned anew at each look from the pods themselves, so that it is right after a restart and follows a new image with its rollout. The
 /// median, since a pod that lost and regained its readiness shows the time of the last change.
@@ -28,7 +28,9 @@ fn start_up(pods: &[Pod]) -> Duration {
     let mut known = 0;
     for pod in pods {
         let Some(ready) = pod.ready.filter(|ready| ready.status && !pod.deleting) else { continue };
-        let Some(taken) = pod.start_time.map(|start| ready.since.since(start)).filter(|taken| *taken < LONGEST) else { continue };
+        let Some(taken) = pod.created.or(pod.start_time).map(|ordered| ready.since.since(ordered)).filter(|taken| *taken < LONGEST) else {
+            continue;
+        };
         let step = usize::try_from(taken.as_secs() / STEP.as_secs()).unwrap_or(STEPS).min(STEPS - 1);
         counts[step] += 1;
         known += 1;
@@ -53,7 +55,7 @@ mod tests {
     fn pod(taken: u64) -> Pod {
         let start = Time::from_secs(1000);
         let ready = Some(Ready { status: true, since: start + Duration::from_secs(taken) });
-        Pod { name: "p".into(), phase: Phase::Running, deleting: false, start_time: Some(start), ready }
+        Pod { name: "p".into(), phase: Phase::Running, deleting: false, start_time: Some(start), ready, ..Pod::default() }
     }
 
     #[test]

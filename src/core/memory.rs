@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::contest::Contest;
 use super::limits::{Changes, Patience, Proposals};
+use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
 use super::trend::Trail;
-use super::{FallbackReplicas, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::{FallbackReplicas, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Time, Writer};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub struct Memory {
     pub(super) gaps: Vec<Gap>,
     /// Size seen or written last.
     pub(super) size: u32,
+    /// Somebody else sets the size as well.
+    pub(super) contest: Option<Contest>,
     /// Set while nothing was decided since the memory was restored.
     #[serde(skip)]
     pub(super) hole: Option<Hole>,
@@ -58,6 +62,24 @@ pub(super) struct Filter {
 }
 
 impl Memory {
+    /// The size seen or written last, once anything was decided.
+    pub fn size(&self) -> Option<u32> {
+        self.started.then_some(self.size)
+    }
+
+    /// Takes note of a size that somebody else has set; before [`Memory::open`], which takes it over.
+    pub(super) fn notice(&mut self, observation: &Observation, now: Time) -> Option<Reason> {
+        if let Some(contest) = &mut self.contest {
+            contest.not_after(now);
+        }
+        self.contest.take_if(|contest| contest.is_over(now));
+        let (from, to) = (self.size()?, observation.spec_replicas);
+        let writer = observation.writer.clone().filter(|_| from != to)?;
+        // Whoever removes the size from a manifest has given way, and does so while theirs is in force.
+        self.contest = (writer != Writer::Nobody).then(|| Contest::reset(self.contest.as_ref(), writer.clone(), now));
+        Some(Reason::SetByOther { writer, from, to })
+    }
+
     /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window. Tells whether
     /// something was decided before.
     pub(super) fn open(&mut self, policy: &Policy, replicas: u32, now: Time) -> bool {
@@ -101,6 +123,9 @@ impl Memory {
         self.size = to;
         if to < from {
             self.patience.shrunk(now);
+        }
+        if let Some(contest) = &mut self.contest {
+            contest.answered(now);
         }
         let Some(behavior) = &policy.behavior else { return };
         if to > from {

@@ -7,6 +7,7 @@ mod bits;
 mod bounds;
 mod combine;
 mod conditions;
+mod contest;
 mod decide;
 mod decision;
 pub mod demand;
@@ -24,8 +25,10 @@ pub mod reason;
 mod resume;
 mod signal;
 pub mod smooth;
+mod stuck;
 mod time;
 mod trend;
+mod writer;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
@@ -34,10 +37,11 @@ pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate,
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
 pub use message::Message;
-pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector};
+pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector, Trouble};
 pub use policy::{
     Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,
     SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
 };
 pub use reason::Reason;
 pub use time::Time;
+pub use writer::{Way, Writer};

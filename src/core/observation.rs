@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scheduled, Time};
+use super::{Scheduled, Time, Writer};
 
 /// The input of one decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Observation {
     pub selector: Selector,
     /// Bounds that schedules set at this time.
     pub scheduled: Scheduled,
+    /// Who set the size found, if it is another one than the memory knows and was not written by the policy itself.
+    pub writer: Option<Writer>,
 }
 
 /// State of the target's pod selector (`status.selector` of the scale subresource).
@@ -47,7 +49,7 @@ pub enum Selector {
 }
 
 /// One pod of the target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pod {
     /// Name, unique in the target's namespace.
     pub name: Arc<str>,
@@ -59,6 +61,25 @@ pub struct Pod {
     pub start_time: Option<Time>,
     /// The `Ready` condition, if there is one.
     pub ready: Option<Ready>,
+    /// `metadata.creationTimestamp`: when it was ordered, so to speak.
+    pub created: Option<Time>,
+    /// The longest time it is known to have been ready before it ceased to be.
+    pub served: Duration,
+    /// What keeps it from running, as far as its status says.
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a pod from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Trouble {
+    /// No node has room for it or is allowed for it.
+    Unschedulable,
+    /// An image cannot be had.
+    Image,
+    /// A container cannot be made, e.g. because a `ConfigMap` is missing.
+    Container,
+    /// A container ends again and again.
+    Crash,
 }
 
 /// A pod's `Ready` condition.

@@ -42,6 +42,8 @@ pub struct Entry {
     pub replaced: Option<String>,
     /// Size last written, so that the watch's echo of it is not taken for somebody else's.
     pub last_written: Option<u32>,
+    /// Nothing was decided yet for the target that the policy names now: its size is another one's.
+    pub retargeted: bool,
     /// When the last look began.
     pub last_look: Option<Instant>,
     /// Refused writes in a row, for the pause before the next try.
@@ -68,6 +70,7 @@ impl Entry {
             history: Ring::default(),
             replaced: None,
             last_written: None,
+            retargeted: false,
             last_look: None,
             conflicts: 0,
         }
@@ -110,6 +113,7 @@ impl Entry {
 
     /// Puts a decision into the status.
     pub fn show(&mut self, compiled: &Compiled, decision: &Decision) {
+        self.retargeted = false;
         self.status.observed_generation = self.object.metadata.generation;
         self.status.target = Some(compiled.target.to_string());
         self.status.current_replicas = Some(count(decision.from));
@@ -122,6 +126,9 @@ impl Entry {
             self.status.metrics_text = Some(metrics_text(compiled, &decision.signals));
         }
         self.set_conditions(&decision.conditions, decision.time);
+        if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {
+            self.set_conditions(decision.condition_after_contest().as_slice(), decision.time);
+        }
         self.status.decision = Some(DecisionStatus {
             time: stamp(decision.time),
             from: count(decision.from),

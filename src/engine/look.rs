@@ -4,15 +4,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, StreamExt};
+use kube::api::ApiResource;
+
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
-use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time};
+use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time, Writer};
 use crate::source::{Ask, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
+
+/// Questions for writers under way at once, and how long all of them may take: one sync of Argo CD may set every size of a cluster, and the
+/// answer to it matters more than the name.
+const QUESTIONS: usize = 32;
+const PATIENCE: Duration = SHORTEST_LOOK;
 
 /// A policy that is due.
 #[derive(Clone, Debug)]
@@ -23,6 +31,8 @@ pub struct Job {
     pub compiled: Arc<Compiled>,
     /// When it was due.
     pub due: Instant,
+    /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
+    pub expected: Option<u32>,
 }
 
 /// What was seen of one policy's target.
@@ -77,7 +87,7 @@ impl Looker {
         let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
         let scales = futures::future::join_all(scales).await;
         let mut targets = Vec::with_capacity(jobs.len());
-        let mut asks = Vec::new();
+        let (mut asks, mut surprises) = (Vec::new(), Vec::new());
         for (job, scale) in jobs.into_iter().zip(scales) {
             let target = scale.map(|scale| {
                 let pods = self.index.pods_of(&job.key.namespace, &scale);
@@ -85,23 +95,53 @@ impl Looker {
                 if selector(&scale) == Selector::Usable {
                     ask(&job, &scale, &pods, &mut asks);
                 }
+                if job.expected.is_some_and(|expected| expected != scale.spec_replicas) {
+                    let target = Key::new(&job.key.namespace, &job.compiled.target.name);
+                    surprises.push((job.key.clone(), target, scale.resource.clone()));
+                }
                 (scale, pods)
             });
             targets.push((job, target));
         }
-        let mut readings = self.sources.collect_within(&asks, now, deadline).await.into_iter();
+        let readings = self.sources.collect_within(&asks, now, deadline);
+        let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises)).await;
+        let mut readings = readings.into_iter();
         let seen = targets.into_iter().map(|(job, target)| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
             let target = target.map(|(scale, pods)| {
                 let asked = if selector(&scale) == Selector::Usable { job.compiled.queries.len() } else { 0 };
                 let mine = readings.by_ref().take(asked).collect();
-                let observation = observe(&job.compiled, &scale, &pods, mine);
+                let writer = writers.remove(&job.key);
+                let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, mine) };
                 (scale, observation)
             });
             Seen { job, target, foreign }
         });
         seen.collect()
     }
+}
+
+/// A target whose size is not the expected one: its policy, its key, and where it is.
+type Surprise = (Key, Key, ApiResource);
+
+/// Who set these sizes, asked beside the metrics. Whoever is not known in time stays unknown.
+async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key, Writer> {
+    let late = || Writer::Unknown { why: "no answer in time".to_owned() };
+    let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
+    let questions =
+        surprises.into_iter().map(|(policy, target, resource)| async move { (policy, client.writer(&target, &resource).await) });
+    let mut answers = stream::iter(questions).buffer_unordered(QUESTIONS);
+    let asked = tokio::time::timeout(PATIENCE, async {
+        while let Some((policy, writer)) = answers.next().await {
+            match writer {
+                Some(writer) => writers.insert(policy, writer),
+                None => writers.remove(&policy),
+            };
+        }
+    });
+    // What was answered in time is there.
+    let _ = asked.await;
+    writers
 }
 
 fn ask(job: &Job, scale: &ScaleView, pods: &TargetPods, asks: &mut Vec<Ask>) {
@@ -141,6 +181,7 @@ fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readin
         scaled_to_zero: false,
         selector: selector(scale),
         scheduled: Scheduled::default(),
+        writer: None,
     }
 }
 

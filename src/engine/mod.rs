@@ -29,6 +29,7 @@ use crate::cluster::{
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
+use crate::core::Mode;
 use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -226,7 +227,8 @@ impl Engine {
             entry.looking = true;
             entry.last_look = Some(now);
             self.due.next_interval(&key, compiled.policy.interval, now);
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due });
+            let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected });
         }
         for group in look::groups(jobs) {
             let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
@@ -309,6 +311,7 @@ impl Engine {
         match self.entries.get_mut(key) {
             // The memory outlives an edit: a new target must not forget the windows.
             Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {
+                entry.retargeted |= entry.object.spec.scale_target_ref != policy.spec.scale_target_ref;
                 entry.object = policy;
                 entry.compiled = compiled;
             }

@@ -12,7 +12,7 @@ use crate::api::status::DecisionStatus;
 use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, Condition, ConditionKind, Decision, Mode, Selector, Warning};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector, Warning};
 use crate::schedule;
 
 /// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
@@ -74,6 +74,7 @@ impl Engine {
     fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
+        self.parts.metrics.contested(&labels(key), decision.is_contested());
         let same = |last: &DecisionStatus| last.verdict == decision.verdict.word() && last.held_by.as_deref() == decision.held_by();
         let changed = !entry.status.decision.as_ref().is_some_and(same);
         let message = decision.headline();
@@ -100,13 +101,18 @@ impl Engine {
             .iter()
             .map(|warning| (cause(warning), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
             .collect();
-        // A service that idles at its minimum is as it should be, and no news.
-        if let Some(by) = decision.held_by().filter(|by| *by != "BoundedByMinimum") {
+        // A service that idles at its minimum is as it should be, and no news; what has a Warning of its own needs no second word.
+        let told = ["BoundedByMinimum", "PodsNotStarting", "Contested"];
+        if let Some(by) = decision.held_by().filter(|by| !told.contains(by)) {
             let until = decision.held_until().map(|until| format!(" (until {})", end_from_core(until).0)).unwrap_or_default();
             states.push((format!("held by {by}"), EventType::Normal, "ScalingHeld", format!("{message}{until}")));
         }
         if moves && decision.recommends() {
             states.push((format!("recommended {}", decision.to), EventType::Normal, "Recommendation", message.clone()));
+        }
+        // Of a contest the Warning tells.
+        for reason in decision.reasons.iter().filter(|reason| matches!(reason, Reason::SetByOther { .. }) && !decision.is_contested()) {
+            states.push((format!("set by other: {reason}"), EventType::Normal, "ForeignScale", format!("size {reason}")));
         }
         if foreign > 0 {
             let note = format!("{foreign} pod(s) match the selector of {} but belong to others; they are not counted", compiled.target);

@@ -24,8 +24,11 @@ impl Record {
             reason: pause.reason.clone(),
             by: pause.by.clone(),
         });
-        let failing =
-            status.conditions.iter().filter(|c| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive"));
+        let failing = status.conditions.iter().filter(|c| match c.type_.as_str() {
+            "AbleToScale" | "ScalingActive" => c.status == "False",
+            "ReplicasContested" => c.status == "True",
+            _ => false,
+        });
         let problem = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| ConditionRecord {
             kind: c.type_.clone(),
             reason: c.reason.clone(),

@@ -56,6 +56,12 @@ fn held(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) -> 
             let asked = decision.wanted.map(|wanted| format!(": {wanted} are wanted")).unwrap_or_default();
             format!("nothing until demand falls or maxReplicas is raised{asked}")
         }
+        ("PodsNotStarting", _) => {
+            format!("{direction} toward {to} with each pod that starts; `kubectl describe pod` says what keeps the others from it")
+        }
+        ("Contested", Some(until)) => {
+            format!("{direction} to {to} is tried again {}, unless the other writer gives way before", when(until))
+        }
         ("Paused", Some(until)) => format!("the pause ends {}; {to} is wanted now", when(until)),
         ("Paused", None) => format!("nothing until the pause is removed from the policy; {to} is wanted now"),
         (_, Some(until)) => format!("{direction} to {to} possible {}", when(until)),

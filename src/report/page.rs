@@ -325,6 +325,8 @@ fn stage(code: &str) -> &str {
         "DirectionDisabled" => "disabled",
         "BoundedByMinimum" | "BelowMinimum" => "minReplicas",
         "BoundedByMaximum" | "AboveMaximum" => "maxReplicas",
+        "PodsNotStarting" => "pods",
+        "Contested" => "other writer",
         "Paused" => "pause",
         other => other,
     }

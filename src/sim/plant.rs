@@ -226,6 +226,8 @@ impl<'a> Cluster<'a> {
             deleting: false,
             start_time: Some(since),
             ready: Some(Ready { status: false, since }),
+            created: Some(since),
+            ..Pod::default()
         });
         self.ready_at.push(ready_at);
     }

@@ -54,6 +54,7 @@ pub struct Metrics {
     pub collect: Histogram,
     current: Family<PolicyLabels, Gauge>,
     desired: Family<PolicyLabels, Gauge>,
+    contested: Family<PolicyLabels, Gauge>,
     registry: std::sync::Arc<Registry>,
 }
 
@@ -75,6 +76,7 @@ impl Metrics {
             collect: seconds(),
             current: Family::default(),
             desired: Family::default(),
+            contested: Family::default(),
             registry: std::sync::Arc::default(),
         };
         let mut registry = Registry::with_prefix("ballast");
@@ -93,6 +95,11 @@ impl Metrics {
         registry.register("collect_seconds", "Time from the start of a sweep to its decisions", metrics.collect.clone());
         registry.register("policy_current_replicas", "spec.replicas of the policy's target", metrics.current.clone());
         registry.register("policy_desired_replicas", "Replicas the policy asks for", metrics.desired.clone());
+        registry.register(
+            "policy_contested",
+            "1 while somebody else undoes the moves of the policy; else there is no series",
+            metrics.contested.clone(),
+        );
         collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
@@ -103,6 +110,15 @@ impl Metrics {
         self.decisions.get_or_create(&VerdictLabel { verdict: verdict.word() }).inc();
         self.current.get_or_create(policy).set(i64::from(from));
         self.desired.get_or_create(policy).set(i64::from(to));
+    }
+
+    /// Shows whether somebody else undoes the moves of a policy.
+    pub fn contested(&self, policy: &PolicyLabels, contested: bool) {
+        if contested {
+            self.contested.get_or_create(policy).set(1);
+        } else {
+            self.contested.remove(policy);
+        }
     }
 
     /// Counts a finished write.
@@ -129,6 +145,7 @@ impl Metrics {
     pub fn forget(&self, policy: &PolicyLabels) {
         self.current.remove(policy);
         self.desired.remove(policy);
+        self.contested.remove(policy);
     }
 
     /// The exposition text.

@@ -108,6 +108,7 @@ fn named(name: &str) -> P {
             deleting: false,
             start_time: Some(ago(3600)),
             ready: Some(Ready { status: true, since: ago(3590) }),
+            ..Pod::default()
         },
         sample: None,
         request: Request::Milli(1000.0),
@@ -163,6 +164,19 @@ impl P {
     pub fn readiness(mut self, ready: Option<(bool, u64)>) -> Self {
         self.pod.ready = ready.map(|(status, seconds)| Ready { status, since: ago(seconds) });
         self
+    }
+
+    /// Created so many seconds ago.
+    pub fn created(mut self, seconds: u64) -> Self {
+        self.pod.created = Some(ago(seconds));
+        self
+    }
+
+    /// Created so many seconds ago and not ready since, for this reason if it is known.
+    pub fn stuck(self, seconds: u64, trouble: Option<Trouble>) -> Self {
+        let mut stuck = self.created(seconds).started(seconds).readiness(Some((false, seconds)));
+        (stuck.pod.trouble, stuck.sample) = (trouble, None);
+        stuck
     }
 
     /// The sample ended so many seconds ago and covers `window` seconds.

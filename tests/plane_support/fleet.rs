@@ -30,23 +30,32 @@ pub struct PodState {
     pub started: Option<i64>,
     /// `lastTransitionTime` of the Ready condition, seconds ago; negative is in the future.
     pub transition: i64,
+    /// Why it is not scheduled.
+    pub unscheduled: Option<&'static str>,
+    /// What its first container waits for.
+    pub waiting: Option<&'static str>,
 }
 
 impl PodState {
     /// Runs and has been ready for long.
-    pub const READY: Self = Self { phase: "Running", ready: Some(true), started: Some(3600), transition: 3590 };
+    pub const READY: Self =
+        Self { phase: "Running", ready: Some(true), started: Some(3600), transition: 3590, unscheduled: None, waiting: None };
     /// Has run for long and never was ready.
-    pub const NEVER_READY: Self = Self { phase: "Running", ready: Some(false), started: Some(3600), transition: 3590 };
+    pub const NEVER_READY: Self = Self { ready: Some(false), ..Self::READY };
     /// Has run for long, was ready, and is not any more.
-    pub const LOST_READINESS: Self = Self { phase: "Running", ready: Some(false), started: Some(3600), transition: 60 };
+    pub const LOST_READINESS: Self = Self { transition: 60, ..Self::NEVER_READY };
     /// Started a minute ago; no CPU sample lies a whole window after its readiness.
-    pub const WARMING_UP: Self = Self { phase: "Running", ready: Some(true), started: Some(60), transition: -3600 };
+    pub const WARMING_UP: Self = Self { started: Some(60), transition: -3600, ..Self::READY };
     /// Not running yet.
-    pub const PENDING: Self = Self { phase: "Pending", ready: None, started: None, transition: 0 };
+    pub const PENDING: Self = Self { phase: "Pending", ready: None, started: None, transition: 0, ..Self::READY };
+    /// No node takes it.
+    pub const UNSCHEDULABLE: Self = Self { unscheduled: Some("Unschedulable"), ..Self::PENDING };
+    /// Ends each time soon after its start.
+    pub const CRASHING: Self = Self { waiting: Some("CrashLoopBackOff"), ..Self::NEVER_READY };
     /// Ended badly.
-    pub const FAILED: Self = Self { phase: "Failed", ready: Some(false), started: Some(3600), transition: 60 };
+    pub const FAILED: Self = Self { phase: "Failed", ..Self::LOST_READINESS };
     /// Ended well.
-    pub const SUCCEEDED: Self = Self { phase: "Succeeded", ready: Some(false), started: Some(3600), transition: 60 };
+    pub const SUCCEEDED: Self = Self { phase: "Succeeded", ..Self::LOST_READINESS };
 
     fn status(self) -> Value {
         let ago = |seconds: i64| (super::now() - jiff::SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -55,6 +64,13 @@ impl PodState {
             let ready = if ready { "True" } else { "False" };
             status["conditions"] = json!([{"type": "Ready", "status": ready, "lastTransitionTime": ago(self.transition)}]);
         }
+        if let Some(reason) = self.unscheduled {
+            status["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": reason}]);
+        }
+        status["containerStatuses"] = self.waiting.map_or(json!(null), |reason| {
+            let state = json!({"waiting": {"reason": reason}});
+            json!([{"name": "app", "image": "x", "imageID": "", "ready": false, "restartCount": 3, "state": state}])
+        });
         status
     }
 }

@@ -11,7 +11,8 @@ pub(super) use patience::Patience;
 use super::bounds::Bounds;
 use super::reason::{Bound, Direction, Rate, Reason};
 use super::{Memory, Policy, Smoothing, Time};
-use rate::{Budget, doubling, reach, tenfold};
+pub(super) use rate::doubling;
+use rate::{Budget, reach, tenfold};
 
 /// The result of one stage: a size, and why it is not what came in.
 pub(super) struct Step {
@@ -22,7 +23,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn free(size: u32) -> Self {
+    pub(super) fn free(size: u32) -> Self {
         Self { size, reason: None, next: None }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Budget<'a> {
 }
 
 /// Twice the current size, at least 4.
-pub(super) fn doubling(current: u32) -> u32 {
+pub(in crate::core) fn doubling(current: u32) -> u32 {
     current.saturating_mul(2).max(FREE_SIZE)
 }
 

@@ -31,6 +31,13 @@ impl Display for Reason {
                 write!(f, "size {found} is {side} {bound} {size}")?;
                 by.as_ref().map_or(Ok(()), |by| write!(f, " {by}"))
             }
+            Self::PodsNotStarting { stuck, of, cause, started, size, wanted } => {
+                write!(f, "wants {wanted}; {stuck} of {of} pods are not starting: {cause}; {started} started, which allows {size}")
+            }
+            Self::SetByOther { writer, from, to } => write!(f, "{to} was set by {writer}, {from} before"),
+            Self::Contested { wanted, writer, remaining } => {
+                write!(f, "wants {wanted}; {writer} undoes each move, so the next one waits {} more", Seconds(*remaining))
+            }
             Self::Paused { direction, wanted, by, why, remaining } => {
                 let held = match direction {
                     PauseDirection::All => "scaling",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BySchedule, FallbackReplicas, PauseDirection, RatePolicy, Time};
+use super::{BySchedule, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
 pub use quantity::{Quantity, Unit};
 
 /// One step of the explanation; `Display` gives a short text with numbers, [`Reason::code`] a fixed label.
@@ -82,6 +82,39 @@ pub enum Reason {
         found: u32,
         /// The schedule that sets the bound; `None`: the policy itself does.
         by: Option<BySchedule>,
+    },
+    /// Too many pods do not start to order more of them.
+    PodsNotStarting {
+        /// Pods that do not start.
+        stuck: usize,
+        /// Pods that are there.
+        of: usize,
+        /// What keeps them from it.
+        cause: String,
+        /// Pods that have started.
+        started: usize,
+        /// The size allowed.
+        size: u32,
+        /// The size wanted.
+        wanted: u32,
+    },
+    /// The size found was set by somebody else.
+    SetByOther {
+        /// Who.
+        writer: Writer,
+        /// The size known before.
+        from: u32,
+        /// The size found.
+        to: u32,
+    },
+    /// Somebody else undoes each move, so the next one waits.
+    Contested {
+        /// The size that would have been set.
+        wanted: u32,
+        /// Who.
+        writer: Writer,
+        /// Time left.
+        remaining: Duration,
     },
     /// Somebody paused the moves of this direction.
     Paused {
@@ -277,6 +310,9 @@ impl Reason {
             Self::Bounded { bound: Bound::Maximum, .. } => "BoundedByMaximum",
             Self::OutOfBounds { bound: Bound::Minimum, .. } => "BelowMinimum",
             Self::OutOfBounds { bound: Bound::Maximum, .. } => "AboveMaximum",
+            Self::PodsNotStarting { .. } => "PodsNotStarting",
+            Self::SetByOther { .. } => "SetByOther",
+            Self::Contested { .. } => "Contested",
             Self::Paused { .. } => "Paused",
             Self::SwitchedOff => "SwitchedOff",
             Self::Selector { .. } => "SelectorUnusable",
@@ -286,7 +322,15 @@ impl Reason {
 
     /// Whether this step keeps a wanted size from being set.
     pub(super) const fn holds(&self) -> bool {
-        matches!(self, Self::Stabilized(_) | Self::RateLimited { .. } | Self::Bounded { .. } | Self::Paused { .. })
+        matches!(
+            self,
+            Self::Stabilized(_)
+                | Self::RateLimited { .. }
+                | Self::Bounded { .. }
+                | Self::PodsNotStarting { .. }
+                | Self::Contested { .. }
+                | Self::Paused { .. }
+        )
     }
 }
 

@@ -17,13 +17,16 @@ those are named one by one in rbac.secrets.
 - apiGroups: [ballast.dev]
   resources: [metricsources/status]
   verbs: [patch]
-# Pods and their owners: read only.
+# Pods and their owners: read only. One workload is got by name to see who set its size, if the controller itself did not.
 - apiGroups: [""]
-  resources: [pods, replicationcontrollers]
+  resources: [pods]
   verbs: [list, watch]
+- apiGroups: [""]
+  resources: [replicationcontrollers]
+  verbs: [get, list, watch]
 - apiGroups: [apps]
   resources: [deployments, statefulsets, replicasets]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 # Sizes: the scale subresources, not the workloads, whose own size is known from the watch.
 - apiGroups: [apps]
   resources: [deployments/scale, statefulsets/scale, replicasets/scale]
@@ -35,6 +38,9 @@ those are named one by one in rbac.secrets.
 - apiGroups: [{{ .apiGroup | quote }}]
   resources: [{{ printf "%s/scale" .resource | quote }}]
   verbs: [get, patch]
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: [{{ .resource | quote }}]
+  verbs: [get]
 {{- end }}
 # An HPA of the same target is a conflict that is reported.
 - apiGroups: [autoscaling]
