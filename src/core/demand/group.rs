@@ -73,13 +73,12 @@ impl Group {
     }
 
     /// An error where no pod has a sample that counts: a mean of nothing is not 0.
-    pub fn not_empty(self) -> Result<Self, String> {
+    pub fn not_empty(&self) -> Result<(), String> {
         if self.ready.is_empty() {
-            let Self { missing, unready, ignored, .. } = self;
-            let (missing, unready) = (missing.len(), unready.len());
+            let PodCounts { missing, unready, ignored, .. } = self.counts();
             return Err(format!("no pod has a usable sample ({missing} without, {unready} starting, {ignored} ending)"));
         }
-        Ok(self)
+        Ok(())
     }
 
     pub fn counts(&self) -> PodCounts {

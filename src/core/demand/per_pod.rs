@@ -15,7 +15,8 @@ pub(super) fn propose(
         return Err("the target has no pods".to_owned());
     }
     let arithmetic = Arithmetic::of(context.kind.is_whole());
-    let mut group = Group::new(&context, arithmetic, reading).not_empty()?;
+    let mut group = Group::new(&context, arithmetic, reading);
+    group.not_empty()?;
     if matches!(target, Target::Utilization(_)) {
         check_requests(&context, reading.requests)?;
     }
@@ -40,7 +41,7 @@ pub(super) fn propose(
         (by_capacity(&context, &group, total, capacity), total)
     } else {
         let value = setpoint.value(&group.ready)?;
-        (by_ratio(&context, setpoint, group)?, value)
+        (by_ratio(&context, setpoint, &mut group)?, value)
     };
     let (replicas, outcome) = ruled.result;
     let (form, target) = setpoint.shown();
@@ -110,10 +111,10 @@ struct Ruled {
 }
 
 /// The ratio rule: tolerance, fills for pods without a sample and starting pods, no change of direction by them.
-fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: Group) -> Result<Ruled, String> {
+fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: &mut Group) -> Result<Ruled, String> {
     let (base, tolerance) = (context.base, context.tolerance);
-    let mut parts = group.ready;
-    let ratio = setpoint.ratio(&parts)?;
+    let parts = &mut group.ready;
+    let ratio = setpoint.ratio(parts)?;
     let fill_unready = !group.unready.is_empty() && ratio > 1.0;
     if !fill_unready && group.missing.is_empty() {
         let result = if tolerance.contains(ratio) { (base, Outcome::Within) } else { resize(ratio, parts.len(), base, tolerance) };
@@ -127,7 +128,7 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: Group) -> Result<R
     if fill_unready {
         parts.extend(group.unready.iter().map(|&request| Part { usage: 0.0, request }));
     }
-    let filled = setpoint.ratio(&parts)?;
+    let filled = setpoint.ratio(parts)?;
     if tolerance.contains(filled) || (ratio < 1.0 && filled > 1.0) || (ratio > 1.0 && filled < 1.0) {
         let outcome = if tolerance.contains(ratio) { Outcome::Within } else { Outcome::Unsure };
         return Ok(Ruled { result: (base, outcome), ratio: filled });
