@@ -197,7 +197,7 @@ fn the_extras_arrive() {
     let policy = compiled(json!({
         "intervalSeconds": 5, "mode": "Recommend", "warmUpSeconds": 0,
         "pause": { "direction": "Down", "until": "2030-01-01T00:00:00Z", "reason": "sales", "by": "ana" },
-        "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5 },
+        "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5, "collapseHoldSeconds": 600 },
     }))
     .policy;
     assert_eq!(policy.interval, Duration::from_secs(5));
@@ -211,7 +211,7 @@ fn the_extras_arrive() {
         by: "ana".into(),
     };
     assert_eq!(policy.pause, Some(pause));
-    let smooth = SmoothParameters { time_constant: Duration::from_secs(60), noise_band: 2.5 };
+    let smooth = SmoothParameters { time_constant: Duration::from_secs(60), noise_band: 2.5, collapse_hold: Duration::from_secs(600) };
     assert_eq!(policy.smoothing, Smoothing::Smooth(smooth));
     assert_eq!(compiled(json!({ "smoothing": { "type": "None" } })).policy.smoothing, Smoothing::None);
     let empty = compiled(json!({ "pause": {} })).policy.pause.unwrap();

@@ -19,7 +19,8 @@ impl Decision {
         let mut text = start;
         for (index, reason) in self.reasons.iter().enumerate() {
             // A move that was cut says by what, and a move that was not made for want of a signal says which, and what follows.
-            let unmade = index > 0 && matches!(reason, Reason::Incomplete { wanted: Some(_), .. } | Reason::OutageHold { .. });
+            let unmade = index > 0
+                && matches!(reason, Reason::Incomplete { wanted: Some(_), .. } | Reason::OutageHold { .. } | Reason::Collapsed { .. });
             if index == 0 || unmade || (moved && reason.holds()) {
                 text.push_str(if index == 0 { ": " } else { "; " });
                 text.push_str(&reason.to_string());

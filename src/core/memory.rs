@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::collapse::{self, Collapse, Drop, Freeze};
 use super::limits::{Changes, Proposals};
 use super::resume::Hole;
 use super::smooth::Level;
-use super::{FallbackReplicas, Policy, ScalingRules, SignalKind, SmoothParameters, Time};
+use super::{FallbackReplicas, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Smoothing, Time};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,7 @@ pub(super) struct Filter {
     /// Earlier signals of the policy that look the same from here, e.g. one metric by two selectors.
     pub(super) nth: usize,
     pub(super) level: Level,
+    pub(super) collapse: Collapse,
 }
 
 impl Memory {
@@ -70,6 +72,7 @@ impl Memory {
         self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
             filter.level.not_after(now);
+            filter.collapse.not_after(now);
         }
         self.outage = self.outage.map(|since| since.min(now));
     }
@@ -118,18 +121,48 @@ impl Memory {
         Some(full)
     }
 
-    /// The filter of the policy's signal at `index` after it consumed `raw`.
-    pub(super) fn level(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, time: Time) -> Level {
-        let kind = &policy.signals[index].kind;
-        let nth = policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count();
-        if let Some(filter) = self.levels.iter_mut().find(|filter| filter.nth == nth && filter.kind == *kind) {
-            filter.level.consume(parameters, raw, time);
-            return filter.level;
-        }
-        let level = Level::start(raw, time);
-        self.levels.push(Filter { kind: kind.clone(), nth, level });
-        level
+    /// The filter of the policy's signal at `index` after it consumed `raw`, and whether that was an implausible drop.
+    pub(super) fn level(
+        &mut self,
+        policy: &Policy,
+        index: usize,
+        parameters: SmoothParameters,
+        raw: f64,
+        sample: &Sample,
+    ) -> (Level, Option<Drop>) {
+        let Some(Filter { level, collapse, .. }) = self.filter(policy, index) else {
+            let (kind, nth) = identity(policy, index);
+            let level = Level::start(raw, sample.time);
+            self.levels.push(Filter { kind: kind.clone(), nth, level, collapse: Collapse::default() });
+            return (level, None);
+        };
+        let before = *level;
+        level.consume(parameters, raw, sample.time);
+        let news = level.time() > before.time();
+        let Some(back) = collapse::look_back(parameters, policy.interval, sample.window) else {
+            *collapse = Collapse::default();
+            return (*level, None);
+        };
+        (*level, news.then(|| collapse.judge(parameters, &before, level, raw, back)).flatten())
     }
+
+    /// What the collapse guard holds of the policy's signal at `index`, after a look at which there was this drop and this size before it.
+    pub(super) fn freeze(&mut self, policy: &Policy, index: usize, drop: Option<(Drop, u32)>, now: Time) -> Option<Freeze> {
+        let Smoothing::Smooth(parameters) = policy.smoothing else { return None };
+        let Filter { level, collapse, .. } = self.filter(policy, index)?;
+        collapse.look(drop, level, parameters.collapse_hold, now)
+    }
+
+    fn filter(&mut self, policy: &Policy, index: usize) -> Option<&mut Filter> {
+        let (kind, nth) = identity(policy, index);
+        self.levels.iter_mut().find(|filter| filter.nth == nth && filter.kind == *kind)
+    }
+}
+
+/// What a signal's filter is found by: its kind, and how many before it are alike.
+fn identity(policy: &Policy, index: usize) -> (&SignalKind, usize) {
+    let kind = &policy.signals[index].kind;
+    (kind, policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count())
 }
 
 fn longest_period(rules: &ScalingRules) -> Duration {

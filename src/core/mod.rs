@@ -4,6 +4,7 @@
 //! call [`decide`].
 
 mod bounds;
+mod collapse;
 mod combine;
 mod conditions;
 mod decide;

@@ -151,11 +151,14 @@ pub struct SmoothParameters {
     pub time_constant: Duration,
     /// Noise, in standard deviations, that a rise must exceed to be followed at once, default 1.5.
     pub noise_band: f64,
+    /// How long an implausible collapse of demand is not believed; see `collapse`. Default 300 s, as long as the default look-back of
+    /// scale-in: the end of a load test then costs nothing more. 0 switches the guard off.
+    pub collapse_hold: Duration,
 }
 
 impl Default for SmoothParameters {
     fn default() -> Self {
-        Self { time_constant: Duration::from_secs(30), noise_band: 1.5 }
+        Self { time_constant: Duration::from_secs(30), noise_band: 1.5, collapse_hold: Duration::from_secs(300) }
     }
 }
 

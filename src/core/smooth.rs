@@ -86,6 +86,11 @@ impl Level {
         self.noise
     }
 
+    /// End of the newest sample.
+    pub(super) fn time(&self) -> Time {
+        self.time
+    }
+
     /// After a hole of this length in which the level may have grown by `growth`: the level is as high and the noise as low as they can
     /// be, so that a restored filter neither lets go earlier nor follows a rise later.
     pub(super) fn resume(&mut self, hole: Duration, growth: f64) {
@@ -109,7 +114,7 @@ fn weight(step: Duration, constant: Duration) -> f64 {
 
 /// Floating-point numbers stored as their bits: decimal text may come back one unit in the last place off, and a restored filter must
 /// decide exactly as before.
-mod bits {
+pub(super) mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // The signature serde asks for.

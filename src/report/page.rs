@@ -285,6 +285,7 @@ fn demand(estimate: &EstimateRecord) -> String {
 fn stage(code: &str) -> &str {
     match code {
         "Stabilized" => "window",
+        "Collapsed" => "collapse guard",
         "RateLimited" => "rate",
         "DirectionDisabled" => "disabled",
         "BoundedByMinimum" | "BelowMinimum" => "minReplicas",

@@ -179,14 +179,19 @@ fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
     if !(0.0..=10.0).contains(&noise_band) {
         out.add("spec.smoothing.noiseBand", noise_band, "must be 0 to 10 standard deviations");
     }
+    let hold_path = "spec.smoothing.collapseHoldSeconds";
+    let collapse_hold = seconds(hold_path, smoothing.collapse_hold_seconds, 0..=3600, defaults.collapse_hold, out);
     match smoothing.kind {
-        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band }),
+        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band, collapse_hold }),
         SmoothingType::None => {
             if smoothing.time_constant_seconds.is_some() {
                 out.add(path, time_constant.as_secs(), "may be given with type Smooth only");
             }
             if smoothing.noise_band.is_some() {
                 out.add("spec.smoothing.noiseBand", noise_band, "may be given with type Smooth only");
+            }
+            if smoothing.collapse_hold_seconds.is_some() {
+                out.add(hold_path, collapse_hold.as_secs(), "may be given with type Smooth only");
             }
             core::Smoothing::None
         }

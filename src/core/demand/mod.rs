@@ -8,6 +8,7 @@ mod total;
 
 use std::time::Duration;
 
+use super::collapse::{Drop, Freeze};
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
 use super::{Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, Smoothing, Target, Time, Tolerance};
@@ -19,6 +20,8 @@ pub(super) struct Measured {
     pub report: SignalReport,
     /// The demand, then what the filter did to it; or the failure.
     pub reasons: Vec<Reason>,
+    /// What the collapse guard keeps.
+    pub freeze: Option<Freeze>,
 }
 
 /// What the rules need to know besides the reading.
@@ -52,11 +55,13 @@ struct Smooth {
     raw: f64,
     demand: f64,
     level: Option<Level>,
+    /// The sample is one that the collapse guard does not believe.
+    drop: Option<Drop>,
 }
 
 impl Smooth {
     fn estimate(self) -> Estimate {
-        let Self { raw, demand, level } = self;
+        let Self { raw, demand, level, .. } = self;
         Estimate { raw, level: level.map_or(raw, |level| level.level()), sigma: level.map_or(0.0, |level| level.sigma()), demand }
     }
 }
@@ -67,11 +72,11 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
     let name = signal.kind.to_string();
-    let filter = |raw: f64, time: Time| match policy.smoothing {
-        Smoothing::None => Smooth { raw, demand: raw, level: None },
+    let filter = |raw: f64, sample: &Sample| match policy.smoothing {
+        Smoothing::None => Smooth::unfiltered(raw),
         Smoothing::Smooth(parameters) => {
-            let level = memory.level(policy, index, parameters, raw, time);
-            Smooth { raw, demand: level.demand(parameters, raw), level: Some(level) }
+            let (level, drop) = memory.level(policy, index, parameters, raw, sample);
+            Smooth { raw, demand: level.demand(parameters, raw), level: Some(level), drop }
         }
     };
     let result = match propose(context, signal.target, reading, filter) {
@@ -92,15 +97,17 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
+            let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, drop)));
+            let freeze = memory.freeze(policy, index, drop, now);
             let estimate = Some(smooth.estimate());
             let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
             let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
-            Measured { report, reasons }
+            Measured { report, reasons, freeze }
         }
         Err(message) => {
             let failure = Some(message.clone());
             let report = SignalReport { name: name.clone(), current: None, proposal: None, age_millis: None, estimate: None, failure };
-            Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }] }
+            Measured { report, reasons: vec![Reason::SignalFailed { signal: name, message }], freeze: None }
         }
     }
 }
@@ -110,7 +117,7 @@ fn propose(
     context: Context<'_>,
     target: Target,
     reading: Option<&Reading>,
-    filter: impl FnOnce(f64, Time) -> Smooth,
+    filter: impl FnOnce(f64, &Sample) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     match reading {
         Some(Reading::PerPod { samples, requests }) => per_pod::propose(context, target, samples, requests, filter),
@@ -123,8 +130,14 @@ fn propose(
 /// Growth that only the filter's past asks for is no growth: a total falls with the pods that bore it, be it a rollout's surge or a
 /// size that was reduced by hand, and the level follows late. The measured value must ask for more as well.
 fn hold_the_past(context: Context<'_>, target: Target, reading: Option<&Reading>, smoothed: Proposal) -> Result<Proposal, String> {
-    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth { raw, demand: raw, level: None })?;
+    let (measured, ..) = propose(context, target, reading, |raw, _| Smooth::unfiltered(raw))?;
     Ok(if measured.replicas <= context.base { smoothed.kept(context.base, Outcome::Past) } else { smoothed })
+}
+
+/// The size that the demand before a drop asks for, at most the present one.
+fn size_before(context: Context<'_>, target: Target, reading: Option<&Reading>, drop: Drop) -> u32 {
+    let before = propose(context, target, reading, |raw, _| Smooth { demand: drop.from, ..Smooth::unfiltered(raw) });
+    before.map_or(context.base, |(proposal, ..)| proposal.replicas.min(context.base))
 }
 
 /// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in
@@ -173,6 +186,10 @@ impl Proposal {
 }
 
 impl Smooth {
+    fn unfiltered(raw: f64) -> Self {
+        Self { raw, demand: raw, level: None, drop: None }
+    }
+
     /// One pod's sample, moved so that the sum is the filtered demand. Exactly the sample itself where the filter changed nothing.
     fn apply(&self, value: f64, pods: usize) -> f64 {
         if self.demand.to_bits() == self.raw.to_bits() {

@@ -2,13 +2,13 @@
 
 use super::sums::Arithmetic;
 use super::{Context, Form, Outcome, PodCounts, Proposal, Smooth, positive, resize, staffing, usable, whole_replicas};
-use crate::core::{Current, Sample, Target, Time, pods};
+use crate::core::{Current, Sample, Target, pods};
 
 pub(super) fn propose(
     context: Context<'_>,
     target: Target,
     sample: &Sample,
-    filter: impl FnOnce(f64, Time) -> Smooth,
+    filter: impl FnOnce(f64, &Sample) -> Smooth,
 ) -> Result<(Proposal, Smooth, Sample), String> {
     if !usable(sample) {
         return Err(format!("the value {} is not a quantity", sample.value / 1000.0));
@@ -25,7 +25,7 @@ pub(super) fn propose(
         Target::Value(_) => pods::ready(context.observation).max(1),
         _ => 1,
     };
-    let smooth = filter(raw * sharing as f64, sample.time);
+    let smooth = filter(raw * sharing as f64, sample);
     let value = arithmetic.value(smooth.apply(raw, sharing));
     let ruled = match target {
         Target::Value(_) => whole(&context, value, setpoint)?,
