@@ -220,6 +220,18 @@ fn a_rate_over_minutes_falls_for_minutes() {
     assert!((300..600).contains(&shrunk.unwrap()), "{shrunk:?}");
 }
 
+/// The filter's level is still on its way up, but the size is there already.
+#[test]
+fn what_has_just_grown_is_kept_as_well() {
+    let mut story = busy(free(smooth(), vec![per_replica()]));
+    for _ in 0..2 {
+        total(&mut story, 30.0, 30);
+    }
+    assert_eq!(story.replicas, 30);
+    let decision = total(&mut story, 0.0, 30);
+    assert_eq!((decision.to, decision.held_by()), (30, Some("Collapsed")), "{}", decision.headline());
+}
+
 #[test]
 fn the_guard_keeps_what_its_signal_asked_for_and_no_more() {
     let mut story = Story::new(free(smooth(), vec![prometheus(Target::AverageValue(1000.0)), per_replica()]), 10);

@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
 
     /// Keeps what was asked for before an implausible fall of demand, whatever the windows and rates allow.
     fn freeze(&mut self, signal: usize, freeze: Freeze, wanted: u32) {
-        let Freeze { drop, size, until } = freeze;
+        let Freeze { from, to, size, until } = freeze;
         let size = size.min(self.from);
         if wanted >= size {
             return;
@@ -250,7 +250,7 @@ impl<'a> Draft<'a> {
         self.warnings.push(Warning { reason: "DemandCollapsed".to_owned(), message });
         self.conditions[0] = conditions::frozen(&name, wanted, size);
         self.next.push(until);
-        let reason = Reason::Collapsed { signal: name, unit: Unit::of(kind), from: drop.from, to: drop.to, size, wanted, remaining };
+        let reason = Reason::Collapsed { signal: name, unit: Unit::of(kind), from, to, size, wanted, remaining };
         let held_longer = self.clamps.last().is_some_and(|clamp| clamp.until.is_none_or(|other| other >= until));
         if self.to < size || !held_longer {
             self.clamp(size.max(self.to), reason, Some(until));

@@ -130,32 +130,35 @@ impl Memory {
         raw: f64,
         sample: &Sample,
     ) -> (Level, Option<Drop>) {
-        let Some(Filter { level, collapse, .. }) = self.filter(policy, index) else {
+        let known = self.position(policy, index);
+        let position = known.unwrap_or_else(|| {
             let (kind, nth) = identity(policy, index);
             let level = Level::start(raw, sample.time);
             self.levels.push(Filter { kind: kind.clone(), nth, level, collapse: Collapse::default() });
-            return (level, None);
-        };
-        let before = *level;
+            self.levels.len() - 1
+        });
+        let Filter { level, collapse, .. } = &mut self.levels[position];
+        let before = level.time();
         level.consume(parameters, raw, sample.time);
-        let news = level.time() > before.time();
+        let news = known.is_none() || level.time() > before;
         let Some(back) = collapse::look_back(parameters, policy.interval, sample.window) else {
             *collapse = Collapse::default();
             return (*level, None);
         };
-        (*level, news.then(|| collapse.judge(parameters, &before, level, raw, back)).flatten())
+        (*level, news.then(|| collapse.judge(parameters, raw, level, back)).flatten())
     }
 
     /// What the collapse guard holds of the policy's signal at `index`, after a look at which there was this drop and this size before it.
     pub(super) fn freeze(&mut self, policy: &Policy, index: usize, drop: Option<(Drop, u32)>, now: Time) -> Option<Freeze> {
         let Smoothing::Smooth(parameters) = policy.smoothing else { return None };
-        let Filter { level, collapse, .. } = self.filter(policy, index)?;
+        let position = self.position(policy, index)?;
+        let Filter { level, collapse, .. } = &mut self.levels[position];
         collapse.look(drop, level, parameters.collapse_hold, now)
     }
 
-    fn filter(&mut self, policy: &Policy, index: usize) -> Option<&mut Filter> {
+    fn position(&self, policy: &Policy, index: usize) -> Option<usize> {
         let (kind, nth) = identity(policy, index);
-        self.levels.iter_mut().find(|filter| filter.nth == nth && filter.kind == *kind)
+        self.levels.iter().position(|filter| filter.nth == nth && filter.kind == *kind)
     }
 }
 

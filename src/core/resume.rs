@@ -39,9 +39,9 @@ impl Memory {
     /// Whether a controller restored from `saved` could shrink the workload earlier than this one: save at once.
     pub fn outgrows(&self, saved: Option<&Self>, policy: &Policy) -> bool {
         let last = self.proposals.last().unwrap_or_default();
-        let Some(saved) = saved else { return last > self.size };
         // At the minimum no filter can hold anything.
         let held = self.size > policy.min_replicas;
+        let Some(saved) = saved else { return last > self.size || held && !self.levels.is_empty() };
         let failed = self.gaps.iter().any(|gap| gap.outlasts(&saved.gaps));
         let dropped = self.levels.iter().any(|filter| filter.dropped(&saved.levels));
         failed

@@ -21,16 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Proxies in front of Prometheus, each the source of one drill.
 const PROXIES: usize = 5;
 
-/// One controller that watches one namespace, and all that it asks.
+/// One controller, and all that it asks.
 pub struct World {
     pub scene: Scene,
-    pub sizes: Sizes,
+    sizes: Sizes,
+    /// For faults that everything in the namespace suffers from.
+    apart: (Scene, Sizes),
     pub table: FaultTable,
     scraped: &'static Scraped,
     proxies: Vec<FaultProxy>,
     /// Its configuration, which names the sources.
     config: String,
-    _ballast: Ballast,
+    ballast: Ballast,
 }
 
 /// What is done to the measuring of an app.
@@ -81,7 +83,7 @@ impl World {
     pub async fn begin() -> Self {
         let plane = plane(Options::default()).await;
         let (_, scraped) = tokio::join!(plane.metrics(), plane.prometheus());
-        let scene = Scene::new(plane).await;
+        let (scene, apart) = (Scene::new(plane).await, Scene::new(plane).await);
         let proxies = join_all((0..PROXIES).map(|_| FaultProxy::start(&scraped.url))).await;
         let broken =
             proxies.iter().enumerate().map(|(n, proxy)| json!({ "name": format!("proxy-{n}"), "url": proxy.url, "timeoutSeconds": 1 }));
@@ -89,17 +91,19 @@ impl World {
         let file = plane.dir.join("faults.yaml");
         std::fs::write(&file, json!({ "sources": sources }).to_string()).unwrap();
         let config = file.to_str().unwrap().to_owned();
-        let more = ["--config", &config, "--namespaces", &scene.namespace].map(str::to_owned).to_vec();
+        let both = format!("{},{}", scene.namespace, apart.namespace);
+        let more = ["--config", &config, "--namespaces", &both].map(str::to_owned).to_vec();
         let flags = Flags { downscale_stabilization: "2s", more, ..Flags::default() };
         let sizes = Sizes::watch(&plane.client, &scene.namespace);
+        let elsewhere = Sizes::watch(&plane.client, &apart.namespace);
         let ballast = Ballast::start(plane, "faults", &flags).await;
-        Self { scene, sizes, table: FaultTable::default(), scraped, proxies, config, _ballast: ballast }
+        Self { scene, sizes, apart: (apart, elsewhere), table: FaultTable::default(), scraped, proxies, config, ballast }
     }
 }
 
 impl Drill {
     pub async fn run(&self, world: &World) {
-        let scene = &world.scene;
+        let (scene, sizes) = self.place(world);
         let app = scene.deployment(self.name, self.replicas).await;
         self.heal(world, &app).await;
         self.known(world, &app).await;
@@ -117,11 +121,10 @@ impl Drill {
         tokio::time::sleep(self.lasts).await;
 
         let end = now();
-        let moved =
-            |since| if matches!(self.breaks, Break::Rollout(_)) { world.sizes.moves(&app, since) } else { world.sizes.falls(&app, since) };
+        let moved = |since| if matches!(self.breaks, Break::Rollout(_)) { sizes.moves(&app, since) } else { sizes.falls(&app, since) };
         let (back, wrong) = if let After::Believed(hold) = self.after {
             let early = eventually(&format!("{app} is believed"), 2 * PATIENCE, async || {
-                let sizes = world.sizes.since(&app, start);
+                let sizes = sizes.since(&app, start);
                 if sizes.len() > 1 { Ok(seconds(start)) } else { Err(format!("{sizes:?}")) }
             })
             .await;
@@ -138,11 +141,14 @@ impl Drill {
             tokio::time::sleep(Duration::from_secs(4)).await;
             (back, moved(start))
         };
+        if wrong > 0 {
+            println!("{}: {:?}\n{}", self.fault, sizes.since(&app, start), world.ballast.lines(&app));
+        }
         world.table.add(FaultRow { fault: self.fault.to_owned(), did, held, back: Some(back), wrong });
     }
 
     async fn inject(&self, world: &World, app: &str) {
-        let (scene, metrics) = (&world.scene, world.scene.plane.metrics().await);
+        let (scene, metrics) = (self.place(world).0, world.scene.plane.metrics().await);
         let usage = |load: &Load| metrics.set(app, Source::Cpu { container: "app" }, load.clone());
         match &self.breaks {
             Break::Gone => world.scraped.remove(&format!("app=\"{app}\"")),
@@ -166,7 +172,7 @@ impl Drill {
 
     /// The load as it is without a fault.
     async fn heal(&self, world: &World, app: &str) {
-        let (scene, metrics) = (&world.scene, world.scene.plane.metrics().await);
+        let (scene, metrics) = (self.place(world).0, world.scene.plane.metrics().await);
         // Of a target of 50 %; each pod's own, however many there are: what a rollout makes of it is no load.
         let each = if matches!(self.breaks, Break::Rollout(_)) { 44 } else { 50 };
         metrics.set(app, Source::Cpu { container: "app" }, Load::Each(each));
@@ -189,6 +195,11 @@ impl Drill {
         }
     }
 
+    fn place<'a>(&self, world: &'a World) -> (&'a Scene, &'a Sizes) {
+        let all = matches!(self.breaks, Break::Api("resource", ApiFault::Status(_)));
+        if all { (&world.apart.0, &world.apart.1) } else { (&world.scene, &world.sizes) }
+    }
+
     fn asks(&self, name: &str) -> bool {
         self.spec["metrics"][0]["prometheus"]["name"] == name
     }
@@ -196,10 +207,10 @@ impl Drill {
     /// Waits until Prometheus has what the policy will ask for.
     async fn known(&self, world: &World, app: &str) {
         if self.asks("hits") {
-            let counted = format!("count_over_time({}[12s]) >= bool 52", series("hits", &world.scene, app));
+            let counted = format!("count_over_time({}[12s]) >= bool 52", series("hits", self.place(world).0, app));
             world.scraped.shows(&counted, "1").await;
         } else if self.asks("queue") {
-            world.scraped.shows(&series("queue", &world.scene, app), "60").await;
+            world.scraped.shows(&series("queue", self.place(world).0, app), "60").await;
         }
     }
 }
@@ -213,17 +224,15 @@ pub fn seconds(since: Timestamp) -> f64 {
     now().duration_since(since).as_secs_f64()
 }
 
-/// Waits until the last decision has a reason of this code and words; gives verdict, code and message, as far as a table has room for it.
+/// Waits until the last decision has a reason of this code and words; gives verdict, size, code, and the message from these words on.
 pub async fn said(scene: &Scene, policy: &str, code: &str, words: &str) -> String {
     eventually(&format!("{policy} says {code}: {words}"), PATIENCE, async || {
         let decision = &scene.get("ScalePolicy", policy).await?["status"]["decision"];
         let text = |field: &str| decision[field].as_str().unwrap_or_default();
-        if text("reason") == code && text("message").contains(words) {
-            let message: String = text("message").chars().take(110).collect();
-            Ok(format!("{} {code}: {message}", text("verdict")))
-        } else {
-            Err(decision.to_string())
-        }
+        let rest = text("message").find(words).map(|at| &text("message")[at..]);
+        let rest = rest.filter(|_| text("reason") == code).ok_or_else(|| decision.to_string())?;
+        let excerpt: String = rest.chars().take(60).collect();
+        Ok(format!("{} at {}, {code}: {excerpt}", text("verdict"), decision["to"]))
     })
     .await
 }

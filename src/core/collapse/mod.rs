@@ -10,12 +10,14 @@
 //! a < half of the deepest fall that came true within the last 25 h   deeper than anything seen lately
 //! ```
 //!
-//! What the signal asks for at `M` is then kept for a bounded time (`collapse_hold`, 300 s by default), as far as the size allows: a size
+//! What the signal asked for in that time is then kept for a bounded time (`collapse_hold`, 300 s by default), as far as the size allows: a size
 //! is never raised. What is still there after that time is believed, and remembered, so that a load that is switched off each night
 //! is held once. Several implausible samples are held one by one, so that what is kept falls as the level did.
 //!
 //! For a restart (see `resume`): every rule asks for less of a sample the higher the level and the lower the noise, which is how both are
 //! restored; the highest level counts as seen, and the last size kept as asked for, at the first decision after it.
+
+mod peaks;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::Proposals;
 use super::smooth::{Level, bits};
 use super::{SmoothParameters, Time};
+use peaks::Peaks;
 
 /// Less than this share of the level is a collapse. After one look, a tenfold outlier leaves a level of which the next sample is 22 %.
 const SHARE: f64 = 0.2;
@@ -37,14 +40,13 @@ const REMEMBERED: Duration = Duration::from_hours(25);
 const DOUBT: Duration = Duration::from_mins(10);
 /// A fall to less than this share was one to nothing.
 const NOTHING: f64 = 0.01;
-/// Resolution of looking back: of each slot the highest level is kept, for as long as the slot counts.
-const SLOTS: i64 = 16;
-
 /// What the guard remembers of one signal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Collapse {
-    /// Past levels above the present one, oldest and highest first.
-    peaks: Vec<Peak>,
+    /// Past levels, by which a sample is judged: one outlier moves them little.
+    levels: Peaks,
+    /// Past demand acted on, which is what is kept: it follows a rise at once.
+    demands: Peaks,
     /// The fall that is not believed yet.
     fall: Option<Fall>,
     /// The deepest fall that came true lately.
@@ -53,18 +55,14 @@ pub(super) struct Collapse {
     doubt: Option<Time>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Peak {
-    time: Time,
-    #[serde(with = "bits")]
-    level: f64,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Fall {
-    /// Level and sample where it began.
+    /// Where it began: the level, and the demand acted on.
+    #[serde(with = "bits")]
+    level: f64,
     #[serde(with = "bits")]
     from: f64,
+    /// The lowest sample since.
     #[serde(with = "bits")]
     to: f64,
     /// Sizes to keep; 0 at looks that saw nothing implausible.
@@ -85,6 +83,8 @@ struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Drop {
     /// The level before.
+    pub level: f64,
+    /// The demand acted on before.
     pub from: f64,
     /// The sample.
     pub to: f64,
@@ -93,7 +93,9 @@ pub(super) struct Drop {
 /// Sizes below `size` are held until `until`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Freeze {
-    pub drop: Drop,
+    /// The demand before the fall, and the lowest sample since.
+    pub from: f64,
+    pub to: f64,
     pub size: u32,
     pub until: Time,
 }
@@ -106,24 +108,16 @@ pub(super) fn look_back(parameters: SmoothParameters, interval: Duration, window
 }
 
 impl Collapse {
-    /// Judges a sample that took the level from `before` to `after`.
-    pub fn judge(&mut self, parameters: SmoothParameters, before: &Level, after: &Level, raw: f64, back: Duration) -> Option<Drop> {
-        let now = after.time();
-        let slot = |time: Time| time.as_millis().div_euclid(i64::try_from(back.as_millis()).unwrap_or(i64::MAX) / SLOTS + 1);
-        // A restart leaves a peak that is later than the sample before it.
-        while self.peaks.last().is_some_and(|peak| peak.level <= before.level() && peak.time <= before.time()) {
-            self.peaks.pop();
-        }
-        if self.peaks.last().is_none_or(|peak| slot(peak.time) < slot(before.time()) || peak.level <= before.level()) {
-            self.peaks.push(Peak { time: before.time(), level: before.level() });
-        }
-        self.peaks.retain(|peak| slot(peak.time) >= slot(now - back));
-        let from = self.peaks.first()?.level;
-        // While the level rises it is its own peak.
-        self.peaks.retain(|peak| peak.level > after.level());
-        let beyond_noise = raw < from - NOISE_BANDS * parameters.noise_band.max(0.0) * after.sigma();
-        let implausible = raw < SHARE * from && beyond_noise && from >= Level::NOTHING;
-        (implausible && !self.has_seen(raw / from, now)).then_some(Drop { from, to: raw })
+    /// Judges a sample by what was before it; `level` and `demand` are those after it.
+    pub fn judge(&mut self, parameters: SmoothParameters, raw: f64, level: &Level, back: Duration) -> Option<Drop> {
+        let now = level.time();
+        let before = (self.levels.highest(back, now), self.demands.highest(back, now));
+        self.levels.add(level.level(), back, now);
+        self.demands.add(level.demand(parameters, raw), back, now);
+        let (Some(highest), Some(from)) = before else { return None };
+        let beyond_noise = raw < highest - NOISE_BANDS * parameters.noise_band.max(0.0) * level.sigma();
+        let implausible = raw < SHARE * highest && beyond_noise && highest >= Level::NOTHING;
+        (implausible && !self.has_seen(raw / highest, now)).then_some(Drop { level: highest, from, to: raw })
     }
 
     /// Whether a fall to this share is no surprise. It is remembered anew.
@@ -141,11 +135,11 @@ impl Collapse {
 
     /// One look: what was implausible in it and the size asked for before, if anything. Gives what is held now, `hold` long.
     pub fn look(&mut self, drop: Option<(Drop, u32)>, level: &Level, hold: Duration, now: Time) -> Option<Freeze> {
-        if let Some((Drop { from, to }, size)) = drop {
+        if let Some((Drop { level, from, to }, size)) = drop {
             let fall = self.fall.get_or_insert_with(|| {
                 self.doubt = self.doubt.filter(|until| *until > now);
                 let teaches = self.doubt.is_none();
-                Fall { from, to, floors: Proposals::default(), teaches }
+                Fall { level, from, to, floors: Proposals::default(), teaches }
             });
             fall.to = fall.to.min(to);
             fall.floors.store(size, now, hold);
@@ -154,20 +148,20 @@ impl Collapse {
         }
         let fall = self.fall.as_ref()?;
         let Some(highest) = fall.floors.highest(|time| time > now - hold).filter(|highest| highest.replicas > 0) else {
-            let share = level.level() / fall.from;
+            let share = level.level() / fall.level;
             if fall.teaches && share < SHARE {
                 self.seen = Some(Seen { share, time: now });
             }
             self.fall = None;
             return None;
         };
-        Some(Freeze { drop: Drop { from: fall.from, to: fall.to }, size: highest.replicas, until: highest.time + hold })
+        Some(Freeze { from: fall.from, to: fall.to, size: highest.replicas, until: highest.time + hold })
     }
 
     /// After a hole: see above. `level` is the restored one.
     pub fn resume(&mut self, level: &Level, now: Time) {
-        self.peaks.retain(|peak| peak.level > level.level());
-        self.peaks.push(Peak { time: now, level: level.level() });
+        self.levels.resume(level.level(), now);
+        self.demands.resume(level.level(), now);
         self.doubt = Some(now + DOUBT);
         if let Some(fall) = &mut self.fall {
             fall.teaches = false;
@@ -189,10 +183,8 @@ impl Collapse {
 
     /// Keeps so many entries at most.
     pub fn compact(&mut self, entries: usize) {
-        while self.peaks.len() > entries.max(1) {
-            let highest = self.peaks.remove(0).level;
-            self.peaks[0].level = highest;
-        }
+        self.levels.compact(entries);
+        self.demands.compact(entries);
         if let Some(fall) = &mut self.fall {
             fall.floors.compact(entries);
         }
@@ -200,9 +192,8 @@ impl Collapse {
 
     /// Moves times in the future to `now`.
     pub fn not_after(&mut self, now: Time) {
-        for peak in &mut self.peaks {
-            peak.time = peak.time.min(now);
-        }
+        self.levels.not_after(now);
+        self.demands.not_after(now);
         if let Some(fall) = &mut self.fall {
             fall.floors.not_after(now);
         }
