@@ -218,6 +218,19 @@ fn the_extras_arrive() {
     assert_eq!((empty.direction, empty.until), (PauseDirection::All, None));
 }
 
+/// As long as scale-in waits by default.
+#[test]
+fn a_collapse_is_held_for_the_controllers_look_back() {
+    let quick = Defaults { downscale_stabilization: Duration::from_secs(20), ..Defaults::default() };
+    for spec in [json!({}), json!({ "smoothing": { "type": "Smooth" } })] {
+        let smoothing = compile(&policy(patched(&spec)), &quick).unwrap().policy.smoothing;
+        assert_eq!(
+            smoothing,
+            Smoothing::Smooth(SmoothParameters { collapse_hold: Duration::from_secs(20), ..SmoothParameters::default() })
+        );
+    }
+}
+
 #[test]
 fn a_missing_api_version_is_that_of_the_common_kinds() {
     for (kind, version) in

@@ -218,7 +218,8 @@ pub struct Smoothing {
     #[schemars(range(min = 0, max = 10))]
     pub noise_band: Option<f64>,
     /// How many seconds a collapse of demand is not believed, 0 to 3600: a fall to less than a fifth within two looks, deeper than any of the
-    /// last day. What was asked for before is kept for so long. Default 300, as long as the default look-back of scale-in. 0 switches it off.
+    /// last day. What was asked for before is kept for so long. Default: the controller's downscale stabilization (300 s), so that by default the end of a load test is
+    /// followed as soon as that look-back allows. 0 switches it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub collapse_hold_seconds: Option<i32>,

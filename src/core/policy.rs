@@ -151,8 +151,8 @@ pub struct SmoothParameters {
     pub time_constant: Duration,
     /// Noise, in standard deviations, that a rise must exceed to be followed at once, default 1.5.
     pub noise_band: f64,
-    /// How long an implausible collapse of demand is not believed; see `collapse`. Default 300 s, as long as the default look-back of
-    /// scale-in: the end of a load test then costs nothing more. 0 switches the guard off.
+    /// How long an implausible collapse of demand is not believed; see `collapse`. Default: the controller's look-back of scale-in (300 s),
+    /// so that by default the end of a load test costs next to nothing more. 0 switches the guard off.
     pub collapse_hold: Duration,
 }
 
