@@ -178,11 +178,10 @@ impl Drill {
         metrics.set(app, Source::Cpu { container: "app" }, Load::Each(each));
         metrics.set(app, Source::External { metric: "jobs", labels: &[] }, Load::Each(60_000));
         match &self.breaks {
-            Break::Gone | Break::Says(_) => {}
+            Break::Gone | Break::Says(_) | Break::Uses(_) => {}
             Break::Proxy(n, _) => world.proxies[*n].set(Fault::Pass).await,
             Break::Api(metric, _) => metrics.fault(app, metric, None),
             Break::Old(_) => metrics.fault(app, "resource", None),
-            Break::Uses(_) => {}
             Break::Rollout(_) => {
                 scene.patch("Deployment", app, json!({ "spec": { "minReadySeconds": 0 } })).await;
                 scene.ready(app, self.replicas).await;
