@@ -5,9 +5,9 @@
 //! (see `smooth`), a sample `a` is implausible if
 //!
 //! ```text
-//! a < 20 % of M     M: highest m of the last two looks (at least 30 s), and of what the sample itself looks back over
-//! a < M - 3 z sigma    z: the noise band, 1.5           far outside the noise
-//! a < half of the deepest fall that came true within the last 25 h   deeper than anything seen lately
+//! a < 20 % of M        M: highest m of the last two looks (at least 30 s), and of what the sample itself looks back over
+//! a < M - 3 z sigma    far outside the noise; z: the noise band, 1.5
+//! a / M < s / 2        much deeper than any fall that came true in the last 25 h, of which s was left
 //! ```
 //!
 //! What the signal asked for in that time is then kept for a bounded time (`collapse_hold`, 300 s by default), as far as the size allows: a size
@@ -30,7 +30,7 @@ use peaks::Peaks;
 
 /// Less than this share of the level is a collapse. After one look, a tenfold outlier leaves a level of which the next sample is 22 %.
 const SHARE: f64 = 0.2;
-/// Noise bands that a collapse exceeds. Of noise beyond it a fifth of the level is part.
+/// Noise bands that a collapse exceeds: with the default band 4.5 standard deviations, about as far as the filter lets noise reach.
 const NOISE_BANDS: f64 = 3.0;
 /// A fall takes this long at least before it is ordinary: two looks of the default interval, one of which may have come just before it.
 const FALL: Duration = Duration::from_secs(30);
@@ -40,6 +40,7 @@ const REMEMBERED: Duration = Duration::from_hours(25);
 const DOUBT: Duration = Duration::from_mins(10);
 /// A fall to less than this share was one to nothing.
 const NOTHING: f64 = 0.01;
+
 /// What the guard remembers of one signal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Collapse {
