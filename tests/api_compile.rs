@@ -197,7 +197,7 @@ fn the_extras_arrive() {
     let policy = compiled(json!({
         "intervalSeconds": 5, "mode": "Recommend", "warmUpSeconds": 0,
         "pause": { "direction": "Down", "until": "2030-01-01T00:00:00Z", "reason": "sales", "by": "ana" },
-        "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5, "leadSeconds": 40 },
+        "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5, "leadSeconds": 40, "collapseHoldSeconds": 600 },
     }))
     .policy;
     assert_eq!(policy.interval, Duration::from_secs(5));
@@ -211,11 +211,29 @@ fn the_extras_arrive() {
         by: "ana".into(),
     };
     assert_eq!(policy.pause, Some(pause));
-    let smooth = SmoothParameters { time_constant: Duration::from_secs(60), noise_band: 2.5, lead: Some(Duration::from_secs(40)) };
+    let smooth = SmoothParameters {
+        time_constant: Duration::from_secs(60),
+        noise_band: 2.5,
+        lead: Some(Duration::from_secs(40)),
+        collapse_hold: Duration::from_secs(600),
+    };
     assert_eq!(policy.smoothing, Smoothing::Smooth(smooth));
     assert_eq!(compiled(json!({ "smoothing": { "type": "None" } })).policy.smoothing, Smoothing::None);
     let empty = compiled(json!({ "pause": {} })).policy.pause.unwrap();
     assert_eq!((empty.direction, empty.until), (PauseDirection::All, None));
+}
+
+/// As long as scale-in waits by default.
+#[test]
+fn a_collapse_is_held_for_the_controllers_look_back() {
+    let quick = Defaults { downscale_stabilization: Duration::from_secs(20), ..Defaults::default() };
+    for spec in [json!({}), json!({ "smoothing": { "type": "Smooth" } })] {
+        let smoothing = compile(&policy(patched(&spec)), &quick).unwrap().policy.smoothing;
+        assert_eq!(
+            smoothing,
+            Smoothing::Smooth(SmoothParameters { collapse_hold: Duration::from_secs(20), ..SmoothParameters::default() })
+        );
+    }
 }
 
 #[test]

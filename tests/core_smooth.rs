@@ -12,8 +12,8 @@ use rstest::rstest;
 fn smooth(signals: Vec<Signal>) -> Policy {
     let free = |window| rules(window, Select::Max, &[(Amount::Percent(1000), 15), (Amount::Pods(1000), 15)]);
     Policy {
-        smoothing: Smoothing::Smooth(SmoothParameters::default()),
-        // No windows, no rates: what moves is the filter.
+        // No windows, no rates, no guard: what moves is the filter.
+        smoothing: Smoothing::Smooth(SmoothParameters { collapse_hold: secs(0), ..SmoothParameters::default() }),
         behavior: Some(Behavior { up: free(0), down: free(0) }),
         ..policy(signals)
     }

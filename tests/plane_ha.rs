@@ -129,7 +129,7 @@ fn a_restart_does_not_scale_in() {
         load(&story, &web, 300).await;
         story.size(SOON, &web, 6).await;
         story.shows(SOON, "sp/web", "{.status.scaleEvents[0].to}", "6").await;
-        load(&story, &web, 60).await;
+        load(&story, &web, 90).await;
         ballast.crash().await;
         let ballast = Ballast::start(story.plane, "restart", &flags).await;
         story.shows(SOON, "sp/web", "{.status.decision}", "\"Stabilized\"").await;

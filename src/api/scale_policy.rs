@@ -203,6 +203,8 @@ pub enum PauseDirection {
         .message("may be given with type Smooth only").field_path(".noiseBand"),
     validation = Rule::new("self.type == 'Smooth' || !has(self.leadSeconds)")
         .message("may be given with type Smooth only").field_path(".leadSeconds"),
+    validation = Rule::new("self.type == 'Smooth' || !has(self.collapseHoldSeconds)")
+        .message("may be given with type Smooth only").field_path(".collapseHoldSeconds"),
 )]
 pub struct Smoothing {
     /// Smooth follows demand through a filter that rises fast and falls slowly. None is the plain HorizontalPodAutoscaler rule.
@@ -222,6 +224,12 @@ pub struct Smoothing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub lead_seconds: Option<i32>,
+    /// How many seconds a collapse of demand is not believed, 0 to 3600: a fall to less than a fifth within two looks, deeper than any of the
+    /// last day. What was asked for before is kept for so long. Default: the controller's downscale stabilization (300 s), so that by default the end of a load test is
+    /// followed as soon as that look-back allows. 0 switches it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub collapse_hold_seconds: Option<i32>,
 }
 
 /// Kinds of estimator.

@@ -34,6 +34,12 @@ pub(super) fn stabilized(hold: Option<&Reason>, wanted: u32) -> Condition {
     Condition::new(ConditionKind::AbleToScale, true, reason, message)
 }
 
+/// A fall of demand is not believed.
+pub(super) fn frozen(signal: &str, wanted: u32, size: u32) -> Condition {
+    let message = format!("wants {wanted}, stays at {size} because {signal} fell too fast to be believed");
+    Condition::new(ConditionKind::AbleToScale, true, "ScaleDownFrozen", message)
+}
+
 /// Whether a rate, a bound or pods that do not start cut the stabilized size.
 pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
     let (status, reason) = match limit {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::bounds::{self, Bounds};
+use super::collapse::Freeze;
 use super::combine::{Combined, combine};
 use super::contest::Contest;
 use super::demand::{Measured, measure};
-use super::reason::{Bound, Reason};
+use super::reason::{Bound, Reason, Unit};
 use super::zero::{AtZero, at_zero};
 use super::{
     Clamp, Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict,
@@ -60,6 +61,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     draft.warn(&measured);
     let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.proposal.is_none()), now);
     let combined = combine(&measured, current);
+    let freeze = strongest(&measured);
     let fallback = outage.and_then(|outage| fallback::size(policy, outage, current, combined.wanted()));
     let wanted = match combined {
         // Known signals that ask for no less than the fallback are heard as ever.
@@ -85,6 +87,9 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now, seasoned);
     let startable = stuck::limit(policy, observation, current, limited.size, now);
     draft.limited(wanted, stabilized, limited, startable);
+    if let Some((signal, freeze)) = freeze {
+        draft.freeze(signal, freeze, wanted);
+    }
 
     // Waking up goes to the minimum at least, whatever the rates.
     if current == 0 && draft.to < bounds.min {
@@ -95,6 +100,11 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
 
 /// One each; few policies have more than two.
 type Signals = SmallVec<[Measured; 2]>;
+/// The collapse guard that keeps most, and its signal.
+fn strongest(measured: &[Measured]) -> Option<(usize, Freeze)> {
+    let freezes = measured.iter().enumerate().filter_map(|(signal, measured)| Some((signal, measured.freeze?)));
+    freezes.max_by_key(|(_, freeze)| (freeze.size, freeze.until))
+}
 
 /// A decision in the making.
 struct Draft<'a> {
@@ -259,6 +269,30 @@ impl<'a> Draft<'a> {
                 Some(reason) => self.clamp(size, reason, next),
                 None => self.to = size,
             }
+        }
+    }
+
+    /// Keeps what was asked for before an implausible fall of demand, whatever the windows and rates allow.
+    fn freeze(&mut self, signal: usize, freeze: Freeze, wanted: u32) {
+        let Freeze { from, to, size, until } = freeze;
+        let size = size.min(self.from);
+        if wanted >= size {
+            return;
+        }
+        let kind = &self.policy.signals[signal].kind;
+        let (name, remaining) = (kind.to_string(), until.since(self.now));
+        let message = format!(
+            "{name} fell too fast to be believed: nothing below {size} replicas for now; if the load is still there, see to what measures it"
+        );
+        self.warnings.push(Warning { reason: "DemandCollapsed".to_owned(), message });
+        self.conditions[0] = conditions::frozen(&name, wanted, size);
+        self.next.push(until);
+        let reason = Reason::Collapsed { signal: name, unit: Unit::of(kind), from, to, size, wanted, remaining };
+        let held_longer = self.clamps.last().is_some_and(|clamp| clamp.until.is_none_or(|other| other >= until));
+        if self.to < size || !held_longer {
+            self.clamp(size.max(self.to), reason, Some(until));
+        } else {
+            self.reasons.insert(0, reason);
         }
     }
 

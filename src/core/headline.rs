@@ -20,7 +20,13 @@ impl Decision {
         for (index, reason) in self.reasons.iter().enumerate() {
             // A move that was cut says by what, and a move that was not made for want of a signal says which, and what follows. A size
             // that somebody else has set is told in the look that finds it.
-            let told = matches!(reason, Reason::Incomplete { wanted: Some(_), .. } | Reason::OutageHold { .. } | Reason::SetByOther { .. });
+            let told = matches!(
+                reason,
+                Reason::Incomplete { wanted: Some(_), .. }
+                    | Reason::OutageHold { .. }
+                    | Reason::SetByOther { .. }
+                    | Reason::Collapsed { .. }
+            );
             if index == 0 || told || (moved && reason.holds()) {
                 text.push_str(if index == 0 { ": " } else { "; " });
                 text.push_str(&reason.to_string());

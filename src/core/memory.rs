@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::collapse::{self, Collapse, Drop, Freeze};
 use super::contest::Contest;
 use super::limits::{Changes, Patience, Proposals};
 use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
 use super::trend::Trail;
-use super::{FallbackReplicas, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Time, Writer};
+use super::{FallbackReplicas, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Smoothing, Time, Writer};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,7 @@ pub(super) struct Filter {
     pub(super) nth: usize,
     pub(super) level: Level,
     pub(super) trail: Trail,
+    pub(super) collapse: Collapse,
 }
 
 impl Memory {
@@ -100,6 +102,7 @@ impl Memory {
         for filter in &mut self.levels {
             filter.level.not_after(now);
             filter.trail.not_after(now);
+            filter.collapse.not_after(now);
         }
         self.outage = self.outage.map(|since| since.min(now));
         seasoned
@@ -155,20 +158,54 @@ impl Memory {
         Some(full)
     }
 
-    /// The filter of the policy's signal at `index` after it consumed `raw`, which `sample` brought.
-    pub(super) fn filter(&mut self, policy: &Policy, index: usize, parameters: SmoothParameters, raw: f64, sample: Sample) -> &mut Filter {
-        let kind = &policy.signals[index].kind;
-        let nth = policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count();
-        let found = self.levels.iter().position(|filter| filter.nth == nth && filter.kind == *kind);
-        let place = found.unwrap_or(self.levels.len());
-        if found.is_none() {
+    /// The filter of the policy's signal at `index` after it consumed `raw`, which `sample` brought, and whether that was an implausible drop.
+    pub(super) fn filter(
+        &mut self,
+        policy: &Policy,
+        index: usize,
+        parameters: SmoothParameters,
+        raw: f64,
+        sample: Sample,
+    ) -> (&mut Filter, Option<Drop>) {
+        let known = self.position(policy, index);
+        let position = known.unwrap_or_else(|| {
+            let (kind, nth) = identity(policy, index);
             let (level, trail) = (Level::start(raw, sample.time), Trail::start(raw, sample.time));
-            self.levels.push(Filter { kind: kind.clone(), nth, level, trail });
-        }
-        let filter = &mut self.levels[place];
+            self.levels.push(Filter { kind: kind.clone(), nth, level, trail, collapse: Collapse::default() });
+            self.levels.len() - 1
+        });
+        let filter = &mut self.levels[position];
+        let before = filter.level.time();
         filter.level.consume(parameters, raw, sample.time);
-        filter
+        let news = known.is_none() || filter.level.time() > before;
+        let drop = match collapse::look_back(parameters, policy.interval, sample.window) {
+            Some(back) => news.then(|| filter.collapse.judge(parameters, raw, &filter.level, back)).flatten(),
+            None => {
+                filter.collapse = Collapse::default();
+                None
+            }
+        };
+        (filter, drop)
     }
+
+    /// What the collapse guard holds of the policy's signal at `index`, after a look at which there was this drop and this size before it.
+    pub(super) fn freeze(&mut self, policy: &Policy, index: usize, drop: Option<(Drop, u32)>, now: Time) -> Option<Freeze> {
+        let Smoothing::Smooth(parameters) = policy.smoothing else { return None };
+        let position = self.position(policy, index)?;
+        let Filter { level, collapse, .. } = &mut self.levels[position];
+        collapse.look(drop, level, parameters.collapse_hold, now)
+    }
+
+    fn position(&self, policy: &Policy, index: usize) -> Option<usize> {
+        let (kind, nth) = identity(policy, index);
+        self.levels.iter().position(|filter| filter.nth == nth && filter.kind == *kind)
+    }
+}
+
+/// What a signal's filter is found by: its kind, and how many before it are alike.
+fn identity(policy: &Policy, index: usize) -> (&SignalKind, usize) {
+    let kind = &policy.signals[index].kind;
+    (kind, policy.signals[..index].iter().filter(|earlier| earlier.kind == *kind).count())
 }
 
 fn longest_period(rules: &ScalingRules) -> Duration {

@@ -5,6 +5,7 @@
 
 mod bits;
 mod bounds;
+mod collapse;
 mod combine;
 mod conditions;
 mod contest;

@@ -171,11 +171,14 @@ pub struct SmoothParameters {
     pub noise_band: f64,
     /// How far ahead a rising trend is followed; zero switches that off. `None`: the dead time, learned at each look (see `lead`).
     pub lead: Option<Duration>,
+    /// How long an implausible collapse of demand is not believed; see `collapse`. Default: the controller's look-back of scale-in (300 s),
+    /// so that by default the end of a load test costs next to nothing more. 0 switches the guard off.
+    pub collapse_hold: Duration,
 }
 
 impl Default for SmoothParameters {
     fn default() -> Self {
-        Self { time_constant: Duration::from_secs(30), noise_band: 1.5, lead: None }
+        Self { time_constant: Duration::from_secs(30), noise_band: 1.5, lead: None, collapse_hold: Duration::from_secs(300) }
     }
 }
 

@@ -5,7 +5,8 @@
 //! look down, because of three rules:
 //!
 //! 1. **A rise is saved at once, a fall is not.** Memory is saved when a proposal, or a filter by more than a quarter, exceeds the one
-//!    saved last ([`Memory::outgrows`]), when a signal fails whose return is to be distrusted, and with every move. So no lost proposal was higher than the last one saved, `p`.
+//!    saved last ([`Memory::outgrows`]), when a signal fails whose return is to be distrusted,
+//!    when a fall is not believed (see `collapse`), and with every move. So no lost proposal was higher than the last one saved, `p`.
 //! 2. **The last proposal saved counts as made at `r`.** Whatever was lost, it was at most `p` and at most as late as `r`; so every
 //!    window is at least as high, and ends at least as late, as without the crash. On the other side, `p` really was proposed at `s` or
 //!    later, so a window ends later by `r - s` at most: one checkpoint interval and the time nobody decided.
@@ -38,14 +39,18 @@ impl Memory {
     /// Whether a controller restored from `saved` could shrink the workload earlier than this one: save at once.
     pub fn outgrows(&self, saved: Option<&Self>, policy: &Policy) -> bool {
         let last = self.proposals.last().unwrap_or_default();
-        let Some(saved) = saved else { return last > self.size };
         // At the minimum no filter can hold anything.
         let held = self.size > policy.min_replicas;
+        let Some(saved) = saved else { return last > self.size || held && !self.levels.is_empty() };
         if self.patience.outlasts(&saved.patience) {
             return true;
         }
         let failed = self.gaps.iter().any(|gap| gap.outlasts(&saved.gaps));
-        failed || last > saved.proposals.last().unwrap_or_default() || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
+        let dropped = self.levels.iter().any(|filter| filter.dropped(&saved.levels));
+        failed
+            || dropped
+            || last > saved.proposals.last().unwrap_or_default()
+            || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
     }
 
     /// Whether a controller restored from `saved` would decide as this one, now and later: saving again would change nothing.
@@ -62,7 +67,10 @@ impl Memory {
             || self.levels.len() == saved.levels.len()
                 && self.levels.iter().all(|filter| !filter.grown(&saved.levels))
                 && saved.levels.iter().all(|filter| !filter.grown(&self.levels));
+        let guards =
+            self.levels.iter().all(|filter| filter.counterpart(&saved.levels).is_some_and(|old| filter.collapse.is_like(&old.collapse)));
         settled
+            && guards
             && last == saved.proposals.last()
             && self.size == saved.size
             && (&self.ups, &self.downs, &self.patience) == (&saved.ups, &saved.downs, &saved.patience)
@@ -102,6 +110,9 @@ impl Memory {
         self.ups.compact(entries);
         self.downs.compact(entries);
         self.levels.truncate(entries);
+        for filter in &mut self.levels {
+            filter.collapse.compact(entries);
+        }
     }
 
     /// Closes the hole at the first decision after it.
@@ -118,15 +129,25 @@ impl Memory {
         }
         for filter in &mut self.levels {
             filter.level.resume(hole, GROWTH);
+            filter.collapse.resume(&filter.level, now);
         }
     }
 }
 
 impl Filter {
+    fn counterpart<'a>(&self, old: &'a [Self]) -> Option<&'a Self> {
+        old.iter().find(|old| old.nth == self.nth && old.kind == self.kind)
+    }
+
+    /// Whether a collapse began since, or one of more replicas.
+    fn dropped(&self, old: &[Self]) -> bool {
+        let floor = self.collapse.floor();
+        floor > self.counterpart(old).map_or(0, |old| old.collapse.floor())
+    }
+
     /// Whether it has grown against its counterpart, or is new.
     fn grown(&self, old: &[Self]) -> bool {
-        let counterpart = old.iter().find(|old| old.nth == self.nth && old.kind == self.kind);
-        counterpart.is_none_or(|old| self.level.level() > GROWTH * old.level.level().max(Level::NOTHING))
+        self.counterpart(old).is_none_or(|old| self.level.level() > GROWTH * old.level.level().max(Level::NOTHING))
     }
 }
 

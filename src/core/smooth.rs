@@ -86,6 +86,11 @@ impl Level {
         self.noise
     }
 
+    /// End of the newest sample.
+    pub(super) fn time(&self) -> Time {
+        self.time
+    }
+
     /// After a hole of this length in which the level may have grown by `growth`: the level is as high and the noise as low as they can
     /// be, so that a restored filter neither lets go earlier nor follows a rise later.
     pub(super) fn resume(&mut self, hole: Duration, growth: f64) {

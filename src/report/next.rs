@@ -48,6 +48,7 @@ fn held(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) -> 
             }
             _ => format!("{direction} to {to} possible {}, if the signals stay as they are", when(until)),
         },
+        ("Collapsed", Some(until)) => format!("{direction} to {to} possible {}, if the fall of demand lasts until then", when(until)),
         ("RateLimited", Some(until)) => format!("{direction} toward {to} goes on {}, when the rate allows more", when(until)),
         ("DirectionDisabled", _) => {
             format!("nothing: {direction} is disabled in the policy (selectPolicy: Disabled); {to} would be enough")

@@ -321,6 +321,7 @@ fn demand(estimate: &EstimateRecord) -> String {
 fn stage(code: &str) -> &str {
     match code {
         "Stabilized" => "window",
+        "Collapsed" => "collapse guard",
         "RateLimited" => "rate",
         "DirectionDisabled" => "disabled",
         "BoundedByMinimum" | "BelowMinimum" => "minReplicas",

@@ -313,6 +313,18 @@ fn extras() -> Vec<Case> {
             "spec.smoothing.timeConstantSeconds",
             "1 to 3600",
         ),
+        case(
+            "collapse hold of more than an hour",
+            json!({ "smoothing": { "type": "Smooth", "collapseHoldSeconds": 3601 } }),
+            "spec.smoothing.collapseHoldSeconds",
+            "3600",
+        ),
+        case(
+            "collapse hold without smoothing",
+            json!({ "smoothing": { "type": "None", "collapseHoldSeconds": 30 } }),
+            "spec.smoothing.collapseHoldSeconds",
+            "may be given with type Smooth only",
+        ),
         case("noise band 11", json!({ "smoothing": { "type": "Smooth", "noiseBand": 11 } }), "spec.smoothing.noiseBand", "0 to 10"),
         case("lead of -1 s", json!({ "smoothing": { "type": "Smooth", "leadSeconds": -1 } }), "spec.smoothing.leadSeconds", "0 to 3600"),
         case(

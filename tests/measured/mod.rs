@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::plane_support::{Ballast, Flags, Options, Scene, Scraped, plane};
+pub use crate::plane_support::{cpu, metric, prometheus};
 use crate::support_faults::FaultProxy;
 
 /// Sources whose server can be made to fail, each with its own proxy in front of Prometheus.
@@ -38,23 +39,6 @@ pub async fn begin() -> (Scene, &'static Scraped, &'static World) {
     };
     let world = WORLD.get_or_init(start).await;
     (Scene::new(plane).await, prometheus, world)
-}
-
-pub fn prometheus(name: &str, query: &str, target: (&str, &str)) -> Value {
-    let field = target.0[..1].to_lowercase() + &target.0[1..];
-    json!({ "type": "Prometheus", "prometheus": { "name": name, "query": query, "target": { "type": target.0, field: target.1 } } })
-}
-
-/// A metric of any other type by the name of its field.
-pub fn metric(kind: &str, mut source: Value, target: (&str, Value)) -> Value {
-    let (field, value) = target;
-    let kinds = [("averageUtilization", "Utilization"), ("averageValue", "AverageValue"), ("value", "Value")];
-    source["target"] = json!({ "type": kinds.iter().find(|(known, _)| *known == field).unwrap().1, field: value });
-    json!({ "type": kind, kind[..1].to_lowercase() + &kind[1..]: source })
-}
-
-pub fn cpu(percent: i32) -> Value {
-    metric("Resource", json!({ "name": "cpu" }), ("averageUtilization", json!(percent)))
 }
 
 /// A growth by at most so many pods in half an hour: for a value that does not fall when pods come.

@@ -56,6 +56,8 @@ pub enum Fault {
     Empty,
     /// Something that is no JSON.
     Garbage,
+    /// The values, as of so many seconds ago.
+    Old(i64),
 }
 
 /// Loads and faults by app.

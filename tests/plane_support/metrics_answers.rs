@@ -48,14 +48,16 @@ fn discovery(group: &str, version: &str) -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{group}/{version}"), "resources": resources})
 }
 
-fn now() -> String {
-    super::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+/// The time of a sample under this fault.
+fn time(fault: Option<Fault>) -> String {
+    let age = if let Some(Fault::Old(seconds)) = fault { seconds } else { 0 };
+    (super::now() - jiff::SignedDuration::from_secs(age)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A fault's answer; `Empty` is left to the caller.
+/// A fault's answer; `Empty` and `Old` are left to the caller.
 fn fail(fault: Fault) -> Option<Response> {
     match fault {
-        Fault::Empty => None,
+        Fault::Empty | Fault::Old(_) => None,
         Fault::Garbage => Some(([(header::CONTENT_TYPE, "application/json")], "{\"items\": [{,").into_response()),
         Fault::Status(code) => {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "injected fault", "code": code});
@@ -75,10 +77,11 @@ fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Paramet
     let count = |namespace: &str, pod: &FleetPod| alive.get(&(namespace, pod.app())).copied().unwrap_or_default();
     let mut items = Vec::new();
     for ((ns, name), pod) in pods.select(namespace, &wanted) {
-        match table.faulty(pod.app(), "resource") {
+        let fault = table.faulty(pod.app(), "resource");
+        match fault {
             Some(Fault::Empty) => continue,
+            Some(Fault::Old(_)) | None => {}
             Some(fault) => return fail(fault).unwrap_or_default(),
-            None => {}
         }
         let (mut containers, mut known) = (Vec::new(), false);
         for container in &pod.containers {
@@ -92,7 +95,7 @@ fn usage(State(s): State<Answers>, namespace: Option<&str>, parameters: &Paramet
         }
         if known {
             let metadata = json!({"name": name, "namespace": ns, "labels": pod.labels});
-            items.push(json!({"metadata": metadata, "timestamp": now(), "window": "10s", "containers": containers}));
+            items.push(json!({"metadata": metadata, "timestamp": time(fault), "window": "10s", "containers": containers}));
         }
     }
     Json(json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items})).into_response()
@@ -105,11 +108,11 @@ async fn custom(
 ) -> Response {
     let (table, pods) = (s.table.lock(), s.fleet.pods());
     let mut items = Vec::new();
-    let mut add = |kind: &str, name: &str, value: i64| {
+    let mut add = |kind: &str, name: &str, value: i64, fault: Option<Fault>| {
         let described = json!({"kind": kind, "namespace": namespace, "name": name, "apiVersion": "v1"});
         let value = format!("{value}m");
         items.push(
-            json!({"describedObject": described, "metric": {"name": metric}, "timestamp": now(), "windowSeconds": 10, "value": value}),
+            json!({"describedObject": described, "metric": {"name": metric}, "timestamp": time(fault), "windowSeconds": 10, "value": value}),
         );
     };
     if name == "*" {
@@ -117,20 +120,22 @@ async fn custom(
         let alive = pods.all_alive();
         let count = |namespace: &str, pod: &FleetPod| alive.get(&(namespace, pod.app())).copied().unwrap_or_default();
         for ((ns, pod_name), pod) in pods.select(Some(&namespace), &wanted) {
-            match table.faulty(pod.app(), &metric) {
+            let fault = table.faulty(pod.app(), &metric);
+            match fault {
                 Some(Fault::Empty) => continue,
+                Some(Fault::Old(_)) | None => {}
                 Some(fault) => return fail(fault).unwrap_or_default(),
-                None => {}
             }
             let value = table.of_pod(count(ns, pod), pod, |source| matches!(source, Source::Pods { metric: m } if *m == metric));
-            value.inspect(|v| add("Pod", pod_name, *v));
+            value.inspect(|v| add("Pod", pod_name, *v, fault));
         }
     } else {
-        match table.faulty(&name, &metric) {
+        let fault = table.faulty(&name, &metric);
+        match fault {
             Some(Fault::Empty) => {}
-            Some(fault) => return fail(fault).unwrap_or_default(),
-            None => match table.of_object(&pods, &namespace, &name, &metric) {
-                Some(value) => add(&resource, &name, value),
+            Some(fault) if !matches!(fault, Fault::Old(_)) => return fail(fault).unwrap_or_default(),
+            _ => match table.of_object(&pods, &namespace, &name, &metric) {
+                Some(value) => add(&resource, &name, value, fault),
                 None => return fail(Fault::Status(404)).unwrap_or_default(),
             },
         }
@@ -149,8 +154,10 @@ async fn external(State(s): State<Answers>, Path((namespace, name)): Path<(Strin
     let mut items = Vec::new();
     for (labels, value) in table.series(&pods, &namespace, app, metric) {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        if fault.is_none() && wanted.matches(&labels) {
-            items.push(json!({"metricName": name, "metricLabels": labels, "timestamp": now(), "window": 10, "value": format!("{value}m")}));
+        if fault != Some(Fault::Empty) && wanted.matches(&labels) {
+            items.push(
+                json!({"metricName": name, "metricLabels": labels, "timestamp": time(fault), "window": 10, "value": format!("{value}m")}),
+            );
         }
     }
     Json(json!({"kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {}, "items": items}))

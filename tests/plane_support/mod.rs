@@ -17,9 +17,11 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ballast;
+mod faults;
 mod fleet;
 mod load;
 mod loosen;
+mod metric;
 mod metrics_answers;
 mod metrics_api;
 mod plane;
@@ -34,9 +36,11 @@ mod wait;
 use std::sync::LazyLock;
 
 pub use ballast::{Ballast, Flags};
+pub use faults::{FaultRow, FaultTable, Sizes};
 pub use fleet::{Fleet, PodState};
 pub use load::{Fault, Load, Source};
 pub use loosen::loosen;
+pub use metric::{cpu, metric, prometheus};
 pub use metrics_api::MetricsApi;
 pub use plane::{Options, Plane, plane, wait_established};
 pub use pods::{Container, Workload, ensure_namespace, scale};

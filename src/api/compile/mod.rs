@@ -100,7 +100,7 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
     let (behavior, tolerance) = behavior::compile(spec.behavior.as_ref(), defaults, out);
     let interval = seconds("spec.intervalSeconds", spec.interval_seconds, 1..=300, defaults.interval, out);
     let cpu_initialization = seconds("spec.warmUpSeconds", spec.warm_up_seconds, 0..=3600, defaults.warm_up.cpu_initialization, out);
-    let smoothing = spec.smoothing.as_ref().map_or(defaults.smoothing, |smoothing| self::smoothing(smoothing, out));
+    let smoothing = smoothing(spec.smoothing.as_ref(), defaults, out);
     if !problems.errors.is_empty() {
         return Err(problems.errors);
     }
@@ -171,8 +171,16 @@ fn seconds(path: &str, value: Option<i32>, allowed: std::ops::RangeInclusive<i32
     Duration::from_secs(u64::try_from(value).unwrap_or_default())
 }
 
-fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
-    let defaults = core::SmoothParameters::default();
+fn smoothing(smoothing: Option<&Smoothing>, defaults: &Defaults, out: &mut Problems) -> core::Smoothing {
+    // Whoever waits for scale-in for so long by default waits as long before a collapse is believed.
+    let collapse_hold = defaults.downscale_stabilization;
+    let Some(smoothing) = smoothing else {
+        return match defaults.smoothing {
+            core::Smoothing::Smooth(parameters) => core::Smoothing::Smooth(core::SmoothParameters { collapse_hold, ..parameters }),
+            core::Smoothing::None => core::Smoothing::None,
+        };
+    };
+    let defaults = core::SmoothParameters { collapse_hold, ..core::SmoothParameters::default() };
     let path = "spec.smoothing.timeConstantSeconds";
     let time_constant = seconds(path, smoothing.time_constant_seconds, 1..=3600, defaults.time_constant, out);
     let noise_band = smoothing.noise_band.unwrap_or(defaults.noise_band);
@@ -181,8 +189,10 @@ fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
     }
     let lead_path = "spec.smoothing.leadSeconds";
     let lead = smoothing.lead_seconds.map(|_| seconds(lead_path, smoothing.lead_seconds, 0..=3600, Duration::ZERO, out));
+    let hold_path = "spec.smoothing.collapseHoldSeconds";
+    let collapse_hold = seconds(hold_path, smoothing.collapse_hold_seconds, 0..=3600, defaults.collapse_hold, out);
     match smoothing.kind {
-        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band, lead }),
+        SmoothingType::Smooth => core::Smoothing::Smooth(core::SmoothParameters { time_constant, noise_band, lead, collapse_hold }),
         SmoothingType::None => {
             let only = "may be given with type Smooth only";
             if smoothing.time_constant_seconds.is_some() {
@@ -193,6 +203,9 @@ fn smoothing(smoothing: &Smoothing, out: &mut Problems) -> core::Smoothing {
             }
             if let Some(lead) = lead {
                 out.add(lead_path, lead.as_secs(), only);
+            }
+            if smoothing.collapse_hold_seconds.is_some() {
+                out.add(hold_path, collapse_hold.as_secs(), only);
             }
             core::Smoothing::None
         }

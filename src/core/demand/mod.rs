@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
 
+use super::collapse::{Drop, Freeze};
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
 use super::smooth::Level;
 use super::trend::{self, Trail};
@@ -27,6 +28,8 @@ pub(super) struct Measured {
     pub report: SignalReport,
     /// The demand, then what the filter did to it; or the failure.
     pub reasons: SmallVec<[Reason; 2]>,
+    /// What the collapse guard keeps.
+    pub freeze: Option<Freeze>,
 }
 
 /// What the rules need to know besides the reading.
@@ -62,6 +65,8 @@ struct Smooth {
     level: Option<Level>,
     trend: Trend,
     saturated: bool,
+    /// The sample is one that the collapse guard does not believe.
+    drop: Option<Drop>,
 }
 
 /// What is measured of the total demand.
@@ -103,7 +108,7 @@ impl Trend {
 
 impl Smooth {
     fn plain(raw: f64) -> Self {
-        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false }
+        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false, drop: None }
     }
 
     fn estimate(self) -> Estimate {
@@ -138,7 +143,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         Smoothing::None => Smooth::plain(seen.raw),
         Smoothing::Smooth(parameters) => {
             let Seen { raw, saturated, whole, newest } = seen;
-            let filter = memory.filter(policy, index, parameters, seen.least(), newest);
+            let (filter, drop) = memory.filter(policy, index, parameters, seen.least(), newest);
             if whole {
                 filter.trail.add(seen.least(), newest.time, newest.window);
             }
@@ -148,7 +153,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             }
             let trend = context.trend(signal.target, parameters, &filter.trail, newest);
             let demand = trend.ahead(filter.level.demand(parameters, seen.least()));
-            Smooth { raw, demand, level: Some(filter.level), trend, saturated }
+            Smooth { raw, demand, level: Some(filter.level), trend, saturated, drop }
         }
     };
     let result = match propose(context, signal.target, reading, filter) {
@@ -179,16 +184,18 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
                 reasons.push(Reason::Smoothed(numbers));
             }
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
+            let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, drop)));
+            let freeze = memory.freeze(policy, index, drop, now);
             let estimate = Some(smooth.estimate());
             let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
             let name = Arc::clone(name);
             let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
-            Measured { report, reasons }
+            Measured { report, reasons, freeze }
         }
         Err(message) => {
             let failure = Some(message.clone());
             let report = SignalReport { name: Arc::clone(name), current: None, proposal: None, age_millis: None, estimate: None, failure };
-            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }] }
+            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }], freeze: None }
         }
     }
 }
@@ -221,6 +228,12 @@ fn hold_the_past(
 ) -> Result<Proposal, String> {
     let (measured, ..) = propose(context, target, reading, |seen| Smooth { demand: trend.ahead(seen.least()), ..Smooth::plain(seen.raw) })?;
     Ok(if measured.replicas <= context.base { smoothed.kept(context.base, Outcome::Past) } else { smoothed })
+}
+
+/// The size that the demand before a drop asks for, at most the present one.
+fn size_before(context: Context<'_>, target: Target, reading: Option<&Reading>, drop: Drop) -> u32 {
+    let before = propose(context, target, reading, |seen| Smooth { demand: drop.from, ..Smooth::plain(seen.raw) });
+    before.map_or(context.base, |(proposal, ..)| proposal.replicas.min(context.base))
 }
 
 /// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in

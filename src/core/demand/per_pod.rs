@@ -3,7 +3,7 @@
 use super::group::{Group, PerPod, check_requests};
 use super::sums::{Arithmetic, Part, percent, share};
 use super::{Context, Form, Outcome, Proposal, SATURATED, Seen, Smooth, positive, resize, staffing, whole_replicas};
-use crate::core::{Current, Sample, Target};
+use crate::core::{Current, Sample, Smoothing, Target};
 
 pub(super) fn propose(
     context: Context<'_>,
@@ -38,7 +38,7 @@ pub(super) fn propose(
     let newest = group.newest;
     let (ruled, value) = if let Setpoint::Capacity(capacity) = setpoint {
         let total = arithmetic.sum(group.ready.iter().map(|part| part.usage));
-        (by_capacity(&context, &group, total, capacity), total)
+        (by_capacity(&context, &group, setpoint, total, capacity), total)
     } else {
         let value = setpoint.value(&group.ready)?;
         (by_ratio(&context, setpoint, &mut group)?, value)
@@ -96,12 +96,26 @@ impl Setpoint {
         }
     }
 
-    /// Usage assumed of a pod without a sample when shrinking: its whole request (or the target if that is higher), or the target.
-    fn full(self, request: f64) -> f64 {
+    /// Usage assumed of a pod without a sample when shrinking: its whole request (or the target if that is higher), or the target; but at
+    /// least what the busiest pod uses, relative to its request where the target is.
+    ///
+    /// The end of the interval in which the load may lie; the other end, for growth, is 0. The stock rule has no `busiest`: but whoever is
+    /// too busy to serve its metrics has no sample either.
+    fn most(self, request: f64, busiest: f64) -> f64 {
         match self {
-            Self::Percent(target) => share(request, target.max(100)),
-            Self::Mean(target, _) | Self::Capacity(target) => target,
+            Self::Percent(target) => share(request, target.max(100)).max((request * busiest).round()),
+            Self::Mean(target, _) | Self::Capacity(target) => target.max(busiest),
         }
+    }
+
+    /// The highest usage, per request where the target is.
+    fn busiest(self, parts: &[Part]) -> f64 {
+        let usage = |part: &Part| match self {
+            Self::Percent(_) if part.request > 0.0 => part.usage / part.request,
+            Self::Percent(_) => 0.0,
+            Self::Mean(..) | Self::Capacity(_) => part.usage,
+        };
+        parts.iter().map(usage).fold(0.0, f64::max)
     }
 }
 
@@ -121,7 +135,8 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: &mut Group) -> Res
         return Ok(Ruled { result, ratio });
     }
     if ratio < 1.0 {
-        parts.extend(group.missing.iter().map(|&request| Part { usage: setpoint.full(request), request }));
+        let busiest = if context.policy.smoothing == Smoothing::None { 0.0 } else { setpoint.busiest(&parts) };
+        parts.extend(group.missing.iter().map(|&request| Part { usage: setpoint.most(request, busiest), request }));
     } else if ratio > 1.0 {
         parts.extend(group.missing.iter().map(|&request| Part { usage: 0.0, request }));
     }
@@ -141,11 +156,12 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: &mut Group) -> Res
     Ok(Ruled { result: (replicas, outcome), ratio: filled })
 }
 
-/// The sum against what one replica bears. Pods without a sample may be idle or full: a move must be right in both cases.
-fn by_capacity(context: &Context<'_>, group: &Group, total: f64, capacity: f64) -> Ruled {
+/// The sum against what one replica bears. Pods without a sample may be idle or full, or as busy as the busiest: a move must be right in
+/// both cases.
+fn by_capacity(context: &Context<'_>, group: &Group, setpoint: Setpoint, total: f64, capacity: f64) -> Ruled {
     let (base, tolerance) = (context.base, context.tolerance);
     let least = total / capacity;
-    let most = least + group.missing.len() as f64;
+    let most = least + group.missing.len() as f64 * setpoint.most(0.0, setpoint.busiest(&group.ready)) / capacity;
     let asked = f64::from(base);
     let (low, high) = (staffing(least), staffing(most));
     if base == 0 {

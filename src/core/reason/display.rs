@@ -18,6 +18,11 @@ impl Display for Reason {
                 write!(f, "{failed} of {of} signals unknown; the others need {wanted}, but without the rest the size is not reduced")
             }
             Self::Stabilized(hold) => hold.fmt(f),
+            Self::Collapsed { signal, unit, from, to, size, wanted, remaining } => {
+                let (from, to) = (Quantity(*from, *unit), Quantity(*to, *unit));
+                let left = Seconds(*remaining);
+                write!(f, "wants {wanted}; {signal} fell from {from} to {to} too fast to be believed, so {size} are kept for {left} more")
+            }
             Self::RateLimited { direction, rate: Rate::Off, wanted, .. } => {
                 write!(f, "wants {wanted}; scale-{} is disabled", noun(*direction))
             }

@@ -50,6 +50,23 @@ pub enum Reason {
     },
     /// A past proposal holds the size.
     Stabilized(Hold),
+    /// Demand fell implausibly fast, and what it asked for before is kept.
+    Collapsed {
+        /// Name of the signal.
+        signal: String,
+        /// Unit of the numbers.
+        unit: Unit,
+        /// Level before the fall, in thousandths of the unit over all pods.
+        from: f64,
+        /// The lowest sample since, likewise.
+        to: f64,
+        /// The size kept.
+        size: u32,
+        /// The size wanted.
+        wanted: u32,
+        /// Time until the fall is believed.
+        remaining: Duration,
+    },
     /// The move is larger than the rate allows.
     RateLimited {
         /// Of the move.
@@ -304,6 +321,7 @@ impl Reason {
             Self::OutageHold { .. } => "OutageHold",
             Self::Fallback { .. } => "Fallback",
             Self::Stabilized(_) => "Stabilized",
+            Self::Collapsed { .. } => "Collapsed",
             Self::RateLimited { rate: Rate::Off, .. } => "DirectionDisabled",
             Self::RateLimited { .. } => "RateLimited",
             Self::Bounded { bound: Bound::Minimum, .. } => "BoundedByMinimum",
@@ -325,6 +343,7 @@ impl Reason {
         matches!(
             self,
             Self::Stabilized(_)
+                | Self::Collapsed { .. }
                 | Self::RateLimited { .. }
                 | Self::Bounded { .. }
                 | Self::PodsNotStarting { .. }
