@@ -27,7 +27,7 @@ pub async fn writer(client: &Client, resource: &ApiResource, target: &Key) -> Op
 
 #[allow(clippy::unnecessary_wraps)] // What `writer` answers.
 fn unknown(why: &str) -> Option<Writer> {
-    Some(Writer::Unknown { why: why.get(..why.floor_char_boundary(LONGEST_WHY)).unwrap_or_default().to_owned() })
+    Some(Writer::Unknown { why: why.get(..why.floor_char_boundary(LONGEST_WHY)).unwrap_or_default().into() })
 }
 
 /// The owner of the field; of several, who set the same value one after the other, the last one. Times are to the second, and others
@@ -48,7 +48,7 @@ fn owner(entries: &[ManagedFieldsEntry]) -> Option<Writer> {
         (_, Some("Apply")) => Way::Apply,
         _ => Way::Update,
     };
-    Some(Writer::Manager { name: last.manager.clone().unwrap_or_default(), way })
+    Some(Writer::Manager { name: last.manager.as_deref().unwrap_or_default().into(), way })
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn named(name: &str, way: Way) -> Writer {
-        Writer::Manager { name: name.to_owned(), way }
+        Writer::Manager { name: name.into(), way }
     }
 
     #[rstest]

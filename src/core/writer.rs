@@ -1,6 +1,7 @@
 //! Somebody else who sets the size: as the API server names them, and what to do about it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +11,14 @@ pub enum Writer {
     /// A field manager, as the target's `metadata.managedFields` name it.
     Manager {
         /// Its name.
-        name: String,
+        name: Arc<str>,
         /// How it wrote.
         way: Way,
     },
     /// It cannot be told who.
     Unknown {
         /// Why not.
-        why: String,
+        why: Arc<str>,
     },
     /// Nobody: the one who owned the field has let it go, and the API server filled in the default.
     Nobody,

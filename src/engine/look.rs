@@ -126,7 +126,7 @@ type Surprise = (Key, Key, ApiResource);
 
 /// Who set these sizes, asked beside the metrics. Whoever is not known in time stays unknown.
 async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key, Writer> {
-    let late = || Writer::Unknown { why: "no answer in time".to_owned() };
+    let late = || Writer::Unknown { why: "no answer in time".into() };
     let mut writers: HashMap<Key, Writer> = surprises.iter().map(|(policy, ..)| (policy.clone(), late())).collect();
     let questions =
         surprises.into_iter().map(|(policy, target, resource)| async move { (policy, client.writer(&target, &resource).await) });
