@@ -10,7 +10,7 @@ const UNSEEN: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_mins(5);
 /// Resolution of what is learned.
 const STEP: Duration = Duration::from_secs(5);
-const STEPS: usize = (LONGEST.as_secs() / STEP.as_secs()) as usize;
+const STEPS: usize = 60;
 
 /// The dead time of the loop: age of what the sample stands for (the middle of its window), start of a pod, and the wait for the next look.
 pub(super) fn dead_time(observation: &Observation, sample: Sample, interval: Duration, now: Time) -> Duration {

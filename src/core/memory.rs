@@ -178,13 +178,11 @@ impl Memory {
         let before = filter.level.time();
         filter.level.consume(parameters, raw, sample.time);
         let news = known.is_none() || filter.level.time() > before;
-        let drop = match collapse::look_back(parameters, policy.interval, sample.window) {
-            Some(back) => news.then(|| filter.collapse.judge(parameters, raw, &filter.level, back)).flatten(),
-            None => {
-                filter.collapse = Collapse::default();
-                None
-            }
+        let Some(back) = collapse::look_back(parameters, policy.interval, sample.window) else {
+            filter.collapse = Collapse::default();
+            return (filter, None);
         };
+        let drop = news.then(|| filter.collapse.judge(parameters, raw, &filter.level, back)).flatten();
         (filter, drop)
     }
 

@@ -135,7 +135,7 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: &mut Group) -> Res
         return Ok(Ruled { result, ratio });
     }
     if ratio < 1.0 {
-        let busiest = if context.policy.smoothing == Smoothing::None { 0.0 } else { setpoint.busiest(&parts) };
+        let busiest = if context.policy.smoothing == Smoothing::None { 0.0 } else { setpoint.busiest(parts) };
         parts.extend(group.missing.iter().map(|&request| Part { usage: setpoint.most(request, busiest), request }));
     } else if ratio > 1.0 {
         parts.extend(group.missing.iter().map(|&request| Part { usage: 0.0, request }));
