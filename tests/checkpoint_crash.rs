@@ -256,7 +256,7 @@ fn a_learned_window_outlives_the_kill() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(properties())]
 
     /// Without smoothing: never below the one that was not killed, and above it for one interval at most.
     #[test]

@@ -156,7 +156,7 @@ fn outcome(decision: &Decision) -> (u32, Verdict, Option<Time>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(properties())]
 
     #[test]
     fn bounds_always_hold(policy in a_policy(), past in prop::collection::vec(an_observation(), 0..6), observation in an_observation()) {

@@ -159,7 +159,7 @@ fn a_schedule() -> impl Strategy<Value = Schedule> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(properties())]
 
     /// Whatever the load, the rates, the windows and the outages: while a schedule holds, so do its bounds.
     #[test]

@@ -5,6 +5,18 @@
 use std::time::Duration;
 
 use ballast::core::*;
+use proptest::test_runner::{Config as ProptestConfig, FileFailurePersistence};
+
+/// Cases of a property: 10,000 in CI, fewer where somebody waits for them (`PROPTEST_CASES` sets another number). Failures are kept
+/// beside the test, in `*.proptest-regressions`, and run first from then on: commit them.
+pub fn properties() -> ProptestConfig {
+    let kept = FileFailurePersistence::WithSource("proptest-regressions");
+    let mut config = ProptestConfig { failure_persistence: Some(Box::new(kept)), max_shrink_iters: 4000, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = if std::env::var_os("CI").is_some() { 10_000 } else { 512 };
+    }
+    config
+}
 
 /// When the decisions take place, unless a test moves on.
 pub const NOW: Time = Time::from_secs(1_000_000);
