@@ -126,17 +126,10 @@ fn a_kill_refills_no_rate_budget() {
 
 /// A checkpoint of another version, one that was damaged, and one that is empty: told, set aside, and scale-in waits for a whole window.
 #[rstest]
-<<<<<<< HEAD
 #[case::unknown_version(&[VERSION + 8], "is unknown")]
 #[case::damaged(&[VERSION, 2, 3, 4, 5, 6, 7], "damaged")]
 #[case::empty(&[], "empty")]
 fn a_checkpoint_that_cannot_be_used_is_set_aside(#[case] bytes: &[u8], #[case] why: &str) {
-=======
-#[case::unknown_version("CQ==", "version 9 is unknown")]
-#[case::damaged("AgIDBAUGBw==", "damaged")]
-#[case::empty("", "empty")]
-fn a_checkpoint_that_cannot_be_used_is_set_aside(#[case] bytes: &str, #[case] why: &str) {
->>>>>>> wip-faults
     run(async {
         let bytes = BASE64.encode(bytes);
         let (story, web) = settled(json!({})).await;
@@ -162,11 +155,7 @@ fn a_checkpoint_that_cannot_be_used_is_set_aside(#[case] bytes: &str, #[case] wh
         story.size(SOON, &web, 8).await;
         eventually("it is written again", SOON, async || {
             let bytes = story.get(OBJECT, "{.binaryData.memory}").await;
-<<<<<<< HEAD
             if bytes.len() > 100 && bytes.starts_with(&good()) { Ok(()) } else { Err(format!("{bytes}\n{}", ballast.tail())) }
-=======
-            if bytes.len() > 100 && bytes[2..].starts_with("+LCAA") { Ok(()) } else { Err(format!("{bytes}\n{}", ballast.tail())) }
->>>>>>> wip-faults
         })
         .await;
     });
@@ -192,11 +181,7 @@ fn nothing_is_written_while_nothing_changes() {
         load(&story, &web, 300).await;
         story.size(SOON, &web, 6).await;
         written(&story).await;
-<<<<<<< HEAD
         story.shows(SOON, "sp/web", "{.status.memory}", &good()).await;
-=======
-        story.shows(SOON, "sp/web", "{.status.memory}", "+LCAA").await;
->>>>>>> wip-faults
     });
 }
 
