@@ -1,5 +1,6 @@
 //! The pipeline, in order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -279,15 +280,15 @@ impl<'a> Draft<'a> {
         if wanted >= size {
             return;
         }
-        let kind = &self.policy.signals[signal].kind;
-        let (name, remaining) = (kind.to_string(), until.since(self.now));
+        let signal = &self.policy.signals[signal];
+        let (name, remaining) = (signal.name(), until.since(self.now));
         let message = format!(
             "{name} fell too fast to be believed: nothing below {size} replicas for now; if the load is still there, see to what measures it"
         );
         self.warnings.push(Warning { reason: "DemandCollapsed".to_owned(), message });
-        self.conditions[0] = conditions::frozen(&name, wanted, size);
+        self.conditions[0] = conditions::frozen(name, wanted, size);
         self.next.push(until);
-        let reason = Reason::Collapsed { signal: name, unit: Unit::of(kind), from, to, size, wanted, remaining };
+        let reason = Reason::Collapsed { signal: Arc::clone(name), unit: Unit::of(&signal.kind), from, to, size, wanted, remaining };
         let held_longer = self.clamps.last().is_some_and(|clamp| clamp.until.is_none_or(|other| other >= until));
         if self.to < size || !held_longer {
             self.clamp(size.max(self.to), reason, Some(until));

@@ -53,7 +53,7 @@ pub enum Reason {
     /// Demand fell implausibly fast, and what it asked for before is kept.
     Collapsed {
         /// Name of the signal.
-        signal: String,
+        signal: Arc<str>,
         /// Unit of the numbers.
         unit: Unit,
         /// Level before the fall, in thousandths of the unit over all pods.
