@@ -1,5 +1,5 @@
 //! Everything that can go wrong with what is measured, on a real control plane: real Prometheus behind a proxy that breaks, exporters that
-//! lie, metrics APIs that fail behind their real `APIService`, rollouts, and a controller that is killed meanwhile. The windows are short,
+//! lie, metrics APIs that fail behind their real `APIService`, rollouts, pods that crash, another writer, and a controller that is killed meanwhile. The windows are short,
 //! so that nothing but the rule for the fault keeps the size, and every size that a Deployment has meanwhile is watched.
 //!
 //! Outages in more forms: `plane_metrics`; windows and budgets across restarts: `plane_memory`, `plane_ha`.
@@ -43,7 +43,7 @@ fn drill(name: &'static str, fault: &'static str, spec: Value, breaks: Break, co
 }
 
 #[test]
-fn no_fault_of_what_is_measured_takes_a_replica_away() {
+fn no_fault_takes_a_replica_away() {
     run(async {
         let world = World::begin().await;
         let usage = || json!({ "metrics": [cpu(50)] });
@@ -85,7 +85,9 @@ fn no_fault_of_what_is_measured_takes_a_replica_away() {
             join_all(drills.iter().map(|drill| drill.run(&world))),
             drills::killed(&world, "kill"),
             drills::killed(&world, "failover"),
+            drills::stuck(&world),
+            drills::contested(&world),
         );
-        world.table.finish("Faults of what is measured, windows of 2 s, a look each second:");
+        world.table.finish("Faults, windows of 2 s, a look each second:");
     });
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod cluster;
 mod killed;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::plane_support::{
     Ballast, Fault as ApiFault, FaultRow, FaultTable, Flags, Level, Load, Options, Scene, Scraped, Sizes, Source, eventually, now, plane,
 };
 use crate::support_faults::{Fault, FaultProxy};
+pub use cluster::{contested, stuck};
 pub use killed::killed;
 
 /// Many drills run at once on a small machine.
