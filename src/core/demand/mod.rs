@@ -1,5 +1,6 @@
 //! One signal: from its reading to the replicas it asks for.
 
+mod estimate;
 mod group;
 mod per_pod;
 mod staffing;
@@ -12,14 +13,10 @@ use std::time::Duration;
 use smallvec::{SmallVec, smallvec};
 
 use super::collapse::{Drop, Freeze};
-use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Smoothed, Unit};
-use super::smooth::Level;
-use super::trend::{self, Trail};
-use super::{
-    Current, Estimate, Memory, Observation, Policy, Reading, Sample, SignalReport, SmoothParameters, Smoothing, Target, Time, Tolerance,
-    lead,
-};
+use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Unit};
+use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
+use estimate::{Seen, Smooth, Trend};
 use group::PerPod;
 pub use staffing::staffing;
 
@@ -57,105 +54,13 @@ struct Proposal {
     current: Current,
 }
 
-/// Total demand after the level filter, against what was measured.
-#[derive(Clone, Copy)]
-struct Smooth {
-    raw: f64,
-    demand: f64,
-    level: Option<Level>,
-    trend: Trend,
-    saturated: bool,
-    /// The sample is one that the collapse guard does not believe.
-    drop: Option<Drop>,
-}
-
-/// What is measured of the total demand.
-#[derive(Clone, Copy)]
-struct Seen {
-    raw: f64,
-    /// The pods use all they can, so that there may be any load behind it.
-    saturated: bool,
-    /// No pod bears load that is not counted yet: what such pods take over comes back, and would look like a rise.
-    whole: bool,
-    newest: Sample,
-}
-
-/// Usage from which pods are at their limit: throttling sets in before the mean reaches it.
-const SATURATED: f64 = 0.95;
-
-impl Seen {
-    /// The demand to reckon with at least. Behind pods that are at their limit it is taken to be twice what they bear: the ratio to the
-    /// target would answer a tenfold load by a factor of 1.4 per start of a pod. As it is tied to the pods that were measured, the same
-    /// sample never doubles twice.
-    fn least(self) -> f64 {
-        if self.saturated { 2.0 * self.raw } else { self.raw }
-    }
-}
-
-/// A rise that is followed ahead of time.
-#[derive(Clone, Copy, Default)]
-struct Trend {
-    /// Per second.
-    slope: f64,
-    lead: Duration,
-}
-
-impl Trend {
-    fn ahead(self, demand: f64) -> f64 {
-        trend::ahead(demand, self.slope, self.lead)
-    }
-}
-
-impl Smooth {
-    fn plain(raw: f64) -> Self {
-        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false, drop: None }
-    }
-
-    fn estimate(self) -> Estimate {
-        let Self { raw, demand, level, trend, .. } = self;
-        let (level, sigma) = level.map_or((raw, 0.0), |level| (level.level(), level.sigma()));
-        Estimate { raw, level, sigma, demand, slope: trend.slope, lead: trend.lead }
-    }
-}
-
-impl Context<'_> {
-    /// The trend to follow. A value with a target of its own has none: the demand behind it is the value times the pods, and jumps with them.
-    fn trend(&self, target: Target, parameters: SmoothParameters, trail: &Trail, newest: Sample) -> Trend {
-        if matches!(target, Target::Value(_)) || parameters.lead == Some(Duration::ZERO) {
-            return Trend::default();
-        }
-        let slope = trail.slope(newest.window, self.tolerance.up);
-        if slope <= 0.0 {
-            return Trend::default();
-        }
-        let learned = || lead::dead_time(self.observation, newest, self.policy.interval, self.now);
-        Trend { slope, lead: parameters.lead.unwrap_or_else(learned) }
-    }
-}
-
 /// Runs the reading of the policy's signal at `index` through filter and rule.
 pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, memory: &mut Memory, now: Time) -> Measured {
     let signal = &policy.signals[index];
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
     let name = signal.name();
-    let filter = |seen: Seen| match policy.smoothing {
-        Smoothing::None => Smooth::plain(seen.raw),
-        Smoothing::Smooth(parameters) => {
-            let Seen { raw, saturated, whole, newest } = seen;
-            let (filter, drop) = memory.filter(policy, index, parameters, seen.least(), newest);
-            if whole {
-                filter.trail.add(seen.least(), newest.time, newest.window);
-            }
-            if saturated {
-                // What comes next is a step: the load that did not fit before.
-                filter.trail = Trail::start(seen.least(), newest.time);
-            }
-            let trend = context.trend(signal.target, parameters, &filter.trail, newest);
-            let demand = trend.ahead(filter.level.demand(parameters, seen.least()));
-            Smooth { raw, demand, level: Some(filter.level), trend, saturated, drop }
-        }
-    };
+    let filter = |seen: Seen| seen.smooth(&context, index, memory);
     let result = match propose(context, signal.target, reading, filter) {
         Ok((proposal, smooth, newest)) if smooth.demand > smooth.raw && proposal.replicas > context.base => {
             hold_the_past(context, signal.target, reading, smooth.trend, proposal).map(|proposal| (proposal, smooth, newest))
@@ -168,21 +73,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         Ok((proposal, smooth, newest)) => {
             let unit = Unit::of(&signal.kind);
             let mut reasons = smallvec![proposal.reason(name, unit)];
-            if let Some(level) = smooth.level.filter(|_| smooth.demand.to_bits() != smooth.raw.to_bits()) {
-                let Smooth { raw, demand, trend: Trend { slope, lead }, saturated, .. } = smooth;
-                let numbers = Smoothed {
-                    signal: Arc::clone(name),
-                    unit,
-                    raw,
-                    level: level.level(),
-                    sigma: level.sigma(),
-                    demand,
-                    slope,
-                    lead,
-                    saturated,
-                };
-                reasons.push(Reason::Smoothed(numbers));
-            }
+            reasons.extend(smooth.reason(name, unit));
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
             let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, drop)));
             let freeze = memory.freeze(policy, index, drop, now);
@@ -278,19 +169,6 @@ impl Proposal {
     fn reason(&self, name: &Arc<str>, unit: Unit) -> Reason {
         let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
         Reason::Demand(Demand { signal: Arc::clone(name), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
-    }
-}
-
-impl Smooth {
-    /// One pod's sample, moved so that the sum is the filtered demand. Exactly the sample itself where the filter changed nothing.
-    fn apply(&self, value: f64, pods: usize) -> f64 {
-        if self.demand.to_bits() == self.raw.to_bits() {
-            value
-        } else if self.raw > 0.0 {
-            value * (self.demand / self.raw)
-        } else {
-            self.demand / pods.max(1) as f64
-        }
     }
 }
 

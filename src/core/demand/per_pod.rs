@@ -1,8 +1,9 @@
 //! Signals with one value per pod: utilization of requests, mean per pod, capacity.
 
+use super::estimate::{SATURATED, Seen, Smooth};
 use super::group::{Group, PerPod, check_requests};
 use super::sums::{Arithmetic, Part, percent, share};
-use super::{Context, Form, Outcome, Proposal, SATURATED, Seen, Smooth, positive, resize, staffing, whole_replicas};
+use super::{Context, Form, Outcome, Proposal, positive, resize, staffing, whole_replicas};
 use crate::core::{Current, Sample, Smoothing, Target};
 
 pub(super) fn propose(

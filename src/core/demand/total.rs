@@ -1,7 +1,8 @@
 //! Signals with one value for the whole: Object, External, Prometheus.
 
+use super::estimate::{Seen, Smooth};
 use super::sums::Arithmetic;
-use super::{Context, Form, Outcome, PodCounts, Proposal, Seen, Smooth, positive, resize, staffing, usable, whole_replicas};
+use super::{Context, Form, Outcome, PodCounts, Proposal, positive, resize, staffing, usable, whole_replicas};
 use crate::core::{Current, Sample, Target, pods};
 
 pub(super) fn propose(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::quantity::short;
 use super::{Bound, Demand, Direction, Form, Hold, Outcome, PodCounts, Quantity, Rate, Reason, Smoothed};
-use crate::core::{Amount, PauseDirection, RatePolicy};
+use crate::core::{Amount, Estimate, PauseDirection, RatePolicy};
 
 impl Display for Reason {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -111,7 +111,7 @@ impl Display for PodCounts {
 impl Display for Smoothed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let show = |milli| Quantity(milli, self.unit);
-        let Self { signal, raw, level, sigma, demand, slope, lead, saturated, .. } = self;
+        let Self { signal, estimate: Estimate { raw, level, sigma, demand, slope, lead }, saturated, .. } = self;
         write!(f, "{signal} taken as {} in all: measured {}, level {}, noise {}", show(*demand), show(*raw), show(*level), show(*sigma))?;
         if *saturated {
             f.write_str(", pods at their CPU limit, so at least twice that")?;

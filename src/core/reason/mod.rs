@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BySchedule, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
+use super::{BySchedule, Estimate, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
 pub use quantity::{Quantity, Unit};
 
 /// One step of the explanation; `Display` gives a short text with numbers, [`Reason::code`] a fixed label.
@@ -227,25 +227,15 @@ pub enum Outcome {
     Returned,
 }
 
-/// Numbers of the level filter for one signal, in thousandths of the unit, over all pods.
+/// What the filters made of a signal's demand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Smoothed {
     /// Name of the signal.
     pub signal: Arc<str>,
     /// Unit of the numbers.
     pub unit: Unit,
-    /// Measured.
-    pub raw: f64,
-    /// Filtered level.
-    pub level: f64,
-    /// Standard deviation of the noise.
-    pub sigma: f64,
-    /// Acted on.
-    pub demand: f64,
-    /// Rise per second that is followed ahead of time; 0 without one.
-    pub slope: f64,
-    /// For how long ahead.
-    pub lead: Duration,
+    /// The numbers.
+    pub estimate: Estimate,
     /// The pods are at their CPU limit, so that the demand is taken to be twice what is measured at least.
     pub saturated: bool,
 }
