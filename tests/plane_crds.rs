@@ -1,5 +1,8 @@
 //! A controller that is there before its CRDs, and one that loses them.
 
+// Helpers fail as tests do.
+#![allow(clippy::panic)]
+
 mod plane_support;
 
 use std::time::Duration;
