@@ -26,19 +26,19 @@ fn later(seconds: i64) -> String {
     Timestamp::from_second(now + seconds).unwrap().to_string()
 }
 
-/// The policy is looked at once a minute unless something happens; the window is 8 s away and lasts 8 s.
+/// The policy is looked at once a minute unless something happens; the window is 15 s away and lasts 8 s.
 #[test]
 fn a_window_opens_and_closes_at_its_time() {
     run(async {
         let story = begin().await;
         let web = story.deployment("web", 4, Load::Each(50)).await;
         story.ready(&web, 4).await;
-        let schedule = json!({ "name": "sale", "start": later(8), "end": later(16), "minReplicas": 9, "timeZone": "Europe/Berlin" });
+        let schedule = json!({ "name": "sale", "start": later(15), "end": later(23), "minReplicas": 9, "timeZone": "Europe/Berlin" });
         let rates = json!({ "scaleDown": { "stabilizationWindowSeconds": 0 } });
         story.policy("web", "Deployment", &web, json!({ "schedules": [schedule], "behavior": rates })).await;
         story.shows(AT_ONCE, "sp/web", ACTIVE, "ValidMetricFound").await;
         assert_eq!(story.get(&format!("deployment/{web}"), "{.spec.replicas}").await, "4", "not before its time");
-        story.size(AT_ONCE, &web, 9).await;
+        story.size(SOON, &web, 9).await;
         let says = "size 4 is below minReplicas 9 by schedule sale until";
         story.describes("deployment", &web, &["SuccessfulRescale", "New size: 9 (was 4)", says, "Europe/Berlin"]).await;
         story.plane.metrics().await.set(&web, plane_support::Source::Cpu { container: "app" }, Load::Total(200));
@@ -56,6 +56,23 @@ fn a_zone_that_nobody_knows_is_told_as_a_condition() {
         let says = "spec.schedules[0].timeZone: Europe/Atlantis: is not a known IANA time zone";
         story.shows(AT_ONCE, "sp/web", ACTIVE, says).await;
         story.describes("sp", "web", &["Warning", "InvalidSpec", says]).await;
+    });
+}
+
+/// The policy is looked at once a minute unless something happens: the end of the pause is enough.
+#[test]
+fn a_pause_says_whose_it_is_and_ends_by_itself() {
+    run(async {
+        let story = begin().await;
+        let web = story.deployment("web", 4, Load::Total(300)).await;
+        story.ready(&web, 4).await;
+        let pause = json!({ "direction": "Up", "until": later(15), "reason": "load test", "by": "ana" });
+        story.policy("web", "Deployment", &web, json!({ "pause": pause })).await;
+        story.shows(AT_ONCE, "sp/web", "{.status.decision.message}", "wants 6; scale-up paused by ana (load test) for").await;
+        assert_eq!(story.get(&format!("deployment/{web}"), "{.spec.replicas}").await, "4");
+        story.size(SOON, &web, 6).await;
+        story.describes("deployment", &web, &["ScalingHeld", "scale-up paused by ana (load test)"]).await;
+        story.describes("deployment", &web, &["SuccessfulRescale", "New size: 6 (was 4)"]).await;
     });
 }
 
