@@ -3,17 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
 #![allow(clippy::float_cmp)] // Exact by construction.
 
+mod core_support;
+
 use std::time::Duration;
 
-use ballast::core::{
-    Behavior, Fallback, Mode, Observation, Policy, Reading, Sample, ScaleToZero, Signal, SignalKind, Smoothing, Target, Tolerance, WarmUp,
-};
+use ballast::core::{Behavior, Observation, Policy, Reading, Sample, Signal, SignalKind, Target};
 use ballast::sim::{Ballast, Cluster, Kpa, Load, Noise, Run, Score, Second, Setup, Shape, run};
+use core_support::secs;
 use rstest::rstest;
-
-fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn constant(pods: f64) -> Load {
     Load::of_shape(Shape::Constant(pods), 1.0)
@@ -211,21 +208,7 @@ fn what_is_not_modelled_is_a_failure_and_not_zero() {
 }
 
 fn policy(signal: Signal, behavior: Option<Behavior>) -> Policy {
-    Policy {
-        min_replicas: 2,
-        max_replicas: 80,
-        signals: vec![signal],
-        behavior,
-        tolerance: Tolerance { up: 0.1, down: 0.1 },
-        downscale_stabilization: secs(300),
-        smoothing: Smoothing::None,
-        warm_up: WarmUp::default(),
-        interval: secs(15),
-        mode: Mode::Enforce,
-        pause: None,
-        fallback: Fallback::default(),
-        zero: ScaleToZero::Off,
-    }
+    Policy { min_replicas: 2, max_replicas: 80, behavior, ..core_support::policy(vec![signal]) }
 }
 
 /// Times and sizes of the moves, and the score.

@@ -101,6 +101,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
 
 /// One each; few policies have more than two.
 type Signals = SmallVec<[Measured; 2]>;
+
 /// The collapse guard that keeps most, and its signal.
 fn strongest(measured: &[Measured]) -> Option<(usize, Freeze)> {
     let freezes = measured.iter().enumerate().filter_map(|(signal, measured)| Some((signal, measured.freeze?)));

@@ -9,7 +9,7 @@ use kube::api::ApiResource;
 
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
-use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Target, Time, Writer};
+use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
 use crate::source::{Ask, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
@@ -171,7 +171,10 @@ fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readin
         if matches!(signal.target, Target::Utilization(_)) {
             *requests = requests_of(&signal.kind, pods);
         }
-        *limits = cpu_limits_of(&signal.kind, pods);
+        // The stock rule does not ask for them.
+        if compiled.policy.smoothing != Smoothing::None {
+            *limits = cpu_limits_of(&signal.kind, pods);
+        }
     }
     Observation {
         spec_replicas: scale.spec_replicas,
