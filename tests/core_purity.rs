@@ -19,7 +19,7 @@ struct Part {
 const CORE: Part = Part { folder: "src/core", crates: &["std", "serde", "smallvec", "statrs"], modules: &["crate::core"], allowed: &[] };
 const SIM: Part = Part {
     folder: "src/sim",
-    crates: &["std", "statrs", "fastrand", "flate2", "thiserror"],
+    crates: &["std", "serde", "statrs", "fastrand", "flate2", "thiserror"],
     modules: &["crate::core", "crate::sim"],
     allowed: &["std::io"],
 };

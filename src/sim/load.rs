@@ -120,6 +120,11 @@ impl Load {
         self.slots.get(slot).copied().unwrap_or_default()
     }
 
+    /// The value of each slot.
+    pub fn slots(&self) -> &[f64] {
+        &self.slots
+    }
+
     /// Length in seconds.
     pub fn seconds(&self) -> u64 {
         self.slots.len() as u64 * SLOT

@@ -12,6 +12,7 @@
 //! | [`autoscaler`] | who decides: Ballast and the stock HPA (one code), Knative's KPA |
 //! | [`score`] | how well demand was met, and at what cost |
 //! | [`run`] | one load, one cluster, one autoscaler: one score |
+//! | [`trial`] | one load, some contenders: what each did, to print, plot and check |
 
 pub mod autoscaler;
 pub mod kpa;
@@ -21,11 +22,13 @@ pub mod plant;
 pub mod run;
 pub mod score;
 pub mod trace;
+pub mod trial;
 
 pub use autoscaler::{Autoscaler, Ballast, Look};
 pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
 pub use plant::{Cluster, Setup};
 pub use run::{Run, run};
-pub use score::{Score, Second};
+pub use score::{Figures, Score, Second};
 pub use trace::{Trace, TraceError};
+pub use trial::{Outcome, State, Told, Trial, Watch};

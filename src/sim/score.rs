@@ -10,6 +10,8 @@
 //!   `aU = mean max(D - s, 0) / D` and `aO = mean max(s - D, 0) / D`; timeshares `tU` and `tO` of `D > s` and `D < s`; jitter: changes of
 //!   `s` less changes of `D`, per hour; instability: share of slots in which `s` and `D` do not change in the same direction.
 
+use serde::{Deserialize, Serialize};
+
 use super::load::SLOT;
 
 /// Rounding of sums must not look like a shortage.
@@ -71,7 +73,72 @@ struct Last {
     demand: f64,
 }
 
+/// The scores under the names by which they are printed and asserted. Percentages are of the time scored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Hours scored.
+    pub hours: f64,
+    /// Seconds with more to do than the ready pods can.
+    pub violation_seconds: u64,
+    /// `V`.
+    pub violation_percent: f64,
+    /// `V90`.
+    pub tight_percent: f64,
+    /// Load that was not borne.
+    pub lost_percent: f64,
+    /// Pod-hours ordered.
+    pub pod_hours: f64,
+    /// Pod-hours of the clairvoyant.
+    pub ideal_pod_hours: f64,
+    /// `C`.
+    pub cost: f64,
+    /// Changes of the size ordered.
+    pub actions: u64,
+    /// Changes of the size ordered, per hour.
+    pub actions_per_hour: f64,
+    /// Changes in the other direction than the one before.
+    pub reversals: u64,
+    /// The same per hour.
+    pub reversals_per_hour: f64,
+    /// `aU`.
+    pub under_percent: f64,
+    /// `aO`.
+    pub over_percent: f64,
+    /// `tU`.
+    pub under_time_percent: f64,
+    /// `tO`.
+    pub over_time_percent: f64,
+    /// Changes of the ready pods less changes of demand, per hour.
+    pub jitter_per_hour: f64,
+    /// Slots in which supply and demand do not change in the same direction.
+    pub instability_percent: f64,
+}
+
 impl Score {
+    /// All of it by name.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            hours: self.hours(),
+            violation_seconds: self.violation_seconds,
+            violation_percent: self.violation(),
+            tight_percent: self.tight(),
+            lost_percent: self.lost(),
+            pod_hours: self.pod_hours(),
+            ideal_pod_hours: self.ideal / 3600.0,
+            cost: self.cost(),
+            actions: self.actions,
+            actions_per_hour: self.per_hour(self.actions as f64),
+            reversals: self.reversals,
+            reversals_per_hour: self.per_hour(self.reversals as f64),
+            under_percent: self.under(),
+            over_percent: self.over(),
+            under_time_percent: self.under_time(),
+            over_time_percent: self.over_time(),
+            jitter_per_hour: self.jitter(),
+            instability_percent: self.instability(),
+        }
+    }
+
     /// Nothing scored yet, for a workload with this lowest size.
     pub fn new(min: u32) -> Self {
         Self {
