@@ -63,7 +63,7 @@ fn compiled(metrics: &Value) -> Compiled {
 
 fn report(name: &str, utilization: Option<u32>, average: Option<f64>, value: Option<f64>) -> SignalReport {
     let current = Some(Current { utilization, average, value });
-    SignalReport { name: name.into(), current, proposal: Some(3), age_millis: Some(12_900), estimate: None, failure: None }
+    SignalReport { name: name.into(), current, proposal: Some(3), age_millis: Some(12_900), estimate: None, outlook: None, failure: None }
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub const fn type_name(kind: ConditionKind) -> &'static str {
         ConditionKind::ScalingLimited => "ScalingLimited",
         ConditionKind::ScaledToZero => "ScaledToZero",
         ConditionKind::ReplicasContested => "ReplicasContested",
+        ConditionKind::ForecastActive => "ForecastActive",
     }
 }
 

@@ -94,6 +94,7 @@ fn signal_report(signal: &Signal, metric: Option<&MetricStatus>) -> SignalReport
         proposal: metric.and_then(|metric| metric.proposal).and_then(|replicas| u32::try_from(replicas).ok()),
         age_millis: metric.and_then(|metric| metric.age_seconds).and_then(|age| u64::try_from(age).ok()).map(|age| age * 1000),
         estimate: None,
+        outlook: None,
         failure: None,
     }
 }

@@ -76,6 +76,9 @@ use super::status::ScalePolicyStatus;
         (!has(r.count) || (r.count >= (has(self.minReplicas) ? self.minReplicas : 1) && r.count <= self.maxReplicas)))")
         .message("must lie within spec.minReplicas and spec.maxReplicas")
         .field_path(".fallback.replicas"),
+    validation = Rule::new("!has(self.forecast) || self.forecast.mode == 'Off' || !has(self.smoothing) || self.smoothing.type == 'Smooth'")
+        .message("needs spec.smoothing.type Smooth: it learns from filtered demand")
+        .field_path(".forecast.mode"),
 )]
 pub struct ScalePolicySpec {
     /// The workload to scale: any object of the same namespace with a scale subresource.
@@ -116,6 +119,10 @@ pub struct ScalePolicySpec {
     /// The estimator in front of the rules. Default: what the controller is started with (Smooth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Smoothing>,
+    /// Looks ahead by what the same time of past days or weeks brought; it may only add replicas, and only while its own recent error is
+    /// clearly less than that of following demand. Needs smoothing of type Smooth. Default: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// CPU samples of a pod younger than this count only if the pod is ready and the whole sample lies after that, in seconds, 0 to 3600.
     /// An older pod that never was ready does not start, and many of them limit growth. Default: the controller's cpu-initialization-period (300 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,6 +237,31 @@ pub struct Smoothing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub collapse_hold_seconds: Option<i32>,
+}
+
+/// Seasonal look-ahead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Off learns nothing. Shadow learns, and shows what it would ask for and how well it did. On adds replicas once a day of scores says
+    /// that it is better. Default Off.
+    #[serde(default)]
+    pub mode: ForecastMode,
+    /// How far ahead to look, in seconds, 1 to 3600. Default: learned, the age of the sample plus the time that pods of this workload take
+    /// to become ready plus one interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub horizon_seconds: Option<i32>,
+}
+
+/// What is done with a forecast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum ForecastMode {
+    #[default]
+    Off,
+    Shadow,
+    On,
 }
 
 /// Kinds of estimator.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::reason::{Bound, Direction, Reason};
-use super::{Condition, ConditionKind, Message, Writer};
+use super::{Condition, ConditionKind, Message, SignalReport, Writer};
 
 impl Condition {
     /// A condition with its text.
@@ -63,6 +63,14 @@ pub(super) fn active(driver: &Arc<str>, failed: usize, of: usize) -> Condition {
 /// No size could be computed.
 pub(super) fn inactive(reason: &'static str, message: impl Into<Message>) -> Condition {
     Condition::new(ConditionKind::ScalingActive, false, reason, message)
+}
+
+/// Whether the forecast of any signal may add replicas: said of the first that may, or else of the first.
+pub(super) fn forecast(reports: &[SignalReport]) -> Option<Condition> {
+    let outlooks = || reports.iter().filter_map(|report| Some((&report.name, report.outlook?)));
+    let (name, outlook) = outlooks().find(|(_, outlook)| outlook.is_on()).or_else(|| outlooks().next())?;
+    let message = Message::Forecast(Arc::clone(name), outlook);
+    Some(Condition::new(ConditionKind::ForecastActive, outlook.is_on(), outlook.standing.word(), message))
 }
 
 /// A size was written.

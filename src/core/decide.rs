@@ -118,7 +118,7 @@ struct Draft<'a> {
     reasons: SmallVec<[Reason; 6]>,
     clamps: SmallVec<[Clamp; 2]>,
     signals: SmallVec<[SignalReport; 2]>,
-    conditions: SmallVec<[Condition; 3]>,
+    conditions: SmallVec<[Condition; 4]>,
     warnings: Vec<Warning>,
     next: SmallVec<[Time; 4]>,
     contest: Option<Contest>,
@@ -214,6 +214,7 @@ impl<'a> Draft<'a> {
         let failed = measured.iter().filter(|measured| measured.report.proposal.is_none()).count();
         self.conditions.push(conditions::active(&measured[driver].report.name, failed, measured.len()));
         self.take(measured, driver);
+        self.conditions.extend(conditions::forecast(&self.signals));
     }
 
     fn incomplete(&mut self, measured: Signals, failed: usize, first: usize, wanted: Option<u32>) {

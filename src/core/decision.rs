@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::forecast::Outlook;
 use super::{Message, Reason, Time};
 
 /// What was decided, and everything worth saying about it.
@@ -30,7 +31,7 @@ pub struct Decision {
     /// The stages that changed the size, in the order they did; each starts from what the one before left.
     pub clamps: SmallVec<[Clamp; 2]>,
     /// Conditions to set now; those not named stay as they are.
-    pub conditions: SmallVec<[Condition; 3]>,
+    pub conditions: SmallVec<[Condition; 4]>,
     /// Warnings to record as Events (metric failures, bad selectors); a rescale's own Event is made when it was written.
     pub warnings: Vec<Warning>,
     /// When something known will change by itself (a window or pause ends), if that is sooner than the next interval.
@@ -80,6 +81,8 @@ pub struct SignalReport {
     pub age_millis: Option<u64>,
     /// What was made of the total demand; `None` without a usable reading.
     pub estimate: Option<Estimate>,
+    /// What the forecast says; `None` where the policy asks for none, or without a usable reading.
+    pub outlook: Option<Outlook>,
     /// Why there is no proposal.
     pub failure: Option<String>,
 }
@@ -138,6 +141,8 @@ pub enum ConditionKind {
     ScaledToZero,
     /// Somebody else undoes each move. Only set once that was so.
     ReplicasContested,
+    /// The forecast may add replicas. Only set where the policy asks for one.
+    ForecastActive,
 }
 
 /// A warning to record as an Event.

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::collapse::{self, Collapse, Drop, Freeze};
 use super::contest::Contest;
+use super::forecast::Seasonal;
 use super::limits::{Changes, Patience, Proposals};
 use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
 use super::trend::Trail;
-use super::{FallbackReplicas, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Smoothing, Time, Writer};
+use super::{
+    FallbackReplicas, ForecastMode, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Smoothing, Time, Writer,
+};
 
 /// Past proposals, own moves, and the state of the level filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,8 @@ pub(super) struct Filter {
     pub(super) level: Level,
     pub(super) trail: Trail,
     pub(super) collapse: Collapse,
+    /// What the forecast has learned; large, and only where it is wanted.
+    pub(super) seasonal: Option<Box<Seasonal>>,
 }
 
 impl Memory {
@@ -103,6 +108,11 @@ impl Memory {
             filter.level.not_after(now);
             filter.trail.not_after(now);
             filter.collapse.not_after(now);
+            match &mut filter.seasonal {
+                _ if policy.forecast.mode == ForecastMode::Off => filter.seasonal = None,
+                Some(seasonal) => seasonal.not_after(now),
+                None => {}
+            }
         }
         self.outage = self.outage.map(|since| since.min(now));
         seasoned
@@ -171,7 +181,7 @@ impl Memory {
         let position = known.unwrap_or_else(|| {
             let (kind, nth) = identity(policy, index);
             let (level, trail) = (Level::start(raw, sample.time), Trail::start(raw, sample.time));
-            self.levels.push(Filter { kind: kind.clone(), nth, level, trail, collapse: Collapse::default() });
+            self.levels.push(Filter { kind: kind.clone(), nth, level, trail, collapse: Collapse::default(), seasonal: None });
             self.levels.len() - 1
         });
         let filter = &mut self.levels[position];

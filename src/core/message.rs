@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use super::forecast::Outlook;
 use super::reason::{Direction, Hold, Reason};
 
 /// The text of a condition. `Display` renders it when it is read, since most looks only confirm what was said before.
@@ -28,6 +29,8 @@ pub enum Message {
         /// Signals in all.
         of: usize,
     },
+    /// What the forecast of a signal may do.
+    Forecast(Arc<str>, Outlook),
     /// Anything that is said too rarely to be worth a form of its own.
     Text(Cow<'static, str>),
 }
@@ -49,6 +52,7 @@ impl Display for Message {
             Self::Limited(limit) => limit.fmt(f),
             Self::Computed { driver, of: 1, .. } => write!(f, "the size was computed from {driver}"),
             Self::Computed { driver, used, of } => write!(f, "the size was computed from {used} of {of} signals; {driver} decides"),
+            Self::Forecast(signal, outlook) => write!(f, "{signal}: {outlook}"),
             Self::Text(text) => f.write_str(text),
         }
     }

@@ -13,6 +13,7 @@ mod decide;
 mod decision;
 pub mod demand;
 mod fallback;
+pub mod forecast;
 mod headline;
 mod lead;
 mod limits;
@@ -40,8 +41,8 @@ pub use memory::Memory;
 pub use message::Message;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector, Trouble};
 pub use policy::{
-    Amount, Behavior, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal, SignalKind,
-    SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
+    Amount, Behavior, Forecast, ForecastMode, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal,
+    SignalKind, SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
 };
 pub use reason::Reason;
 pub use time::Time;

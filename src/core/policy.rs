@@ -25,6 +25,8 @@ pub struct Policy {
     pub downscale_stabilization: Duration,
     /// Estimator in front of the rules.
     pub smoothing: Smoothing,
+    /// Look-ahead by season, in front of the rules as well.
+    pub forecast: Forecast,
     /// When a young pod's CPU sample counts.
     pub warm_up: WarmUp,
     /// How often this policy is decided.
@@ -180,6 +182,27 @@ impl Default for SmoothParameters {
     fn default() -> Self {
         Self { time_constant: Duration::from_secs(30), noise_band: 1.5, lead: None, collapse_hold: Duration::from_secs(300) }
     }
+}
+
+/// Seasonal look-ahead; see `forecast`. It needs the level filter: without it there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// What is done with it.
+    pub mode: ForecastMode,
+    /// How far ahead, at most an hour. `None`: the dead time, learned at each look (see `lead`).
+    pub horizon: Option<Duration>,
+}
+
+/// What is done with a forecast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForecastMode {
+    /// Nothing is learned.
+    #[default]
+    Off,
+    /// Learned, scored and told; adds nothing.
+    Shadow,
+    /// Adds replicas while it is trusted.
+    On,
 }
 
 /// When CPU samples of young pods count (stock flags `cpu-initialization-period` and `initial-readiness-delay`).

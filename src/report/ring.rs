@@ -140,8 +140,15 @@ mod tests {
 
     fn decision(second: i64, replicas: u32, load: f64) -> Decision {
         let estimate = Some(Estimate { raw: load, level: load, sigma: 0.0, demand: load, slope: 0.0, lead: std::time::Duration::ZERO });
-        let signal =
-            SignalReport { name: "rps".into(), current: None, proposal: Some(replicas), age_millis: None, estimate, failure: None };
+        let signal = SignalReport {
+            name: "rps".into(),
+            current: None,
+            proposal: Some(replicas),
+            age_millis: None,
+            estimate,
+            outlook: None,
+            failure: None,
+        };
         Decision {
             time: Time::from_secs(second),
             from: replicas,

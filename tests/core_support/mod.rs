@@ -81,6 +81,7 @@ pub fn policy(signals: Vec<Signal>) -> Policy {
         tolerance: Tolerance { up: 0.1, down: 0.1 },
         downscale_stabilization: secs(300),
         smoothing: Smoothing::None,
+        forecast: Forecast::default(),
         warm_up: WarmUp::default(),
         interval: secs(15),
         mode: Mode::Enforce,

@@ -82,6 +82,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("mode", "Enforce or Recommend", "Recommend", "Recommend decides and reports without writing. Default Enforce."),
     key(
+        "forecast",
+        "Off, Shadow or On",
+        "Shadow",
+        "Looks ahead by the same time of past days or weeks. Shadow shows what it would add, On adds it while its recent error is less. Default Off.",
+    ),
+    key(
         "pause",
         "true, all, up, down or false; then, if wanted, until=TIME, by=NAME and reason=TEXT to the end",
         "down until=2030-12-24T18:00:00Z by=ana reason=sales week",

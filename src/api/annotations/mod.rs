@@ -15,7 +15,7 @@ use super::metrics::{
     MetricSpec, MetricTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty, default_metrics,
 };
 use super::quantity::Quantity;
-use super::scale_policy::{CrossVersionObjectReference, Mode, ScalePolicySpec};
+use super::scale_policy::{CrossVersionObjectReference, Forecast, Mode, ScalePolicySpec};
 use super::schedule::Schedule;
 use crate::source::preset::{self, PLANNED};
 
@@ -97,6 +97,7 @@ impl<'a> Reader<'a> {
             schedules: schedule.into_iter().collect(),
             fallback: None,
             smoothing: None,
+            forecast: self.read("forecast", values::forecast).map(|mode| Forecast { mode, horizon_seconds: None }),
             warm_up_seconds: None,
         }
     }

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::metrics::MetricTarget;
 use super::super::quantity::Quantity;
-use super::super::scale_policy::{Mode, Pause, PauseDirection};
+use super::super::scale_policy::{ForecastMode, Mode, Pause, PauseDirection};
 use super::super::schedule::Schedule;
 
 /// A quantity above 0.
@@ -38,6 +38,16 @@ pub(super) fn mode(text: &str) -> Option<Mode> {
     match text.to_ascii_lowercase().as_str() {
         "enforce" => Some(Mode::Enforce),
         "recommend" => Some(Mode::Recommend),
+        _ => None,
+    }
+}
+
+/// `Off`, `Shadow` or `On`, in any case.
+pub(super) fn forecast(text: &str) -> Option<ForecastMode> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" => Some(ForecastMode::Off),
+        "shadow" => Some(ForecastMode::Shadow),
+        "on" => Some(ForecastMode::On),
         _ => None,
     }
 }

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use super::error::{FieldError, Problems};
 use super::metrics::default_metrics;
-use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
+use super::scale_policy::{
+    CrossVersionObjectReference, Forecast, ForecastMode, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType,
+};
 use super::time::to_core;
 use crate::core;
 use crate::schedule::Schedule;
@@ -101,6 +103,7 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
     let interval = seconds("spec.intervalSeconds", spec.interval_seconds, 1..=300, defaults.interval, out);
     let cpu_initialization = seconds("spec.warmUpSeconds", spec.warm_up_seconds, 0..=3600, defaults.warm_up.cpu_initialization, out);
     let smoothing = smoothing(spec.smoothing.as_ref(), defaults, out);
+    let forecast = forecast(spec.forecast.as_ref(), smoothing, out);
     if !problems.errors.is_empty() {
         return Err(problems.errors);
     }
@@ -112,6 +115,7 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
         tolerance,
         downscale_stabilization: defaults.downscale_stabilization,
         smoothing,
+        forecast,
         warm_up: core::WarmUp { cpu_initialization, ..defaults.warm_up },
         interval,
         mode: match spec.mode {
@@ -210,6 +214,22 @@ fn smoothing(smoothing: Option<&Smoothing>, defaults: &Defaults, out: &mut Probl
             core::Smoothing::None
         }
     }
+}
+
+fn forecast(forecast: Option<&Forecast>, smoothing: core::Smoothing, out: &mut Problems) -> core::Forecast {
+    let Some(forecast) = forecast else { return core::Forecast::default() };
+    let mode = match forecast.mode {
+        ForecastMode::Off => core::ForecastMode::Off,
+        ForecastMode::Shadow => core::ForecastMode::Shadow,
+        ForecastMode::On => core::ForecastMode::On,
+    };
+    if mode != core::ForecastMode::Off && smoothing == core::Smoothing::None {
+        let why = "needs spec.smoothing.type Smooth: it learns from filtered demand";
+        out.add("spec.forecast.mode", format!("{mode:?}"), why);
+    }
+    let path = "spec.forecast.horizonSeconds";
+    let horizon = forecast.horizon_seconds.map(|_| seconds(path, forecast.horizon_seconds, 1..=3600, Duration::ZERO, out));
+    core::Forecast { mode, horizon }
 }
 
 fn pause(pause: &Pause) -> core::Pause {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::Context;
 use crate::core::collapse::Drop;
+use crate::core::forecast::{self, Outlook};
+use crate::core::memory::Filter;
 use crate::core::reason::{Reason, Smoothed, Unit};
 use crate::core::smooth::Level;
 use crate::core::trend::{self, Trail};
-use crate::core::{Estimate, Memory, Sample, SmoothParameters, Smoothing, Target, lead};
+use crate::core::{Estimate, ForecastMode, Memory, Sample, SmoothParameters, Smoothing, Target, lead};
 
 /// Total demand after the level filter, against what was measured.
 #[derive(Clone, Copy)]
@@ -21,6 +23,7 @@ pub(super) struct Smooth {
     pub saturated: bool,
     /// The sample is one that the collapse guard does not believe.
     pub drop: Option<Drop>,
+    pub outlook: Option<Outlook>,
 }
 
 /// What is measured of the total demand.
@@ -58,8 +61,25 @@ impl Seen {
         }
         let target = context.policy.signals[index].target;
         let trend = Trend::of(context, target, parameters, &filter.trail, newest);
-        let demand = trend.ahead(filter.level.demand(parameters, least));
-        Smooth { raw, demand, level: Some(filter.level), trend, saturated, drop }
+        let present = filter.level.demand(parameters, least);
+        let demand = trend.ahead(present);
+        // What pods at their limit bear is known, what they should bear is a guess that must not come back tomorrow.
+        let outlook = self.outlook(context, target, filter, if saturated { raw } else { present }, demand);
+        Smooth { raw, demand, level: Some(filter.level), trend, saturated, drop, outlook }
+    }
+}
+
+impl Seen {
+    /// What the past of the signal says about the time in which pods ordered now bear load.
+    fn outlook(self, context: &Context<'_>, target: Target, filter: &mut Filter, demand: f64, reactive: f64) -> Option<Outlook> {
+        let forecast = context.policy.forecast;
+        if forecast.mode == ForecastMode::Off || matches!(target, Target::Value(_)) {
+            return Outlook::unsuitable(forecast);
+        }
+        let Self { newest, .. } = self;
+        let learned = || lead::dead_time(context.observation, newest, context.policy.interval, context.now);
+        let seen = forecast::Seen { time: newest.time.min(context.now), demand, reactive, lead: forecast.horizon.unwrap_or_else(learned) };
+        Some(filter.seasonal.get_or_insert_default().look(forecast.mode, seen))
     }
 }
 
@@ -92,7 +112,7 @@ impl Trend {
 
 impl Smooth {
     pub fn plain(raw: f64) -> Self {
-        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false, drop: None }
+        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false, drop: None, outlook: None }
     }
 
     pub fn estimate(self) -> Estimate {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use smallvec::{SmallVec, smallvec};
 
 use super::collapse::{Drop, Freeze};
+use super::forecast::{self, Outlook};
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Unit};
 use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
@@ -23,8 +24,8 @@ pub use staffing::staffing;
 /// What one signal contributes to the decision.
 pub(super) struct Measured {
     pub report: SignalReport,
-    /// The demand, then what the filter did to it; or the failure.
-    pub reasons: SmallVec<[Reason; 2]>,
+    /// The demand, then what the filter did to it, before both the forecast if it asks for more; or the failure.
+    pub reasons: SmallVec<[Reason; 3]>,
     /// What the collapse guard keeps.
     pub freeze: Option<Freeze>,
 }
@@ -78,14 +79,27 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, drop)));
             let freeze = memory.freeze(policy, index, drop, now);
             let estimate = Some(smooth.estimate());
-            let (current, proposal) = (Some(proposal.current), Some(proposal.replicas));
+            let outlook = smooth.outlook.map(|outlook| foresee(context, signal.target, reading, outlook, proposal.replicas));
+            let raised = outlook.and_then(|outlook| outlook.raised(name, unit, proposal.replicas));
+            let (current, proposal) = (Some(proposal.current), Some(raised.as_ref().map_or(proposal.replicas, |raised| raised.replicas)));
+            if let Some(raised) = raised {
+                reasons.insert(0, Reason::Forecast(raised));
+            }
             let name = Arc::clone(name);
-            let report = SignalReport { name, current, proposal, age_millis: age, estimate, failure: None };
+            let report = SignalReport { name, current, proposal, age_millis: age, estimate, outlook, failure: None };
             Measured { report, reasons, freeze }
         }
         Err(message) => {
             let failure = Some(message.clone());
-            let report = SignalReport { name: Arc::clone(name), current: None, proposal: None, age_millis: None, estimate: None, failure };
+            let report = SignalReport {
+                name: Arc::clone(name),
+                current: None,
+                proposal: None,
+                age_millis: None,
+                estimate: None,
+                outlook: None,
+                failure,
+            };
             Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }], freeze: None }
         }
     }
@@ -125,6 +139,15 @@ fn hold_the_past(
 fn size_before(context: Context<'_>, target: Target, reading: Option<&Reading>, drop: Drop) -> u32 {
     let before = propose(context, target, reading, |seen| Smooth { demand: drop.from, ..Smooth::plain(seen.raw) });
     before.map_or(context.base, |(proposal, ..)| proposal.replicas.min(context.base))
+}
+
+/// The outlook with the size that the foretold demand asks for by the same rule, at most twice what demand itself asks for.
+fn foresee(context: Context<'_>, target: Target, reading: Option<&Reading>, mut outlook: Outlook, reactive: u32) -> Outlook {
+    if let Some(ahead) = &mut outlook.ahead {
+        let foretold = propose(context, target, reading, |seen| Smooth { demand: ahead.demand, ..Smooth::plain(seen.raw) });
+        ahead.replicas = foretold.ok().map(|(proposal, ..)| proposal.replicas.min(reactive.saturating_mul(forecast::MOST)));
+    }
+    outlook
 }
 
 /// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in

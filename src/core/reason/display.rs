@@ -4,7 +4,8 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use super::quantity::short;
-use super::{Bound, Demand, Direction, Form, Hold, Outcome, PodCounts, Quantity, Rate, Reason, Smoothed};
+use super::{Bound, Demand, Direction, Form, Hold, Outcome, PodCounts, Quantity, Raised, Rate, Reason, Smoothed};
+use crate::core::forecast::told;
 use crate::core::{Amount, Estimate, PauseDirection, RatePolicy};
 
 impl Display for Reason {
@@ -12,6 +13,7 @@ impl Display for Reason {
         match self {
             Self::Demand(demand) => demand.fmt(f),
             Self::Smoothed(smoothed) => smoothed.fmt(f),
+            Self::Forecast(raised) => raised.fmt(f),
             Self::SignalFailed { signal, message } => write!(f, "{signal} unknown: {message}"),
             Self::Incomplete { failed, of, wanted: None } => write!(f, "{failed} of {of} signals unknown"),
             Self::Incomplete { failed, of, wanted: Some(wanted) } => {
@@ -118,6 +120,15 @@ impl Display for Smoothed {
         }
         // Per minute: what a person reads off a graph.
         if *slope > 0.0 { write!(f, ", rising by {} per minute, {} ahead", show(60.0 * slope), Seconds(*lead)) } else { Ok(()) }
+    }
+}
+
+impl Display for Raised {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { signal, unit, ahead, replicas, errors } = self;
+        write!(f, "{signal} forecast {}: needs {replicas} ({}", told::Load(*ahead, *unit), told::Source(*ahead))?;
+        errors.map_or(Ok(()), |errors| write!(f, "; {errors}"))?;
+        f.write_str(")")
     }
 }
 

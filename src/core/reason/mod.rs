@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::forecast::{Ahead, Errors};
 use super::{BySchedule, Estimate, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
 pub use quantity::{Quantity, Unit};
 
@@ -18,6 +19,8 @@ pub enum Reason {
     Demand(Demand),
     /// The level filter replaced what a signal measured.
     Smoothed(Smoothed),
+    /// The forecast asks for more than demand itself.
+    Forecast(Raised),
     /// A signal cannot be used.
     SignalFailed {
         /// Its name.
@@ -240,6 +243,21 @@ pub struct Smoothed {
     pub saturated: bool,
 }
 
+/// A forecast that asks for more replicas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Raised {
+    /// Name of the signal.
+    pub signal: Arc<str>,
+    /// Unit of the numbers.
+    pub unit: Unit,
+    /// What is foretold, when, and by what.
+    pub ahead: Ahead,
+    /// Replicas it asks for.
+    pub replicas: u32,
+    /// Why it is trusted.
+    pub errors: Option<Errors>,
+}
+
 /// A past proposal that holds the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
@@ -306,6 +324,7 @@ impl Reason {
                 Outcome::Returned => "Returned",
             },
             Self::Smoothed(_) => "Smoothed",
+            Self::Forecast(_) => "Forecast",
             Self::SignalFailed { .. } => "SignalFailed",
             Self::Incomplete { .. } => "SignalsIncomplete",
             Self::OutageHold { .. } => "OutageHold",
