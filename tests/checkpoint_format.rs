@@ -71,7 +71,7 @@ fn an_everyday_memory_is_small() {
 fn anything_else_is_refused_with_its_reason() {
     let good = seal(&[record(UID, at(0), &lived(5, 1, 0))]).unwrap();
     assert_eq!(open(&[]).unwrap_err(), Unusable::Empty);
-    assert_eq!(open(&[7, 1, 2]).unwrap_err().to_string(), "version 7 is unknown; this is version 2");
+    assert_eq!(open(&[7, 1, 2]).unwrap_err().to_string(), "version 7 is unknown; this is version 3");
     for length in 1..good.len() {
         assert!(matches!(open(&good[..length]), Err(Unusable::Damaged(_))), "cut after {length}");
     }

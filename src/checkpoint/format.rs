@@ -13,7 +13,7 @@ use super::Record;
 use crate::core::{Memory, Time};
 
 /// Version of what follows; another one for every change of [`Record`] or of anything in it.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Most bytes of one record before compression, so that the largest object holds all its policies.
 pub const RECORD_BYTES: usize = 1536;
@@ -41,9 +41,13 @@ pub enum Unusable {
     TooLarge(usize),
 }
 
-/// A record that fits: of a memory that is too large, the oldest entries are merged so that they hold longer, never shorter.
+/// Days of forecasts' history that are kept where all of them do not fit into an object: a week, and one for comparison.
+const FEWER_DAYS: u16 = 8;
+
+/// A record that fits, without what forecasts have learned: of a memory that is too large, the oldest entries are merged so that they hold longer, never shorter.
 pub fn record(uid: &str, taken: Time, memory: &Memory) -> Record {
     let mut record = Record { uid: uid.to_owned(), taken, memory: memory.clone() };
+    record.memory.keep_learned(0);
     for entries in [64, 16, 4, 1] {
         let bytes = postcard::experimental::serialized_size(&record);
         if bytes.is_ok_and(|bytes| bytes <= RECORD_BYTES) {
@@ -54,8 +58,28 @@ pub fn record(uid: &str, taken: Time, memory: &Memory) -> Record {
     record
 }
 
-/// Packs records.
+/// The same with what forecasts have learned, for an object only.
+pub fn whole(uid: &str, taken: Time, memory: &Memory) -> Record {
+    let mut record = record(uid, taken, memory);
+    record.memory.learn_from(memory);
+    record
+}
+
+/// Packs records. Where they do not fit, forecasts give up what is older than a week, and if need be all.
 pub fn seal(records: &[Record]) -> Result<Vec<u8>, Unusable> {
+    let mut sealed = pack(records);
+    for days in [FEWER_DAYS, 0] {
+        if !matches!(sealed, Err(Unusable::TooLarge(_))) {
+            break;
+        }
+        let mut fewer = records.to_vec();
+        fewer.iter_mut().for_each(|record| record.memory.keep_learned(days));
+        sealed = pack(&fewer);
+    }
+    sealed
+}
+
+fn pack(records: &[Record]) -> Result<Vec<u8>, Unusable> {
     let damaged = |error: &dyn std::fmt::Display| Unusable::Damaged(error.to_string());
     let plain = postcard::to_allocvec(records).map_err(|error| damaged(&error))?;
     let mut encoder = GzEncoder::new(vec![VERSION], Compression::default());

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{Memory, Time};
 
-pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, VERSION, from_text, open, record, seal, to_text};
+pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, VERSION, from_text, open, record, seal, to_text, whole};
 pub use keeper::{Keeper, Move};
-pub use shard::{POLICIES_PER_OBJECT, objects_for, shard_of};
+pub use shard::{HISTORY_WEIGHT, POLICIES_PER_OBJECT, objects_for, shard_of};
 
 /// What is remembered of one policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,9 @@
 //!
 //! A hole that is longer than saving explains, or a size that is not the one saved, means that something else happened: then the size
 //! found counts as proposed, which holds it for a whole window, and the difference of sizes as an own move, which uses up rate budgets.
+//! What forecasts learned is saved by itself, hourly (`forecast::keep`): a gap of it makes them ask for less or not at all, which the
+//! proposals hold as any fall of demand.
+//!
 //! What load did while no controller ran cannot be known; up to the patience given, it is taken to have stayed below `p`.
 
 use std::time::Duration;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::said::Said;
-use crate::api::conditions::{is_true, merge};
+use crate::api::conditions::{is_true, merge, type_name};
 use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Record};
-use crate::core::{Condition, ConditionKind, Decision, Memory, Reason, Time, Verdict};
+use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Reason, Time, Verdict};
 use crate::report::Ring;
 
 /// One policy: its object, what it compiles to, what is remembered for it, and the status it should show.
@@ -124,6 +124,9 @@ impl Entry {
         if !decision.signals.is_empty() {
             self.status.current_metrics = current_metrics(compiled, &decision.signals);
             self.status.metrics_text = Some(metrics_text(compiled, &decision.signals));
+        }
+        if compiled.policy.forecast.mode == ForecastMode::Off {
+            self.status.conditions.retain(|condition| condition.type_ != type_name(ConditionKind::ForecastActive));
         }
         self.set_conditions(&decision.conditions, decision.time);
         if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {

@@ -236,7 +236,8 @@ impl Engine {
             return 0;
         }
         self.remember.next = Some(instant + self.remember.interval);
-        let objects = objects_for(self.entries.len()).max(self.remember.objects).min(OBJECTS);
+        let histories = self.entries.values().filter(|entry| entry.memory.learned_until().is_some()).count();
+        let objects = objects_for(self.entries.len() + checkpoint::HISTORY_WEIGHT * histories).max(self.remember.objects).min(OBJECTS);
         self.remember.objects = objects;
         let mut members: BTreeMap<usize, Vec<(&Key, &Entry)>> = BTreeMap::new();
         for (key, entry) in &self.entries {

@@ -21,6 +21,7 @@
 //! For a restart (see `resume`): a forecast that is lost or old only asks for less than it could, and what was proposed holds as ever.
 
 mod band;
+mod keep;
 mod scores;
 mod season;
 mod slots;
@@ -43,8 +44,6 @@ const SLOT: Duration = Duration::from_mins(5);
 const DAY: i64 = 288;
 /// Most that a forecast may ask for, in sizes that demand itself asks for.
 pub(super) const MOST: u32 = 2;
-/// Slots after which a saved history is old enough to save again.
-const SAVED_SLOTS: i64 = 12;
 
 /// What is known of one signal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -234,19 +233,6 @@ impl Seasonal {
             self.slots.not_after(slot);
             self.scores.not_after(slot);
         }
-    }
-
-    /// Whether it has learned so much since `old` was saved that it is worth saving again.
-    pub fn outgrows(&self, old: &Self) -> bool {
-        self.slots
-            .newest()
-            .zip(old.slots.newest())
-            .map_or(self.slots.newest().is_some(), |(new, old)| new.saturating_sub(old) >= SAVED_SLOTS)
-    }
-
-    /// Keeps the newest days only.
-    pub fn keep_days(&mut self, days: u16) {
-        self.slots.keep(i64::from(days) * DAY);
     }
 }
 

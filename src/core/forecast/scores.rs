@@ -1,7 +1,5 @@
 //! What became of forecasts, against what became of demand as it was.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::band::{Band, QUANTILE};
