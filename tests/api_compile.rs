@@ -9,7 +9,8 @@ use std::time::Duration;
 use api_support::{cases, patched};
 use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicySpec, compile};
 use ballast::core::{
-    self, Amount, Mode, PauseDirection, RatePolicy, ScaleToZero, Select, SignalKind, SmoothParameters, Smoothing, Target, Time,
+    self, Amount, Forecast, ForecastMode, Mode, PauseDirection, RatePolicy, ScaleToZero, Select, SignalKind, SmoothParameters, Smoothing,
+    Target, Time,
 };
 use ballast::source::{PrometheusQuery, Query, WhenEmpty};
 use serde_json::{Value, json};
@@ -198,6 +199,7 @@ fn the_extras_arrive() {
         "intervalSeconds": 5, "mode": "Recommend", "warmUpSeconds": 0,
         "pause": { "direction": "Down", "until": "2030-01-01T00:00:00Z", "reason": "sales", "by": "ana" },
         "smoothing": { "type": "Smooth", "timeConstantSeconds": 60, "noiseBand": 2.5, "leadSeconds": 40, "collapseHoldSeconds": 600 },
+        "forecast": { "mode": "Shadow", "horizonSeconds": 600 },
     }))
     .policy;
     assert_eq!(policy.interval, Duration::from_secs(5));
@@ -218,6 +220,8 @@ fn the_extras_arrive() {
         collapse_hold: Duration::from_secs(600),
     };
     assert_eq!(policy.smoothing, Smoothing::Smooth(smooth));
+    assert_eq!(policy.forecast, Forecast { mode: ForecastMode::Shadow, horizon: Some(Duration::from_secs(600)) });
+    assert_eq!(compiled(json!({ "forecast": {} })).policy.forecast, Forecast::default());
     assert_eq!(compiled(json!({ "smoothing": { "type": "None" } })).policy.smoothing, Smoothing::None);
     let empty = compiled(json!({ "pause": {} })).policy.pause.unwrap();
     assert_eq!((empty.direction, empty.until), (PauseDirection::All, None));

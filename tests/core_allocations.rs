@@ -32,6 +32,10 @@ fn at_percent(percent: u32) -> Observation {
     seen(10, many(10, &ready(f64::from(percent) * 10.0)))
 }
 
+fn foreseeing() -> Policy {
+    Policy { forecast: Forecast { mode: ForecastMode::On, horizon: None }, ..on(cpu(60)) }
+}
+
 fn paused() -> Policy {
     let pause = Pause { direction: PauseDirection::All, until: Some(at(100_000)), reason: "load test".into(), by: "ana".into() };
     Policy { pause: Some(pause), ..on(cpu(60)) }
@@ -70,6 +74,7 @@ fn cases() -> Vec<(&'static str, Policy, Observation, Verdict)> {
     vec![
         ("steady by the stock rule", policy(vec![cpu(60)]), at_percent(60), Steady),
         ("steady, smoothed", on(cpu(60)), at_percent(60), Steady),
+        ("steady with a forecast", foreseeing(), at_percent(60), Steady),
         ("steady with an average of real numbers", on(prometheus(whole())), seen(10, many(10, &ready(1000.3))), Steady),
         ("steady with a value for the whole", on(prometheus(whole())), seen_total(10, 10, 10_000.0), Steady),
         ("steady by capacity", on(prometheus(Target::Capacity(1000.0))), seen(10, many(10, &ready(730.0))), Steady),

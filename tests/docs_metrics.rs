@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use ballast::core::Verdict;
+use ballast::core::forecast::{Ahead, Errors, Outlook, Season, Standing};
+use ballast::core::{ForecastMode, SignalReport, Verdict};
 use ballast::source::{Query, Sources};
 use ballast::telemetry::{Metrics, PolicyLabels, SourceMetrics};
 use serde_json::json;
@@ -27,6 +28,7 @@ async fn exposition() -> String {
     let policy = PolicyLabels { namespace: "shop".into(), name: "web".into() };
     metrics.decided(&policy, Verdict::Steady, 3, 3);
     metrics.contested(&policy, true);
+    metrics.forecast(&policy, &[foretold()]);
     metrics.wrote("written");
     metrics.event("written");
     metrics.status("written");
@@ -34,6 +36,14 @@ async fn exposition() -> String {
     metrics.lateness.observe(0.1);
     metrics.collect.observe(0.1);
     metrics.encode()
+}
+
+/// A signal with a forecast.
+fn foretold() -> SignalReport {
+    let ahead = Ahead { time: now(), demand: 3000.0, season: Season::Day, seasons: 3, replicas: Some(4) };
+    let errors = Some(Errors { forecast: 0.06, reactive: 0.14 });
+    let outlook = Some(Outlook { mode: ForecastMode::On, standing: Standing::Better, errors, ahead: Some(ahead) });
+    SignalReport { name: "rps".into(), current: None, proposal: Some(4), age_millis: None, estimate: None, outlook, failure: None }
 }
 
 /// Name, type, labels and help of each family.

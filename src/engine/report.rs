@@ -75,6 +75,7 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(key) else { return };
         self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
         self.parts.metrics.contested(&labels(key), decision.is_contested());
+        self.parts.metrics.forecast(&labels(key), &decision.signals);
         let same = |last: &DecisionStatus| last.verdict == decision.verdict.word() && last.held_by.as_deref() == decision.held_by();
         let changed = !entry.status.decision.as_ref().is_some_and(same);
         let message = decision.headline();

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::record::{
-    ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, PauseRecord, ReasonRecord, Record, ScaleRecord, SignalRecord, Summary,
-    ToleranceRecord,
+    ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, ForecastRecord, PauseRecord, ReasonRecord, Record, ScaleRecord,
+    SignalRecord, Summary, ToleranceRecord,
 };
 use crate::api::report::{signal_reports, value_and_target};
 use crate::api::status::DecisionStatus;
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
+use crate::core::forecast::Outlook;
 use crate::core::reason::Unit;
 use crate::core::{self, Clamp, Current, Decision, Reason, Signal, SignalReport, Target, Verdict};
 use crate::source::Query;
@@ -157,11 +158,28 @@ fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
                     noise: estimate.sigma / 1000.0,
                     demand: estimate.demand / 1000.0,
                 }),
+                forecast: report.outlook.map(|outlook| forecast(outlook, Unit::of(&signal.kind))),
                 failure: report.failure.clone(),
                 ..SignalRecord::default()
             }
         })
         .collect()
+}
+
+fn forecast(outlook: Outlook, unit: Unit) -> ForecastRecord {
+    let Outlook { mode, standing, errors, ahead } = outlook;
+    ForecastRecord {
+        mode: format!("{mode:?}"),
+        standing: standing.word().to_owned(),
+        message: outlook.to_string(),
+        error_percent: errors.map(|errors| 100.0 * errors.forecast),
+        error_without_percent: errors.map(|errors| 100.0 * errors.reactive),
+        time: ahead.map(|ahead| timestamp(ahead.time)),
+        demand: ahead.map(|ahead| ahead.demand / 1000.0),
+        unit: ahead.map(|_| unit),
+        replicas: ahead.and_then(|ahead| ahead.replicas),
+        learned_from: ahead.map(|ahead| ahead.to_string()),
+    }
 }
 
 const fn kind(target: &Target) -> &'static str {

@@ -9,7 +9,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::next::next;
 use super::plot::{Plot, State};
-use super::record::{ConditionRecord, DecisionRecord, EstimateRecord, Record, SignalRecord};
+use super::record::{ConditionRecord, DecisionRecord, EstimateRecord, ForecastRecord, Record, SignalRecord};
 use super::span::{between, clock, length};
 use crate::core::reason::Quantity;
 
@@ -183,12 +183,30 @@ impl Page<'_> {
             };
             self.line(&format!("{style}{}{style:#}", line.trim_end()));
         }
+        for signal in &record.signals {
+            if let Some(forecast) = &signal.forecast {
+                let foretold = self.foretold(forecast);
+                self.paragraph("", "", &format!("{} forecast {}{foretold}", signal.name, forecast.message), "");
+            }
+        }
         let why = record.decision.as_ref().map(|decision| decision.message.clone()).unwrap_or_default();
         for signal in &record.signals {
             if let Some(failure) = signal.failure.as_ref().filter(|failure| !why.contains(failure.as_str())) {
                 self.warn(&format!("{}: {failure}", signal.name));
             }
         }
+    }
+
+    /// What a forecast asks for, by what, and its errors.
+    fn foretold(&self, forecast: &ForecastRecord) -> String {
+        let ahead = forecast.demand.zip(forecast.unit).zip(forecast.time).map(|((demand, unit), time)| {
+            let asks = forecast.replicas.map(|replicas| format!(" asks for {replicas}")).unwrap_or_default();
+            let source = forecast.learned_from.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+            format!("; {} at {}{asks}{source}", Quantity(demand * 1000.0, unit), self.clock(time))
+        });
+        let errors = forecast.error_percent.zip(forecast.error_without_percent);
+        let errors = errors.map(|(with, without)| format!("; error {with:.1}% against {without:.1}% without"));
+        format!("{}{}", ahead.unwrap_or_default(), errors.unwrap_or_default())
     }
 
     fn events(&mut self, record: &Record) {

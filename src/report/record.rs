@@ -171,9 +171,45 @@ pub struct SignalRecord {
     /// See `grows_above`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrinks_below: Option<String>,
+    /// What the forecast says; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastRecord>,
     /// Why there is no proposal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// What a forecast says, and how far it is to be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForecastRecord {
+    /// Shadow or On.
+    pub mode: String,
+    /// `Learning`, `Better`, `NoBetter` or `Unsuitable`.
+    pub standing: String,
+    /// Whether it adds replicas, and why or why not.
+    pub message: String,
+    /// Recent error in percent of the mean demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_percent: Option<f64>,
+    /// The same without the forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_without_percent: Option<f64>,
+    /// Begin of the five minutes that are foretold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// Demand then over all pods, in the signal's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demand: Option<f64>,
+    /// Unit of the demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// Replicas for it, at most twice those that demand itself asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// What it was learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned_from: Option<String>,
 }
 
 /// Total demand over all pods, in the signal's unit.

@@ -4,6 +4,7 @@
 //! are removed with the policy.
 
 use std::fmt::Write;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -13,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::core::Verdict;
+use crate::core::{SignalReport, Verdict};
 
 /// Names one policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +56,8 @@ pub struct Metrics {
     current: Family<PolicyLabels, Gauge>,
     desired: Family<PolicyLabels, Gauge>,
     contested: Family<PolicyLabels, Gauge>,
+    forecast_replicas: Family<PolicyLabels, Gauge>,
+    forecast_ratio: Family<PolicyLabels, Gauge<f64, AtomicU64>>,
     registry: std::sync::Arc<Registry>,
 }
 
@@ -77,6 +80,8 @@ impl Metrics {
             current: Family::default(),
             desired: Family::default(),
             contested: Family::default(),
+            forecast_replicas: Family::default(),
+            forecast_ratio: Family::default(),
             registry: std::sync::Arc::default(),
         };
         let mut registry = Registry::with_prefix("ballast");
@@ -100,6 +105,16 @@ impl Metrics {
             "1 while somebody else undoes the moves of the policy; else there is no series",
             metrics.contested.clone(),
         );
+        registry.register(
+            "policy_forecast_replicas",
+            "Replicas the policy's forecast asks for, also where it adds nothing; no series without a forecast",
+            metrics.forecast_replicas.clone(),
+        );
+        registry.register(
+            "policy_forecast_error_ratio",
+            "Recent error of the policy's forecast over that without it; it may add replicas below 0.8. No series without a forecast",
+            metrics.forecast_ratio.clone(),
+        );
         collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
@@ -118,6 +133,28 @@ impl Metrics {
             self.contested.get_or_create(policy).set(1);
         } else {
             self.contested.remove(policy);
+        }
+    }
+
+    /// Shows what the forecast of a policy asks for, and how it does: of several, the one that asks for most.
+    pub fn forecast(&self, policy: &PolicyLabels, signals: &[SignalReport]) {
+        let outlooks = signals.iter().filter_map(|signal| signal.outlook);
+        let outlook = outlooks.max_by_key(|outlook| outlook.ahead.and_then(|ahead| ahead.replicas));
+        match outlook.and_then(|outlook| outlook.ahead?.replicas) {
+            Some(replicas) => {
+                self.forecast_replicas.get_or_create(policy).set(i64::from(replicas));
+            }
+            None => {
+                self.forecast_replicas.remove(policy);
+            }
+        }
+        match outlook.and_then(|outlook| outlook.errors).filter(|errors| errors.reactive > 0.0) {
+            Some(errors) => {
+                self.forecast_ratio.get_or_create(policy).set(errors.forecast / errors.reactive);
+            }
+            None => {
+                self.forecast_ratio.remove(policy);
+            }
         }
     }
 
@@ -146,6 +183,8 @@ impl Metrics {
         self.current.remove(policy);
         self.desired.remove(policy);
         self.contested.remove(policy);
+        self.forecast_replicas.remove(policy);
+        self.forecast_ratio.remove(policy);
     }
 
     /// The exposition text.

@@ -325,6 +325,18 @@ fn extras() -> Vec<Case> {
             "spec.smoothing.collapseHoldSeconds",
             "may be given with type Smooth only",
         ),
+        case(
+            "forecast horizon of two hours",
+            json!({ "forecast": { "mode": "On", "horizonSeconds": 7200 } }),
+            "spec.forecast.horizonSeconds",
+            "3600",
+        ),
+        case(
+            "forecast without smoothing",
+            json!({ "smoothing": { "type": "None" }, "forecast": { "mode": "Shadow" } }),
+            "spec.forecast.mode",
+            "needs spec.smoothing.type Smooth",
+        ),
         case("noise band 11", json!({ "smoothing": { "type": "Smooth", "noiseBand": 11 } }), "spec.smoothing.noiseBand", "0 to 10"),
         case("lead of -1 s", json!({ "smoothing": { "type": "Smooth", "leadSeconds": -1 } }), "spec.smoothing.leadSeconds", "0 to 3600"),
         case(

@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(super) const QUANTILE: f64 = 0.8;
 /// Weight kept from one score to the next: half of it is gone after two days of slots.
 const KEPT: f64 = 0.998_797;
-/// Bins of a factor of 1.04 from [`LOWEST`]: finer than the tolerance of any size.
-const BINS: usize = 64;
-const STEP: f64 = 0.04;
+/// Bins of a factor of 1.02 from [`LOWEST`]: fine against the tolerance. A ratio of 1 is the middle of one.
+const BINS: usize = 128;
+const STEP: f64 = 0.02;
 /// Logarithm of the lowest ratio.
-const LOWEST: f64 = -1.28;
+const LOWEST: f64 = -1.29;
 
 /// Decayed histogram of what came over what was predicted, by its logarithm.
 #[derive(Clone, Debug, PartialEq)]

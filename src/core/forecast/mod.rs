@@ -7,16 +7,18 @@
 //! y(s)   = highest filtered demand of slot s, trend not included                    28 days of them, two bytes each; unknown is unknown
 //! r(o)   = level of the last 30 min / level of the same slots o ago, within 0.5..2  1 where nothing of it is known
 //! f(t)   = median over o of y(t - o) * r(o)   o: 1..4 weeks once three are known, else 1..7 days
-//! F      = f * q_f                            q_f: decayed 0.8-quantile of y / f, half-life 2 days
+//! F      = min(f * q_f, highest y of a week)  q_f: decayed 0.8-quantile of y / f, half-life 2 days
 //! R      = D * q_r                            the reactive value D (trend included) under the same band, for comparison
 //! loss   = decayed mean of max(0.8 (y - F), 0.2 (F - y)), time constant a day; the same for R
 //! on     : 24 h of scores, and loss_F < 0.8 loss_R
 //! ```
 //!
-//! Scored is what was foretold at the begin of a slot for the slot in which pods ordered then would bear load. What is asked for is the
-//! highest `F` from now until then, at most twice what demand itself asks for (see `demand`); it ends with the slot in which the forecast
-//! loses its standing.
+//! Scored is what was foretold at the begin of a slot for the slot that begins once pods ordered then bear load: so long at least they are
+//! there to bear it, as no size is taken back sooner than after five minutes. What is asked for is the highest `F` from now until pods
+//! ordered now bear load, at most twice what demand itself asks for (see `demand`); it ends with the slot in which the forecast loses its
+//! standing.
 //!
+//! Never above the week's highest: what was never seen is not foretold, and noise within the tolerance stays there.
 //! Quantile 0.8: a replica too few costs four times what one too many does. 0.8 of the loss: as good as reactive is not worth its pods.
 //! For a restart (see `resume`): a forecast that is lost or old only asks for less than it could, and what was proposed holds as ever.
 
@@ -72,6 +74,8 @@ struct Foretold {
     value: f64,
     season: Season,
     seasons: u8,
+    /// Most that is foretold, band included.
+    most: f64,
 }
 
 /// What a look adds.
@@ -191,9 +195,9 @@ impl Seasonal {
             self.made = Some(((slot, end), self.highest(slot, end)));
         }
         let foretold = self.made.and_then(|(_, foretold)| foretold);
-        let ahead = foretold.map(|Foretold { slot, value, season, seasons }| Ahead {
+        let ahead = foretold.map(|Foretold { slot, value, season, seasons, most }| Ahead {
             time: start_of(slot),
-            demand: value * self.scores.band(),
+            demand: (value * self.scores.band()).min(most),
             season,
             seasons,
             replicas: None,
@@ -208,20 +212,26 @@ impl Seasonal {
             self.scores.score(open.slot, open.highest);
         }
         let ahead = i64::try_from(seen.lead.as_millis().div_ceil(SLOT.as_millis())).unwrap_or(i64::MAX);
-        let target = slot.saturating_add(ahead.clamp(1, scores::PENDING as i64) - 1);
+        let target = slot.saturating_add(ahead.clamp(1, scores::FARTHEST));
         if let Some((value, ..)) = season::forecast(&self.slots, slot, target) {
-            self.scores.promise(target, value, seen.reactive);
+            self.scores.promise(target, value, self.most(slot), seen.reactive);
         }
     }
 
     /// The highest forecast of the slots from `slot` to `end`.
     fn highest(&self, slot: i64, end: i64) -> Option<Foretold> {
-        let last = end.min(slot.saturating_add(scores::PENDING as i64));
+        let most = self.most(slot);
+        let last = end.min(slot.saturating_add(scores::FARTHEST));
         let all = (slot..=last).filter_map(|slot_ahead| {
             let (value, season, seasons) = season::forecast(&self.slots, slot, slot_ahead)?;
-            Some(Foretold { slot: slot_ahead, value, season, seasons })
+            Some(Foretold { slot: slot_ahead, value, season, seasons, most })
         });
         all.max_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
+    /// The highest demand of the week before `slot`.
+    fn most(&self, slot: i64) -> f64 {
+        self.slots.highest(slot.saturating_sub(7 * DAY), slot)
     }
 
     /// After the clock went back, what was learned of the future is forgotten.

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::band::{Band, QUANTILE};
 use super::{Errors, SLOT, Standing};
 
-/// Slots ahead that are scored at most: an hour.
-pub(super) const PENDING: usize = 12;
+/// Slots ahead that are foretold at most: an hour.
+pub(super) const FARTHEST: i64 = 12;
+/// Predictions that wait: those of the slots ahead, and of the one that is not over.
+const PENDING: usize = 13;
 /// Weight of a new score: a time constant of a day.
 const WEIGHT: f64 = 1.0 / 288.0;
 /// Scores before any of it is trusted: a day of them.
@@ -33,6 +35,8 @@ struct Promise {
     #[serde(with = "crate::core::bits")]
     forecast: f64,
     #[serde(with = "crate::core::bits")]
+    most: f64,
+    #[serde(with = "crate::core::bits")]
     reactive: f64,
 }
 
@@ -47,16 +51,18 @@ struct Losses {
 }
 
 impl Scores {
-    /// Predicts the demand of a slot, by the forecast and by demand as it is.
-    pub fn promise(&mut self, slot: i64, forecast: f64, reactive: f64) {
-        self.pending[index(slot)] = Some(Promise { slot, forecast, reactive });
+    /// Predicts the demand of a slot, by the forecast (with its band at most `most`) and by demand as it is.
+    pub fn promise(&mut self, slot: i64, forecast: f64, most: f64, reactive: f64) {
+        self.pending[index(slot)] = Some(Promise { slot, forecast, most, reactive });
     }
 
     /// The demand of a slot is known.
     pub fn score(&mut self, slot: i64, actual: f64) {
-        let Some(Promise { forecast, reactive, .. }) = self.pending[index(slot)].take_if(|promise| promise.slot == slot) else { return };
+        let Some(Promise { forecast, most, reactive, .. }) = self.pending[index(slot)].take_if(|promise| promise.slot == slot) else {
+            return;
+        };
         let new = Losses {
-            forecast: pinball(actual, forecast * self.forecast.factor()),
+            forecast: pinball(actual, (forecast * self.forecast.factor()).min(most)),
             reactive: pinball(actual, reactive * self.reactive.factor()),
             demand: actual,
         };

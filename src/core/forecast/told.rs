@@ -9,9 +9,6 @@ use crate::core::{ForecastMode, Time};
 /// What is foretold and for when, e.g. `31.2k/s for 14:05 UTC`.
 pub(in crate::core) struct Load(pub Ahead, pub Unit);
 
-/// What it was learned from, e.g. `same time on 3 past days`.
-pub(in crate::core) struct Source(pub Ahead);
-
 /// Hour and minute. In UTC, since the core knows no time zones.
 struct Clock(Time);
 
@@ -21,13 +18,14 @@ impl Display for Load {
     }
 }
 
-impl Display for Source {
+/// What it was learned from, e.g. `same time on 3 past days`.
+impl Display for Ahead {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (what, plural) = match self.0.season {
-            Season::Day => ("day", if self.0.seasons == 1 { "" } else { "s" }),
+        let (what, plural) = match self.season {
+            Season::Day => ("day", if self.seasons == 1 { "" } else { "s" }),
             Season::Week => ("week", "s, same weekday"),
         };
-        write!(f, "same time on {} past {what}{plural}", self.0.seasons)
+        write!(f, "same time on {} past {what}{plural}", self.seasons)
     }
 }
 

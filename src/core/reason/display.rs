@@ -126,7 +126,7 @@ impl Display for Smoothed {
 impl Display for Raised {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { signal, unit, ahead, replicas, errors } = self;
-        write!(f, "{signal} forecast {}: needs {replicas} ({}", told::Load(*ahead, *unit), told::Source(*ahead))?;
+        write!(f, "{signal} forecast {}: needs {replicas} ({}", told::Load(*ahead, *unit), ahead)?;
         errors.map_or(Ok(()), |errors| write!(f, "; {errors}"))?;
         f.write_str(")")
     }
