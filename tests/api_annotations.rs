@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ballast::api::annotations::{self, KEYS, MANAGED_BY, Workload, desired, is_annotation_owned, parse, policy_name};
 use ballast::api::metrics::{MetricSpec, MetricTarget, PrometheusTargetType};
 use ballast::api::quantity::Quantity;
-use ballast::api::scale_policy::{Mode, PauseDirection};
+use ballast::api::scale_policy::{ForecastMode, Mode, PauseDirection};
 use ballast::api::schedule::Schedule;
 use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, TargetRef, compile};
 use ballast::source::preset::{PLANNED, PRESETS};
@@ -117,6 +117,9 @@ fn intervals_modes_and_pauses_have_several_forms() {
     for (text, mode) in [("Recommend", Mode::Recommend), ("recommend", Mode::Recommend), ("ENFORCE", Mode::Enforce)] {
         assert_eq!(spec(&[("mode", text)]).mode, mode);
     }
+    for (text, mode) in [("On", ForecastMode::On), ("shadow", ForecastMode::Shadow), ("OFF", ForecastMode::Off)] {
+        assert_eq!(spec(&[("forecast", text)]).forecast.unwrap().mode, mode);
+    }
     for (text, direction) in
         [("true", PauseDirection::All), ("all", PauseDirection::All), ("Up", PauseDirection::Up), ("down", PauseDirection::Down)]
     {
@@ -175,6 +178,7 @@ fn every_wrong_value_names_key_value_and_what_is_allowed() {
         ("interval", "6m"),
         ("interval", "15 s"),
         ("mode", "off"),
+        ("forecast", "maybe"),
         ("pause", "yes"),
         ("pause", "down until=tomorrow"),
         ("pause", "down for=1h"),

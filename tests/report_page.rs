@@ -279,3 +279,15 @@ fn the_record_as_json() {
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "if this is right: UPDATE=1 cargo test --test report_page");
 }
+
+#[test]
+fn a_forecast_says_what_it_would_ask_for_and_why_it_is_trusted() {
+    let more = json!({ "smoothing": { "type": "Smooth" }, "forecast": { "mode": "Shadow", "horizonSeconds": 120 } });
+    let mut story = Story::new(&more, 4);
+    // From noon until a minute before nine on the fourth day; from nine to eleven there is twice as much to do.
+    for look in 0..(69 * 240 - 4) {
+        let hour = (12 + look / 240) % 24;
+        story.look(f64::from(story.replicas) * 40.0, Some(if (9..11).contains(&hour) { 140.0 } else { 70.0 }));
+    }
+    story.golden("forecast", 80);
+}

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ballast::core::{Forecast, ForecastMode, Policy, Signal, SignalKind, SmoothParameters, Smoothing, Target};
-use ballast::sim::{Ballast, Figures, Load, Noise, POD_RATE, Run, Setup, Trace, run};
+use ballast::sim::{Ballast, Figures, Load, Noise, Run, Setup, Trace, run};
 use core_support::{policy, secs};
 
 const DAYS: u64 = 8;
@@ -32,7 +32,7 @@ fn rise(hour: f64, from: f64, to: f64) -> f64 {
 }
 
 fn figures(load: &Load, start: u64, mode: ForecastMode) -> Figures {
-    let signal = Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::Capacity(POD_RATE));
+    let signal = Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::Capacity(100_000.0));
     let policy = Policy {
         min_replicas: 2,
         max_replicas: 80,

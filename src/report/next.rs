@@ -98,6 +98,7 @@ fn moved(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) ->
 fn unsure(reason: &str) -> Option<&'static str> {
     match reason {
         "SamplesMissing" => Some("a move once enough pods have samples to be sure of it"),
+        "Forecast" => Some("as forecast and demand ask; the forecast may change with each five minutes"),
         "Surge" => Some("a move if the value is still off once the surge pods of the rollout are gone"),
         "Past" => Some("no growth on what the filter remembers; a move if the measured value asks for it"),
         "Stale" => Some("a scale-in once the sample is fresh again, if the value is still below"),

@@ -77,8 +77,11 @@ impl Seen {
             return Outlook::unsuitable(forecast);
         }
         let Self { newest, .. } = self;
-        let learned = || lead::dead_time(context.observation, newest, context.policy.interval, context.now);
-        let seen = forecast::Seen { time: newest.time.min(context.now), demand, reactive, lead: forecast.horizon.unwrap_or_else(learned) };
+        let lead = match forecast.horizon {
+            Some(horizon) => context.now.since(newest.time).saturating_add(horizon),
+            None => lead::dead_time(context.observation, newest, context.policy.interval, context.now),
+        };
+        let seen = forecast::Seen { time: newest.time.min(context.now), demand, reactive, lead };
         Some(filter.seasonal.get_or_insert_default().look(forecast.mode, seen))
     }
 }
