@@ -287,7 +287,7 @@ fn play(world: &mut World, look: &Look) -> Option<Observation> {
 }
 
 proptest! {
-    #![proptest_config(few(4))]
+    #![proptest_config(properties())]
 
     /// From any state: at least what demand asks for without it, and at most twice that.
     #[test]
@@ -332,6 +332,11 @@ proptest! {
             prop_assert_eq!(format!("{:?}", restored.look(&observation)), format!("{:?}", world.look(&observation)));
         }
     }
+}
+
+proptest! {
+    // Four days each.
+    #![proptest_config(few(100))]
 
     /// Whatever noise lies within the tolerance, of the target and of itself.
     #[test]
