@@ -73,7 +73,9 @@ pub fn seal(records: &[Record]) -> Result<Vec<u8>, Unusable> {
             break;
         }
         let mut fewer = records.to_vec();
-        fewer.iter_mut().for_each(|record| record.memory.keep_learned(days));
+        for record in &mut fewer {
+            record.memory.keep_learned(days);
+        }
         sealed = pack(&fewer);
     }
     sealed

@@ -85,7 +85,9 @@ impl Keeper {
         let later: Vec<Move> = moves.iter().filter(|m| m.second + second > newest.taken).copied().collect();
         let mut memory = recalled(newest.memory.clone(), &later);
         // What forecasts learned is in checkpoints only.
-        found.iter().for_each(|record| memory.learn_from(&record.memory));
+        for record in found {
+            memory.learn_from(&record.memory);
+        }
         memory.resume(newest.taken, interval + FAILOVER);
         newest.memory.keep_learned(0);
         (Self { saved: Some(newest), learned: memory.learned_until() }, memory)

@@ -3,7 +3,7 @@
 /// Policies per object, on average: one write covers so many.
 pub const POLICIES_PER_OBJECT: usize = 500;
 
-/// Policies whose place a forecast's history takes: 16 KiB before compression, 10 KiB after it.
+/// Policies whose place a forecast's history takes: 16 KiB before compression, at most 11 KiB after it.
 pub const HISTORY_WEIGHT: usize = 8;
 
 /// Objects needed for so many policies.

@@ -42,6 +42,7 @@ use slots::Slots;
 
 /// Length of a slot: short against a daily peak, long against the time constant of the level.
 const SLOT: Duration = Duration::from_mins(5);
+const SLOT_MILLIS: i64 = 5 * 60_000;
 /// Slots of a day.
 const DAY: i64 = 288;
 /// Most that a forecast may ask for, in sizes that demand itself asks for.
@@ -247,9 +248,9 @@ impl Seasonal {
 }
 
 fn slot_of(time: Time) -> i64 {
-    time.as_millis().div_euclid(SLOT.as_millis() as i64)
+    time.as_millis().div_euclid(SLOT_MILLIS)
 }
 
 fn start_of(slot: i64) -> Time {
-    Time::from_millis(slot.saturating_mul(SLOT.as_millis() as i64))
+    Time::from_millis(slot.saturating_mul(SLOT_MILLIS))
 }

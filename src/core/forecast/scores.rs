@@ -8,7 +8,7 @@ use super::{Errors, SLOT, Standing};
 /// Slots ahead that are foretold at most: an hour.
 pub(super) const FARTHEST: i64 = 12;
 /// Predictions that wait: those of the slots ahead, and of the one that is not over.
-const PENDING: usize = 13;
+const PENDING: u8 = 13;
 /// Weight of a new score: a time constant of a day.
 const WEIGHT: f64 = 1.0 / 288.0;
 /// Scores before any of it is trusted: a day of them.
@@ -19,7 +19,7 @@ const BETTER: f64 = 0.8;
 /// Predictions that wait for their slot, and what became of earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Scores {
-    pending: [Option<Promise>; PENDING],
+    pending: [Option<Promise>; PENDING as usize],
     forecast: Band,
     reactive: Band,
     /// Decayed losses, and the demand they were made at.
@@ -117,5 +117,5 @@ fn pinball(actual: f64, predicted: f64) -> f64 {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 0..PENDING.
 fn index(slot: i64) -> usize {
-    slot.rem_euclid(PENDING as i64) as usize
+    slot.rem_euclid(i64::from(PENDING)) as usize
 }
