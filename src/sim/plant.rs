@@ -3,61 +3,20 @@
 //! Time passes in steps of one second. All ready pods bear equal shares of the load; what exceeds their capacity waits, up to a limit, and
 //! is lost beyond it.
 
-use std::time::Duration;
-
-use super::load::Load;
-use super::meter::{Counter, HISTORY};
+use super::counter::HISTORY;
+use super::pipeline::{Pipeline, PodsSeen};
+use super::run::Run;
 use super::score::Second;
-use crate::core::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Signal, SignalKind, Time};
+use crate::core::{Observation, Phase, Pod, Reading, Ready, Scheduled, Signal, Time};
 
 /// When the simulation begins; any time would do.
 const EPOCH: Time = Time::from_secs(1_000_000);
 /// Age in seconds of the pods that are there at the start.
 const OLD: i64 = 86_400;
-/// CPU that a pod requests, in thousandths of a core. It is also its limit: usage saturates here.
-pub const CPU_REQUEST: f64 = 1000.0;
-/// Requests per second that fill a pod, in thousandths.
-pub const POD_RATE: f64 = 100_000.0;
-
-/// How the cluster behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// From the order of a pod to its readiness, default 45 s.
-    pub pod_start: Duration,
-    /// Additional time to readiness of each pod: uniform from 0 to this, default 0.
-    pub pod_start_spread: Duration,
-    /// Time between samples, default 15 s.
-    pub scrape: Duration,
-    /// Time that a sample averages over, default 15 s.
-    pub window: Duration,
-    /// From the end of a sample's window until it can be read, default 30 s.
-    pub metric_age: Duration,
-    /// Longest time that work waits before it is lost: the backlog is at most what the ready pods do in this time. Default 0.
-    pub patience: Duration,
-    /// Seed of all that is random in the cluster.
-    pub seed: u64,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            pod_start: seconds(45),
-            pod_start_spread: Duration::ZERO,
-            scrape: seconds(15),
-            window: seconds(15),
-            metric_age: seconds(30),
-            patience: Duration::ZERO,
-            seed: 0,
-        }
-    }
-}
-
 /// The cluster at a second.
 #[derive(Debug)]
 pub struct Cluster<'a> {
-    setup: Setup,
-    load: &'a Load,
+    run: Run<'a>,
     /// Seconds since the start.
     second: u64,
     /// What an autoscaler sees; its pods are the cluster's.
@@ -69,28 +28,22 @@ pub struct Cluster<'a> {
     backlog: f64,
     named: u64,
     random: fastrand::Rng,
-    /// Load that arrived, in pods.
-    offered: Counter,
-    /// Usage of each ready pod as a share of its limit.
-    usage: Counter,
+    pipeline: Pipeline,
 }
 
 impl<'a> Cluster<'a> {
     /// A cluster of so many ready pods which has borne the first load for ever.
-    pub fn new(setup: Setup, load: &'a Load, replicas: u32) -> Self {
-        let usage = if replicas == 0 { 0.0 } else { (load.at(0) / f64::from(replicas)).min(1.0) };
+    pub fn new(run: Run<'a>, replicas: u32) -> Self {
         let mut cluster = Self {
-            setup,
-            load,
+            run,
             second: 0,
             seen: Observation::default(),
             ready_at: Vec::new(),
             ready: 0,
             backlog: 0.0,
             named: 0,
-            random: fastrand::Rng::with_seed(setup.seed),
-            offered: Counter::new(load.at(0)),
-            usage: Counter::new(usage),
+            random: fastrand::Rng::with_seed(run.setup.seed),
+            pipeline: Pipeline::new(run.load.at(0), replicas),
         };
         for _ in 0..replicas {
             cluster.add(-OLD, -OLD);
@@ -100,6 +53,7 @@ impl<'a> Cluster<'a> {
             pod.ready = Some(Ready { status: true, since: at(-OLD) });
         }
         cluster.seen.spec_replicas = replicas;
+        cluster.seen.scaled_to_zero = replicas == 0;
         cluster
     }
 
@@ -125,18 +79,19 @@ impl<'a> Cluster<'a> {
 
     /// Load of this second, in pods.
     pub fn load(&self) -> f64 {
-        self.load.at(self.second)
+        self.run.load.at(self.second)
     }
 
     /// Mean load in pods over a time of so many seconds that ended so many seconds ago, as a metrics pipeline of its own would see it.
     pub fn recent(&self, window: u64, age: u64) -> f64 {
         let end = signed(self.second) - signed(age);
-        self.offered.rate(end - signed(window.min(HISTORY - age)), end)
+        self.pipeline.arrivals(end - signed(window.min(HISTORY - age)), end)
     }
 
     /// Asks for a size. New pods exist at once; pods that are not ready go first, then the youngest.
     pub fn scale(&mut self, replicas: u32) {
         self.seen.spec_replicas = replicas;
+        self.seen.scaled_to_zero = replicas == 0;
         while self.ready_at.len() > replicas as usize {
             let unready = self.ready_at.iter().rposition(|&ready_at| ready_at > signed(self.second));
             let index = unready.unwrap_or(self.ready_at.len() - 1);
@@ -145,10 +100,10 @@ impl<'a> Cluster<'a> {
             self.ready -= u32::from(unready.is_none());
         }
         while self.ready_at.len() < replicas as usize {
-            let spread = self.setup.pod_start_spread.as_secs();
+            let spread = self.run.setup.pod_start_spread.as_secs();
             let extra = if spread == 0 { 0 } else { self.random.u64(0..=spread) };
             let created = signed(self.second);
-            self.add(created, created + signed(self.setup.pod_start.as_secs() + extra));
+            self.add(created, created + signed(self.run.setup.pod_start.as_secs() + extra));
         }
         self.settle();
     }
@@ -158,13 +113,17 @@ impl<'a> Cluster<'a> {
         let (load, capacity, waiting) = (self.load(), f64::from(self.ready), self.backlog);
         let served = (load + waiting).min(capacity);
         let rest = load + waiting - served;
-        self.backlog = rest.min(capacity * self.setup.patience.as_secs_f64());
-        self.offered.count(load);
-        self.usage.count(if self.ready == 0 { 0.0 } else { served / capacity });
+        self.backlog = rest.min(capacity * self.run.setup.patience.as_secs_f64());
+        self.pipeline.count(load, served, self.ready, self.backlog);
         self.second += 1;
         let second = Second { load, waiting, lost: rest - self.backlog, ready: self.ready, ordered: self.ordered() };
         self.settle();
         second
+    }
+
+    /// Sets the bounds of schedules, as they are seen from now on.
+    pub fn schedule(&mut self, scheduled: Scheduled) {
+        self.seen.scheduled = scheduled;
     }
 
     /// What an autoscaler with these signals sees now.
@@ -173,48 +132,11 @@ impl<'a> Cluster<'a> {
         let mut readings = std::mem::take(&mut self.seen.readings);
         readings.resize_with(signals.len(), || Reading::PerPod { samples: Vec::new(), requests: Vec::new(), limits: Vec::new() });
         for (signal, reading) in signals.iter().zip(&mut readings) {
-            self.read(&signal.kind, reading);
+            let pods = PodsSeen { pods: &self.seen.pods, ready_at: &self.ready_at };
+            self.pipeline.read(self.run, self.second, signal, pods, reading);
         }
         self.seen.readings = readings;
         &self.seen
-    }
-
-    /// End of the newest sample that can be read, in seconds since the start. Samples appear at whole multiples of the scrape interval.
-    fn newest(&self) -> i64 {
-        let scrape = self.setup.scrape.as_secs().max(1);
-        signed(self.second / scrape * scrape) - signed(self.setup.metric_age.as_secs())
-    }
-
-    fn read(&self, kind: &SignalKind, reading: &mut Reading) {
-        let end = self.newest();
-        let start = end - signed(self.setup.window.as_secs());
-        let sample = |value| Sample { value, time: at(end), window: self.setup.window };
-        match kind {
-            SignalKind::Object { .. } | SignalKind::External { .. } | SignalKind::Prometheus { .. } => {
-                *reading = Reading::Total(sample(self.offered.rate(start, end) * POD_RATE));
-            }
-            SignalKind::Resource { resource } | SignalKind::ContainerResource { resource, .. } if resource == "cpu" => {
-                let (mut values, mut asked) = match reading {
-                    Reading::PerPod { samples, requests, .. } => (std::mem::take(samples), std::mem::take(requests)),
-                    _ => (Vec::new(), Vec::new()),
-                };
-                values.clear();
-                values.extend(self.seen.pods.iter().zip(&self.ready_at).map(|(pod, &ready_at)| {
-                    // A sample covers its whole window only for a pod that was there.
-                    let there = pod.start_time.is_some_and(|created| created <= at(start));
-                    let serving = (end - ready_at.max(start)).max(0);
-                    let usage = self.usage.rate(end - serving, end) * serving as f64 / (end - start).max(1) as f64;
-                    there.then(|| sample(usage * CPU_REQUEST))
-                }));
-                asked.resize(values.len(), Request::Milli(CPU_REQUEST));
-                let limits = vec![Some(CPU_REQUEST); values.len()];
-                *reading = Reading::PerPod { samples: values, requests: asked, limits };
-            }
-            other => {
-                let message = format!("{other} is not modelled");
-                *reading = Reading::Failed(Failure { kind: FailureKind::Empty, message });
-            }
-        }
     }
 
     fn add(&mut self, created: i64, ready_at: i64) {
@@ -248,10 +170,10 @@ impl<'a> Cluster<'a> {
 }
 
 /// The time of a second since the start.
-fn at(second: i64) -> Time {
+pub(super) fn at(second: i64) -> Time {
     Time::from_millis(EPOCH.as_millis() + second * 1000)
 }
 
-fn signed(seconds: u64) -> i64 {
+pub(super) fn signed(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
