@@ -104,7 +104,7 @@ fn served(second: &Second) -> f64 {
 
 /// A run takes a while, and each has a hundred looks.
 fn runs() -> Config {
-    Config { cases: core_support::properties().cases / 50, max_shrink_iters: 300, ..core_support::properties() }
+    Config { cases: (core_support::properties().cases / 100).max(16), max_shrink_iters: 300, ..core_support::properties() }
 }
 
 proptest! {
