@@ -6,7 +6,7 @@ mod core_support;
 mod sim_support;
 
 use ballast::core::{Policy, ScaleToZero, Signal, SignalKind, Target};
-use ballast::sim::{Autoscaler, Ballast, Keda, KedaFallback, Load, Outage, OutageKind, Setup, Shape, run};
+use ballast::sim::{Autoscaler, Ballast, Keda, KedaFallback, Load, Noise, Outage, OutageKind, Setup, Shape, run};
 use core_support::secs;
 use sim_support::*;
 
@@ -31,7 +31,17 @@ fn above_one_it_is_the_stock_autoscaler() {
     let (setup, load) = (Setup::default(), step(4.0, 40.0));
     let of_keda = moves(&setup, &load, &mut Keda::new(policy(2)));
     assert_eq!(of_keda, [(345, 12), (360, 24), (375, 48), (390, 58)]);
-    assert_eq!(of_keda, moves(&setup, &load, &mut Ballast::new(policy(2))));
+    assert_eq!(of_keda, moves(&setup, &load, &mut Ballast::stock(policy(2))));
+}
+
+#[test]
+fn under_noise_too() {
+    let load = Load::of_shape(Shape::Sine { mean: 20.0, amplitude: 15.0, period: 1800.0 }, 6.0);
+    let load = load.with_noise(Noise::Arrivals { rate: 20.0, dispersion: 4.0 }, 1);
+    let setup = Setup::default();
+    let of_keda = moves(&setup, &load, &mut Keda::new(policy(2)));
+    assert_eq!(of_keda, moves(&setup, &load, &mut Ballast::stock(policy(2))));
+    assert!(of_keda.len() > 20 && of_keda.iter().all(|(second, _)| second % 15 == 0), "the stock autoscaler looks at whole periods only");
 }
 
 #[test]

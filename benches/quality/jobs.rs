@@ -42,7 +42,7 @@ impl Jobs<'_> {
     }
 
     fn hpas(&self, loads: &[Named], hpas: &[Hpa]) -> Vec<Vec<Score>> {
-        grid(loads.len(), hpas.len(), |load, hpa| run(self.plan(&loads[load]), &mut Ballast::new(hpas[hpa].policy()), |_, _| {}))
+        grid(loads.len(), hpas.len(), |load, hpa| run(self.plan(&loads[load]), &mut Ballast::stock(hpas[hpa].policy()), |_, _| {}))
     }
 
     fn plan<'a>(&'a self, load: &'a Named) -> Run<'a> {

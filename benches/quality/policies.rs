@@ -73,6 +73,7 @@ impl Rival {
         match self {
             Self::Kpa => run(plan, &mut Kpa::new(BOUNDS.0, BOUNDS.1), watch),
             Self::Keda => run(plan, &mut Keda::new(Hpa::default().policy()), watch),
+            Self::HpaCpu | Self::HpaRps => run(plan, &mut Ballast::stock(self.policy(patch)), watch),
             _ => run(plan, &mut Ballast::new(self.policy(patch)), watch),
         }
     }
