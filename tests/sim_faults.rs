@@ -7,7 +7,7 @@ mod core_support;
 mod sim_support;
 
 use ballast::core::{FailureKind, Phase, Pod, Reading, Trouble};
-use ballast::sim::{Ballast, Cluster, Incident, IncidentKind, Outage, OutageKind, Setup, run};
+use ballast::sim::{Ballast, Cluster, Incident, IncidentKind, Nodes, Outage, OutageKind, Rollout, Setup, run};
 use core_support::secs;
 use sim_support::*;
 
@@ -133,6 +133,32 @@ fn metrics_that_are_missing_are_failures() {
         assert!(matches!(readings[1], Reading::Total(_)));
         cluster.pass();
     }
+}
+
+#[test]
+fn what_cannot_happen_is_refused() {
+    let outage = Outage { at: secs(60), lasting: secs(30), kind: OutageKind::Missing, signal: Some("qps".into()) };
+    let setup = Setup {
+        crashes_per_pod_hour: f64::NAN,
+        incidents: vec![incident(1, 1.5, IncidentKind::Crash, None)],
+        rollouts: vec![Rollout { max_unavailable: 101, ..Rollout::at(secs(1)) }],
+        nodes: Some(Nodes { max: 0, ..Nodes::of(0) }),
+        pod_start_p99: Some(secs(10)),
+        outages: vec![outage],
+        ..Setup::default()
+    };
+    let load = constant(1.0);
+    let paths: Vec<String> = plan(&setup, &load).check(&[cpu(), rps(1.0)]).into_iter().map(|problem| problem.path).collect();
+    let expected = [
+        "podStartP99Seconds",
+        "crashesPerPodHour",
+        "incidents[0].share",
+        "rollouts[0].maxUnavailablePercent",
+        "nodes.podsPerNode",
+        "nodes.max",
+        "outages[0].signal",
+    ];
+    assert_eq!(paths, expected);
 }
 
 #[test]

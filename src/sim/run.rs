@@ -32,6 +32,15 @@ impl Run<'_> {
     pub fn check(&self, signals: &[Signal]) -> Vec<Problem> {
         let mut problems = self.setup.check();
         problems.extend(self.workload.check(signals));
+        // One that is spelt wrong would be an outage of nothing.
+        for (index, outage) in self.setup.outages.iter().enumerate() {
+            let Some(name) = &outage.signal else { continue };
+            if !self.workload.signals.contains_key(name) && signals.iter().all(|signal| **signal.name() != **name) {
+                let known: Vec<&str> = self.workload.signals.keys().map(String::as_str).collect();
+                let message = format!("{name} is no signal; must be one of {}", known.join(", "));
+                problems.push(Problem::new(format!("outages[{index}].signal"), message));
+            }
+        }
         problems
     }
 }
