@@ -5,37 +5,48 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ballast::sim::{Ballast, Cluster, Look, Run, Score, Setup, run};
+use ballast::sim::{Ballast, Cluster, Look, Run, Score, Setup, Workload, run};
 use serde_json::Value;
 
 use crate::loads::Named;
-use crate::policies::{Rival, hpa_rps};
+use crate::policies::{Hpa, Rival};
+use crate::tuned::{self, Best};
 
 /// What all runs have in common.
 pub struct Jobs<'a> {
     pub setup: Setup,
+    pub workload: Workload,
     /// Merged into the spec of Ballast's policies.
     pub patch: &'a Value,
     pub timeline: Option<&'a Path>,
 }
 
 impl Jobs<'_> {
-    /// Scores by load, then by rival.
-    pub fn all(&self, loads: &[Named], rivals: &[Rival]) -> Vec<Vec<Score>> {
-        grid(loads.len(), rivals.len(), |load, rival| self.one(&loads[load], rivals[rival]))
+    /// Scores by load, then by rival; `tuned` holds those of the autoscaler that is tuned by load.
+    pub fn all(&self, loads: &[Named], rivals: &[Rival], tuned: &[Best]) -> Vec<Vec<Score>> {
+        grid(loads.len(), rivals.len(), |load, rival| match rivals[rival] {
+            Rival::HpaTuned => tuned[load].score.clone(),
+            rival => self.one(&loads[load], rival),
+        })
     }
 
     /// Scores of the stock autoscaler on the request rate by load, then by target from 30 % to 95 % of a pod's capacity.
     pub fn sweep(&self, loads: &[Named]) -> Vec<Vec<Score>> {
         // Steps small enough for linear interpolation between them.
-        let targets: Vec<f64> = (12..=38).map(|step| 0.025 * f64::from(step)).collect();
-        grid(loads.len(), targets.len(), |load, target| {
-            run(self.plan(&loads[load]), &mut Ballast::new(hpa_rps(targets[target])), |_, _| {})
-        })
+        self.hpas(loads, &(12..=38).map(|step| Hpa { target: 0.025 * f64::from(step), window: None }).collect::<Vec<_>>())
     }
 
-    fn plan<'a>(&self, load: &'a Named) -> Run<'a> {
-        Run { setup: self.setup, load: &load.load, warm_up: load.warm_up }
+    /// What suits each load best.
+    pub fn tune(&self, loads: &[Named]) -> Vec<Best> {
+        self.hpas(loads, &tuned::candidates()).into_iter().map(tuned::best).collect()
+    }
+
+    fn hpas(&self, loads: &[Named], hpas: &[Hpa]) -> Vec<Vec<Score>> {
+        grid(loads.len(), hpas.len(), |load, hpa| run(self.plan(&loads[load]), &mut Ballast::stock(hpas[hpa].policy()), |_, _| {}))
+    }
+
+    fn plan<'a>(&'a self, load: &'a Named) -> Run<'a> {
+        Run { setup: &self.setup, workload: &self.workload, load: &load.load, warm_up: load.warm_up }
     }
 
     fn one(&self, load: &Named, rival: Rival) -> Score {

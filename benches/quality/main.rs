@@ -7,6 +7,7 @@ mod jobs;
 mod loads;
 mod policies;
 mod tables;
+mod tuned;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use claims::Claims;
 use jobs::Jobs;
 use loads::Named;
 use policies::Rival;
+use tuned::Best;
 
 #[allow(clippy::struct_excessive_bools)] // Flags.
 #[derive(Parser)]
@@ -107,7 +109,9 @@ fn main() -> anyhow::Result<()> {
             for start in [45, 120] {
                 for noise in [false, true] {
                     let setting = Setting { age, start, noise };
-                    let (loads, rivals, scores, sweep) = scored(&options, setting, true)?;
+                    // Nothing is said of these here, and the search takes long.
+                    let without = [Rival::HpaTuned, Rival::Keda];
+                    let Scored { loads, rivals, scores, sweep, .. } = scored(&options, setting, true, &without)?;
                     days += simulated(&scores) + simulated(&sweep);
                     claims.add(&setting.to_string(), &loads, &rivals, &scores, &sweep);
                 }
@@ -122,12 +126,17 @@ fn main() -> anyhow::Result<()> {
 /// The tables of one setting.
 fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result<()> {
     let equal_cost = options.equal_cost || options.document;
-    let (traces, rivals, scores, sweep) = scored(options, setting, equal_cost)?;
+    let Scored { loads: traces, rivals, scores, sweep, tuned } = scored(options, setting, equal_cost, &[])?;
     let shapes = loads::synthetic(|name| matches(name, &options.only));
-    let shape_scores = jobs(options, setting).all(&shapes, &rivals);
+    let jobs = jobs(options, setting);
+    let shapes_tuned = tune(&jobs, &shapes, &rivals);
+    let shape_scores = jobs.all(&shapes, &rivals, &shapes_tuned);
     if !traces.is_empty() {
         println!("## Recorded load: {setting}\n\nCells: V % / cost C / actions per day.\n");
         tables::compact(&traces, &rivals, &scores);
+        if !tuned.is_empty() {
+            tuned::print(&traces, &tuned);
+        }
         tables::summary(&rivals, &scores);
         if equal_cost {
             tables::equal_cost(&traces, &rivals, &scores, &sweep);
@@ -142,22 +151,40 @@ fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result
         tables::long(&shapes, &rivals, &shape_scores);
     }
     *days += simulated(&scores) + simulated(&sweep) + simulated(&shape_scores);
+    let searched = tuned.iter().chain(&shapes_tuned).map(|best| best.score.hours() / 24.0).sum::<f64>();
+    *days += searched * tuned::candidates().len() as f64;
     Ok(())
 }
 
-/// The traces, the rivals, their scores, and those of the stock autoscaler by target.
-type Scored = (Vec<Named>, Vec<Rival>, Vec<Vec<Score>>, Vec<Vec<Score>>);
+/// A setting's results on recorded load.
+struct Scored {
+    loads: Vec<Named>,
+    rivals: Vec<Rival>,
+    /// By load, then by rival.
+    scores: Vec<Vec<Score>>,
+    /// Of the stock autoscaler by load, then by target; empty where nobody asks for it.
+    sweep: Vec<Vec<Score>>,
+    /// By load; empty where it is no rival.
+    tuned: Vec<Best>,
+}
 
-fn scored(options: &Options, setting: Setting, sweep: bool) -> anyhow::Result<Scored> {
+fn scored(options: &Options, setting: Setting, sweep: bool, without: &[Rival]) -> anyhow::Result<Scored> {
     let noise = setting.noise.then_some((Noise::Arrivals { rate: 20.0, dispersion: 4.0 }, options.seed));
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/traces")];
     folders.extend(options.traces.clone());
-    let traces = loads::traces(&folders, |name| matches(name, &options.only), noise)?;
-    let rivals: Vec<Rival> = Rival::ALL.into_iter().filter(|rival| matches(rival.name(), &options.rivals)).collect();
+    let loads = loads::traces(&folders, |name| matches(name, &options.only), noise)?;
+    let wanted = |rival: &Rival| matches(rival.name(), &options.rivals) && !without.contains(rival);
+    let rivals: Vec<Rival> = Rival::all().filter(wanted).collect();
     let jobs = jobs(options, setting);
-    let scores = jobs.all(&traces, &rivals);
-    let sweep = if sweep { jobs.sweep(&traces) } else { Vec::new() };
-    Ok((traces, rivals, scores, sweep))
+    let tuned = tune(&jobs, &loads, &rivals);
+    let scores = jobs.all(&loads, &rivals, &tuned);
+    let sweep = if sweep { jobs.sweep(&loads) } else { Vec::new() };
+    Ok(Scored { loads, rivals, scores, sweep, tuned })
+}
+
+/// What suits each load best, if that is a rival.
+fn tune(jobs: &Jobs<'_>, loads: &[Named], rivals: &[Rival]) -> Vec<Best> {
+    if rivals.contains(&Rival::HpaTuned) { jobs.tune(loads) } else { Vec::new() }
 }
 
 fn jobs(options: &Options, setting: Setting) -> Jobs<'_> {
@@ -170,7 +197,7 @@ fn jobs(options: &Options, setting: Setting) -> Jobs<'_> {
         patience: seconds(options.patience),
         ..Setup::default()
     };
-    Jobs { setup, patch: &options.spec, timeline: options.timeline.as_deref() }
+    Jobs { setup, workload: policies::workload(), patch: &options.spec, timeline: options.timeline.as_deref() }
 }
 
 fn simulated(scores: &[Vec<Score>]) -> f64 {
