@@ -207,6 +207,21 @@ fn what_is_not_modelled_is_a_failure_and_not_zero() {
     assert!(matches!(Cluster::new(Setup::default(), &load, 1).observe(&[memory]).readings[..], [Reading::Failed(_)]));
 }
 
+#[test]
+fn in_an_outage_nothing_can_be_read() {
+    let load = constant(1.0);
+    let mut cluster = Cluster::new(Setup { outage: Some((60, 120)), ..Setup::default() }, &load, 1);
+    let read = |cluster: &mut Cluster<'_>| !matches!(cluster.observe(&[rps(1.0)]).readings[..], [Reading::Failed(_)]);
+    let readable: Vec<u64> = (0..180)
+        .filter(|_| {
+            let read = read(&mut cluster);
+            cluster.pass();
+            read
+        })
+        .collect();
+    assert_eq!(readable, (0..60).chain(120..180).collect::<Vec<_>>());
+}
+
 fn policy(signal: Signal, behavior: Option<Behavior>) -> Policy {
     Policy { min_replicas: 2, max_replicas: 80, behavior, ..core_support::policy(vec![signal]) }
 }

@@ -34,6 +34,8 @@ pub struct Setup {
     pub metric_age: Duration,
     /// Longest time that work waits before it is lost: the backlog is at most what the ready pods do in this time. Default 0.
     pub patience: Duration,
+    /// From when until when, in seconds since the start, no metric can be read. Default never.
+    pub outage: Option<(u64, u64)>,
     /// Seed of all that is random in the cluster.
     pub seed: u64,
 }
@@ -48,6 +50,7 @@ impl Default for Setup {
             window: seconds(15),
             metric_age: seconds(30),
             patience: Duration::ZERO,
+            outage: None,
             seed: 0,
         }
     }
@@ -186,6 +189,10 @@ impl<'a> Cluster<'a> {
     }
 
     fn read(&self, kind: &SignalKind, reading: &mut Reading) {
+        if self.setup.outage.is_some_and(|(from, until)| (from..until).contains(&self.second)) {
+            *reading = Reading::Failed(Failure { kind: FailureKind::Unreachable, message: format!("no answer for {kind}") });
+            return;
+        }
         let end = self.newest();
         let start = end - signed(self.setup.window.as_secs());
         let sample = |value| Sample { value, time: at(end), window: self.setup.window };

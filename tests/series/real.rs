@@ -1,0 +1,224 @@
+//! The real side: the simulator with the real stock autoscaler in it.
+
+use std::time::Duration;
+
+use ballast::core::{Observation, Pod, Reading, Sample, Signal, SignalKind};
+use ballast::sim::{Autoscaler, Cluster, Look, run};
+use kube::Client;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PostParams};
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::api::{Asks, Call, Calls, GROUP};
+use super::clock::{Clock, LATE, LOOK, PACE};
+use super::list::Series;
+use super::pods::{APP, Mirror};
+use super::simulated::{Row, plan, policy, simulate};
+use crate::plane_support::{Plane, ensure_namespace};
+use crate::twin::conditions;
+
+/// Longest time between two calls of the autoscaler; only a failure ever takes this long.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Time that the pods' changes are given to reach the autoscaler's informer.
+const SETTLE: Duration = Duration::from_millis(300);
+/// Runs of one series that may fail because the machine was too slow for them.
+const TRIES: usize = 3;
+
+/// What both sides made of a series.
+pub struct Comparison {
+    pub series: Series,
+    pub real: Vec<Row>,
+    pub simulated: Vec<Row>,
+    /// How long after its time the latest look was over.
+    pub latest: Duration,
+}
+
+impl Comparison {
+    /// The first look at which they differ.
+    pub fn difference(&self) -> Option<(Row, Row)> {
+        let pairs = self.real.iter().zip(&self.simulated);
+        pairs.into_iter().find(|(real, simulated)| real != simulated).map(|(real, simulated)| (real.clone(), simulated.clone()))
+    }
+}
+
+/// Runs a series on both sides. Where they differ and a look was too late, which one is right cannot be told, and it is run again.
+pub async fn compare(plane: &'static Plane, calls: Calls, series: Series) -> Comparison {
+    for attempt in 1.. {
+        let (plane, calls, own) = (plane, calls.clone(), series.clone());
+        let namespace = format!("{}-{attempt}", series.name);
+        ensure_namespace(&plane.client, &namespace).await;
+        let handle = Handle::current();
+        let (real, latest) =
+            tokio::task::spawn_blocking(move || Real::new(plane, &calls, namespace, &own, handle).run(&own)).await.unwrap();
+        let seconds: Vec<u64> = real.iter().map(|row| row.second).collect();
+        let simulated = simulate(&series, series.setup, &policy(&series), &seconds);
+        let comparison = Comparison { series: series.clone(), real, simulated, latest };
+        if comparison.difference().is_none() || latest < LATE || attempt == TRIES {
+            return comparison;
+        }
+        println!("{}: run again, as a look was {} ms late", series.name, latest.as_millis());
+    }
+    unreachable!("attempts end")
+}
+
+/// kube-controller-manager as the autoscaler of a model cluster.
+struct Real {
+    handle: Handle,
+    client: Client,
+    namespace: String,
+    /// The object to create, then the one that is there.
+    autoscaler: DynamicObject,
+    min: u32,
+    signals: Vec<Signal>,
+    calls: mpsc::UnboundedReceiver<Call>,
+    pods: Mirror,
+    clock: Option<Clock>,
+    /// The call with which the next look has begun.
+    begun: Option<oneshot::Sender<Value>>,
+    rows: Vec<Row>,
+    latest: Duration,
+}
+
+impl Autoscaler for Real {
+    fn min_replicas(&self) -> u32 {
+        self.min
+    }
+
+    fn look(&mut self, cluster: &mut Cluster<'_>) -> Look {
+        let (second, now) = (cluster.second(), cluster.now());
+        let seen = cluster.observe(&self.signals).clone();
+        let clock = *self.clock.get_or_insert_with(|| Clock::start(now));
+        let handle = self.handle.clone();
+        handle.block_on(self.look_at(second, &seen, clock))
+    }
+}
+
+impl Real {
+    fn new(plane: &Plane, calls: &Calls, namespace: String, series: &Series, handle: Handle) -> Self {
+        let policy = policy(series);
+        let mut autoscaler = DynamicObject::new("web", &kind());
+        autoscaler.data = json!({"spec": series.spec()});
+        Self {
+            handle,
+            client: plane.client.clone(),
+            autoscaler,
+            min: policy.min_replicas,
+            signals: policy.signals,
+            calls: calls.of(&namespace),
+            pods: Mirror::new(Api::namespaced(plane.client.clone(), &namespace)),
+            namespace,
+            clock: None,
+            begun: None,
+            rows: Vec::new(),
+            latest: Duration::ZERO,
+        }
+    }
+
+    fn run(mut self, series: &Series) -> (Vec<Row>, Duration) {
+        run(plan(series, series.setup), &mut self, |_, _| {});
+        let handle = self.handle.clone();
+        handle.block_on(self.api().delete("web", &DeleteParams::default())).unwrap();
+        (self.rows, self.latest)
+    }
+
+    async fn look_at(&mut self, second: u64, seen: &Observation, mut clock: Clock) -> Look {
+        self.pods.show(&seen.pods, &clock).await;
+        let begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.create().await,
+        };
+        let _ = begun.send(self.scale(seen.spec_replicas, seen.status_replicas));
+        for (index, (signal, reading)) in self.signals.clone().iter().zip(&seen.readings).enumerate() {
+            let Call { asks, answer } = self.next().await;
+            assert_eq!(asks, Asks::Metric, "{} at {second} s", self.namespace);
+            if index == 0 && self.rows.is_empty() {
+                clock.real = crate::plane_support::now();
+                self.clock = Some(clock);
+            }
+            clock.wait(second).await;
+            let _ = answer.send(metrics(signal, reading, &seen.pods, &clock));
+        }
+        let mut size = seen.spec_replicas;
+        self.begun = loop {
+            let Call { asks, answer } = self.next().await;
+            match asks {
+                Asks::Scale => break Some(answer),
+                Asks::Size(wanted) => {
+                    size = wanted;
+                    let _ = answer.send(self.scale(wanted, seen.status_replicas));
+                }
+                Asks::Metric => panic!("{} at {second} s: a metric was asked for twice", self.namespace),
+            }
+        };
+        // Whatever it remembers of this look is not younger.
+        let over = clock.since(second);
+        self.latest = self.latest.max(over);
+        let conditions = conditions(&self.api().get("web").await.unwrap());
+        self.rows.push(Row { second, size, conditions });
+        let looks = (over + SETTLE).as_millis().div_ceil(PACE.as_millis());
+        Look { replicas: size, next: Duration::from_secs(LOOK * u64::try_from(looks).unwrap()), decision: None }
+    }
+
+    /// Creates the autoscaler, and waits until it looks.
+    async fn create(&mut self) -> oneshot::Sender<Value> {
+        tokio::time::sleep(SETTLE).await;
+        self.api().create(&PostParams::default(), &self.autoscaler).await.unwrap();
+        let Call { asks, answer } = self.next().await;
+        assert_eq!(asks, Asks::Scale, "{}", self.namespace);
+        answer
+    }
+
+    async fn next(&mut self) -> Call {
+        let call = tokio::time::timeout(SILENCE, self.calls.recv()).await;
+        call.unwrap_or_else(|_| panic!("{}: the real autoscaler asks for nothing", self.namespace)).unwrap()
+    }
+
+    fn api(&self) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind())
+    }
+
+    fn scale(&self, spec: u32, status: u32) -> Value {
+        json!({
+            "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web", "namespace": self.namespace},
+            "spec": {"replicas": spec}, "status": {"replicas": status, "selector": format!("app={APP}")},
+        })
+    }
+}
+
+fn kind() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("autoscaling", "v2", "HorizontalPodAutoscaler"))
+}
+
+/// `scaleTargetRef` of the model.
+pub fn target() -> Value {
+    let (group, version) = GROUP;
+    json!({"apiVersion": format!("{group}/{version}"), "kind": "Model", "name": "web"})
+}
+
+/// A reading as the metrics APIs give it, in whole thousandths.
+fn metrics(signal: &Signal, reading: &Reading, pods: &[Pod], clock: &Clock) -> Value {
+    let milli = |value: f64| format!("{}m", value.round());
+    let items: Vec<Value> = match reading {
+        Reading::PerPod { samples, .. } => {
+            let usage = |(pod, sample): (&Pod, &Option<Sample>)| {
+                let Sample { value, time, window } = (*sample)?;
+                Some(json!({
+                    "metadata": {"name": pod.name, "labels": {"app": APP}}, "timestamp": clock.unscaled(time),
+                    "window": format!("{}s", window.as_secs()), "containers": [{"name": "app", "usage": {"cpu": milli(value)}}],
+                }))
+            };
+            pods.iter().zip(samples).filter_map(usage).collect()
+        }
+        Reading::Total(Sample { value, time, .. }) => {
+            vec![json!({"metricName": "load", "metricLabels": {}, "timestamp": clock.unscaled(*time), "value": milli(*value)})]
+        }
+        Reading::Failed(_) => vec![],
+    };
+    let (kind, version) = match signal.kind {
+        SignalKind::Resource { .. } => ("PodMetricsList", "metrics.k8s.io/v1beta1"),
+        _ => ("ExternalMetricValueList", "external.metrics.k8s.io/v1beta1"),
+    };
+    json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items})
+}
