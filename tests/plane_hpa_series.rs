@@ -18,7 +18,7 @@ use plane_support::{Options, plane, run};
 use series::{Calls, all, compare, controls, document, print};
 
 /// Times in the pace of `series::clock`: the window is 22.5 looks and the initialization period 20, which is the default of 5 min.
-const HPA_FLAGS: &str = "--horizontal-pod-autoscaler-sync-period=50ms --horizontal-pod-autoscaler-downscale-stabilization=18s \
+const HPA_FLAGS: &str = "--horizontal-pod-autoscaler-sync-period=450ms --horizontal-pod-autoscaler-downscale-stabilization=18s \
     --horizontal-pod-autoscaler-cpu-initialization-period=16s --horizontal-pod-autoscaler-initial-readiness-delay=1600ms \
     --concurrent-horizontal-pod-autoscaler-syncs=40 --kube-api-qps=500 --kube-api-burst=1000";
 

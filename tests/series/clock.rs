@@ -14,8 +14,12 @@ use crate::plane_support::now;
 pub const PACE: Duration = Duration::from_millis(800);
 /// The same in seconds of the model.
 pub const LOOK: u64 = 15;
-/// A look is over by then, or what is remembered of it may be on the wrong side of a window's end.
-pub const LATE: Duration = Duration::from_millis(400);
+/// `--horizontal-pod-autoscaler-sync-period`: time between the end of a look and the first call of the next, which is then made to wait for its time.
+/// More than half the pace: what is enqueued while it waits is due after the wait, or the next look would begin at once, with an old
+/// object in the autoscaler's cache.
+pub const SYNC: Duration = Duration::from_millis(450);
+/// A look that takes this long may remember times on the wrong side of a window's end.
+pub const LATE: Duration = Duration::from_millis(300);
 
 /// A real time in the model.
 pub fn in_model(real: Duration) -> Duration {

@@ -23,7 +23,9 @@ fn each(policy: &mut Policy, change: impl Fn(&mut ScalingRules)) {
 
 const ONE_LOOK: Duration = Duration::from_secs(LOOK);
 
-const CHANGES: [(&str, fn(&mut Policy, &mut Setup)); 10] = [
+type Change = fn(&mut Policy, &mut Setup);
+
+const CHANGES: [(&str, Change); 10] = [
     ("tolerance for growth 10.1 % instead of 10 %", |policy, _| policy.tolerance.up = 0.101),
     ("tolerance for shrinking 9.9 % instead of 10 %", |policy, _| policy.tolerance.down = 0.099),
     ("scale-in windows without behavior one look longer", |policy, _| policy.downscale_stabilization += ONE_LOOK),
@@ -48,7 +50,7 @@ const CHANGES: [(&str, fn(&mut Policy, &mut Setup)); 10] = [
 
 /// Makes each change, and runs the simulated side of every series again.
 pub fn controls(comparisons: &[Comparison]) -> Vec<Control> {
-    let told_by = |apply: fn(&mut Policy, &mut Setup)| {
+    let told_by = |apply: Change| {
         let differs = |comparison: &&Comparison| {
             let (mut policy, mut setup) = (policy(&comparison.series), comparison.series.setup);
             apply(&mut policy, &mut setup);

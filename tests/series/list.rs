@@ -29,7 +29,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// Spec of the HorizontalPodAutoscaler.
+    /// Spec of the `HorizontalPodAutoscaler`.
     pub fn spec(&self) -> Value {
         let mut spec: Value = serde_json::from_str(&self.spec.to_string().replace("$name", "web")).unwrap();
         spec["scaleTargetRef"] = target();
@@ -97,11 +97,16 @@ fn recorded() -> Vec<Series> {
         "scaleDown": rules_of(10, "Max", &[("Percent", 20, 6)]),
     });
     vec![
-        series("recorded-burst", "a burst of a message stream", trace("twitter_stream_2021_08.csv.gz", 0.0, 9.0), spec(2, 20, &[rate()])),
+        series(
+            "recorded-burst",
+            "a burst of a message stream",
+            trace("twitter_stream_2021_08.csv.gz", 0.0573, 11.0),
+            spec(2, 20, &[rate()]),
+        ),
         series(
             "recorded-web",
             "a web server by the minute, under rate policies",
-            trace("nasa_http_1995_07.csv.gz", 0.55, 10.0),
+            trace("nasa_http_1995_07.csv.gz", 12.396, 12.0),
             behaving(2, 20, &[rate()], &behavior),
         ),
         series(
@@ -113,7 +118,7 @@ fn recorded() -> Vec<Series> {
         series(
             "recorded-cpu",
             "CPU of the pods under the message stream",
-            trace("twitter_stream_2021_08.csv.gz", 0.3, 8.0),
+            trace("twitter_stream_2021_08.csv.gz", 0.641, 9.0),
             spec(2, 20, &[cpu(70)]),
         ),
     ]
@@ -169,6 +174,7 @@ fn rules() -> Vec<Series> {
             "scaleDown": rules_of(0, down, &[("Pods", 2, 6), ("Percent", 10, 2)]),
         })
     };
+    let swing = |look: f64| (10.0 + 12.0 * (TAU * look / 45.0).sin()).max(0.2);
     let pulses = |look: f64| {
         let (dip, peak) = ((20.0..25.0).contains(&look) || (40.0..60.0).contains(&look), (70.0..73.0).contains(&look));
         if dip {
@@ -197,16 +203,15 @@ fn rules() -> Vec<Series> {
         ),
         series(
             "bounds",
-            "both bounds, and a direction that is off",
-            made(|look| (10.0 + 12.0 * (TAU * look / 45.0).sin()).max(0.2)),
-            behaving(
-                3,
-                12,
-                &[rate()],
-                &json!({
-                    "scaleUp": free(), "scaleDown": {"selectPolicy": "Disabled", "stabilizationWindowSeconds": 0},
-                }),
-            ),
+            "both bounds, the first size above the upper one",
+            made(swing),
+            behaving(3, 12, &[rate()], &json!({"scaleUp": free(), "scaleDown": rules_of(2, "Max", &[("Percent", 100, 2)])})),
+        ),
+        series(
+            "one-way",
+            "a direction that is off",
+            made(|look| swing(look + 25.0)),
+            behaving(1, 30, &[rate()], &json!({"scaleUp": free(), "scaleDown": {"selectPolicy": "Disabled"}})),
         ),
         series(
             "gap",

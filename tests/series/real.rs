@@ -4,26 +4,27 @@ use std::time::Duration;
 
 use ballast::core::{Observation, Pod, Reading, Sample, Signal, SignalKind};
 use ballast::sim::{Autoscaler, Cluster, Look, run};
+use k8s_openapi::api::core::v1::Event;
 use kube::Client;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Asks, Call, Calls, GROUP};
-use super::clock::{Clock, LATE, LOOK, PACE};
+use super::clock::{Clock, LATE, LOOK, PACE, SYNC};
 use super::list::Series;
 use super::pods::{APP, Mirror};
 use super::simulated::{Row, plan, policy, simulate};
-use crate::plane_support::{Plane, ensure_namespace};
+use crate::plane_support::{Plane, ensure_namespace, now};
 use crate::twin::conditions;
 
 /// Longest time between two calls of the autoscaler; only a failure ever takes this long.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Time that the pods' changes are given to reach the autoscaler's informer.
-const SETTLE: Duration = Duration::from_millis(300);
-/// Runs of one series that may fail because the machine was too slow for them.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Runs of one series: the machine may be too slow for the first ones.
 const TRIES: usize = 3;
 
 /// What both sides made of a series.
@@ -31,34 +32,35 @@ pub struct Comparison {
     pub series: Series,
     pub real: Vec<Row>,
     pub simulated: Vec<Row>,
-    /// How long after its time the latest look was over.
-    pub latest: Duration,
+    /// What made the run doubtful, if anything did.
+    pub disturbed: Option<String>,
 }
 
 impl Comparison {
     /// The first look at which they differ.
-    pub fn difference(&self) -> Option<(Row, Row)> {
-        let pairs = self.real.iter().zip(&self.simulated);
-        pairs.into_iter().find(|(real, simulated)| real != simulated).map(|(real, simulated)| (real.clone(), simulated.clone()))
+    pub fn difference(&self) -> Option<(Option<&Row>, Option<&Row>)> {
+        let looks = self.real.len().max(self.simulated.len());
+        let mut pairs = (0..looks).map(|look| (self.real.get(look), self.simulated.get(look)));
+        pairs.find(|(real, simulated)| real != simulated)
     }
 }
 
-/// Runs a series on both sides. Where they differ and a look was too late, which one is right cannot be told, and it is run again.
+/// Runs a series on both sides. Where they differ and the real run was disturbed, nothing can be said, and it is run again.
 pub async fn compare(plane: &'static Plane, calls: Calls, series: Series) -> Comparison {
     for attempt in 1.. {
         let (plane, calls, own) = (plane, calls.clone(), series.clone());
         let namespace = format!("{}-{attempt}", series.name);
         ensure_namespace(&plane.client, &namespace).await;
         let handle = Handle::current();
-        let (real, latest) =
+        let (real, disturbed) =
             tokio::task::spawn_blocking(move || Real::new(plane, &calls, namespace, &own, handle).run(&own)).await.unwrap();
         let seconds: Vec<u64> = real.iter().map(|row| row.second).collect();
         let simulated = simulate(&series, series.setup, &policy(&series), &seconds);
-        let comparison = Comparison { series: series.clone(), real, simulated, latest };
-        if comparison.difference().is_none() || latest < LATE || attempt == TRIES {
-            return comparison;
+        let comparison = Comparison { series: series.clone(), real, simulated, disturbed };
+        match &comparison.disturbed {
+            Some(what) if comparison.difference().is_some() && attempt < TRIES => println!("{}: run again: {what}", series.name),
+            _ => return comparison,
         }
-        println!("{}: run again, as a look was {} ms late", series.name, latest.as_millis());
     }
     unreachable!("attempts end")
 }
@@ -87,9 +89,9 @@ impl Autoscaler for Real {
     }
 
     fn look(&mut self, cluster: &mut Cluster<'_>) -> Look {
-        let (second, now) = (cluster.second(), cluster.now());
+        let (second, time) = (cluster.second(), cluster.now());
         let seen = cluster.observe(&self.signals).clone();
-        let clock = *self.clock.get_or_insert_with(|| Clock::start(now));
+        let clock = *self.clock.get_or_insert_with(|| Clock::start(time));
         let handle = self.handle.clone();
         handle.block_on(self.look_at(second, &seen, clock))
     }
@@ -116,11 +118,26 @@ impl Real {
         }
     }
 
-    fn run(mut self, series: &Series) -> (Vec<Row>, Duration) {
+    /// What it did, and what made that doubtful.
+    fn run(mut self, series: &Series) -> (Vec<Row>, Option<String>) {
         run(plan(series, series.setup), &mut self, |_, _| {});
         let handle = self.handle.clone();
-        handle.block_on(self.api().delete("web", &DeleteParams::default())).unwrap();
-        (self.rows, self.latest)
+        handle.block_on(async {
+            self.api().delete("web", &DeleteParams::default()).await.unwrap();
+            let disturbed = self.disturbed().await;
+            (self.rows, disturbed)
+        })
+    }
+
+    async fn disturbed(&self) -> Option<String> {
+        if self.latest > SYNC + LATE {
+            return Some(format!("a look was over only after {} ms", self.latest.as_millis()));
+        }
+        // With an old object in its cache it decides as ever, but its conditions are lost.
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let conflict = events.items.into_iter().find(|event| event.reason.as_deref() == Some("FailedUpdateStatus"));
+        conflict.and_then(|event| event.message)
     }
 
     async fn look_at(&mut self, second: u64, seen: &Observation, mut clock: Clock) -> Look {
@@ -130,29 +147,29 @@ impl Real {
             None => self.create().await,
         };
         let _ = begun.send(self.scale(seen.spec_replicas, seen.status_replicas));
-        for (index, (signal, reading)) in self.signals.clone().iter().zip(&seen.readings).enumerate() {
-            let Call { asks, answer } = self.next().await;
-            assert_eq!(asks, Asks::Metric, "{} at {second} s", self.namespace);
-            if index == 0 && self.rows.is_empty() {
-                clock.real = crate::plane_support::now();
-                self.clock = Some(clock);
-            }
-            clock.wait(second).await;
-            let _ = answer.send(metrics(signal, reading, &seen.pods, &clock));
-        }
-        let mut size = seen.spec_replicas;
+        let (mut size, mut first) = (seen.spec_replicas, self.rows.is_empty());
+        let signals = self.signals.clone();
+        let mut readings = signals.iter().zip(&seen.readings);
+        // Out of bounds it asks for no metrics.
         self.begun = loop {
             let Call { asks, answer } = self.next().await;
+            if std::mem::take(&mut first) {
+                clock.real = now();
+                self.clock = Some(clock);
+            }
             match asks {
-                Asks::Scale => break Some(answer),
+                Asks::Metric => {
+                    let Some((signal, reading)) = readings.next() else { panic!("{} at {second} s: one metric too many", self.namespace) };
+                    clock.wait(second).await;
+                    let _ = answer.send(metrics(signal, reading, &seen.pods, &clock));
+                }
                 Asks::Size(wanted) => {
                     size = wanted;
                     let _ = answer.send(self.scale(wanted, seen.status_replicas));
                 }
-                Asks::Metric => panic!("{} at {second} s: a metric was asked for twice", self.namespace),
+                Asks::Scale => break Some(answer),
             }
         };
-        // Whatever it remembers of this look is not younger.
         let over = clock.since(second);
         self.latest = self.latest.max(over);
         let conditions = conditions(&self.api().get("web").await.unwrap());

@@ -32,8 +32,9 @@ pub const WINDOW: Duration = Duration::from_secs(18);
 pub fn policy(series: &Series) -> Policy {
     let mut spec = series.spec();
     spec["smoothing"] = json!({"type": "None"});
-    let defaults = Defaults { downscale_stabilization: in_model(WINDOW), ..Defaults::default() };
+    let defaults = Defaults { downscale_stabilization: WINDOW, ..Defaults::default() };
     let mut policy = compile(&ScalePolicy::new("web", serde_json::from_value(spec).unwrap()), &defaults).unwrap().policy;
+    policy.downscale_stabilization = in_model(policy.downscale_stabilization);
     for rules in policy.behavior.iter_mut().flat_map(|behavior| [&mut behavior.up, &mut behavior.down]) {
         rules.window = in_model(rules.window);
         for rate in &mut rules.policies {
