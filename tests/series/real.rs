@@ -32,35 +32,37 @@ pub struct Comparison {
     pub series: Series,
     pub real: Vec<Row>,
     pub simulated: Vec<Row>,
-    /// What made the run doubtful, if anything did.
-    pub disturbed: Option<String>,
 }
 
 impl Comparison {
+    /// Looks at which they agree.
+    pub fn equal(&self) -> usize {
+        self.real.iter().zip(&self.simulated).filter(|(real, simulated)| real.agrees(simulated)).count()
+    }
+
     /// The first look at which they differ.
-    pub fn difference(&self) -> Option<(Option<&Row>, Option<&Row>)> {
-        let looks = self.real.len().max(self.simulated.len());
-        let mut pairs = (0..looks).map(|look| (self.real.get(look), self.simulated.get(look)));
-        pairs.find(|(real, simulated)| real != simulated)
+    pub fn difference(&self) -> Option<(&Row, &Row)> {
+        assert_eq!(self.real.len(), self.simulated.len(), "{}: looks", self.series.name);
+        self.real.iter().zip(&self.simulated).find(|(real, simulated)| !real.agrees(simulated))
     }
 }
 
-/// Runs a series on both sides. Where they differ and the real run was disturbed, nothing can be said, and it is run again.
+/// Runs a series on both sides. Where they differ and a look was too late, nothing can be said, and it is run again.
 pub async fn compare(plane: &'static Plane, calls: Calls, series: Series) -> Comparison {
     for attempt in 1.. {
         let (plane, calls, own) = (plane, calls.clone(), series.clone());
         let namespace = format!("{}-{attempt}", series.name);
         ensure_namespace(&plane.client, &namespace).await;
         let handle = Handle::current();
-        let (real, disturbed) =
+        let (real, latest) =
             tokio::task::spawn_blocking(move || Real::new(plane, &calls, namespace, &own, handle).run(&own)).await.unwrap();
         let seconds: Vec<u64> = real.iter().map(|row| row.second).collect();
         let simulated = simulate(&series, series.setup, &policy(&series), &seconds);
-        let comparison = Comparison { series: series.clone(), real, simulated, disturbed };
-        match &comparison.disturbed {
-            Some(what) if comparison.difference().is_some() && attempt < TRIES => println!("{}: run again: {what}", series.name),
-            _ => return comparison,
+        let comparison = Comparison { series: series.clone(), real, simulated };
+        if comparison.difference().is_none() || latest < SYNC + LATE || attempt == TRIES {
+            return comparison;
         }
+        println!("{}: run again, as a look was over only after {} ms", series.name, latest.as_millis());
     }
     unreachable!("attempts end")
 }
@@ -80,6 +82,10 @@ struct Real {
     /// The call with which the next look has begun.
     begun: Option<oneshot::Sender<Value>>,
     rows: Vec<Row>,
+    /// Version of the autoscaler's object at the end of the last look.
+    version: Option<String>,
+    /// Looks that did not write its status: mostly because nothing changed.
+    unwritten: Vec<usize>,
     latest: Duration,
 }
 
@@ -114,30 +120,31 @@ impl Real {
             clock: None,
             begun: None,
             rows: Vec::new(),
+            version: None,
+            unwritten: Vec::new(),
             latest: Duration::ZERO,
         }
     }
 
-    /// What it did, and what made that doubtful.
-    fn run(mut self, series: &Series) -> (Vec<Row>, Option<String>) {
+    /// What it did, and how long after its time the latest look was over.
+    fn run(mut self, series: &Series) -> (Vec<Row>, Duration) {
         run(plan(series, series.setup), &mut self, |_, _| {});
         let handle = self.handle.clone();
-        handle.block_on(async {
+        let conflicts = handle.block_on(async {
             self.api().delete("web", &DeleteParams::default()).await.unwrap();
-            let disturbed = self.disturbed().await;
-            (self.rows, disturbed)
-        })
+            self.conflicts().await
+        });
+        // With an old object in its cache it decides as ever, but its conditions are lost: an unwritten status then says nothing.
+        if conflicts {
+            self.unwritten.iter().for_each(|look| self.rows[*look].conditions = None);
+        }
+        (self.rows, self.latest)
     }
 
-    async fn disturbed(&self) -> Option<String> {
-        if self.latest > SYNC + LATE {
-            return Some(format!("a look was over only after {} ms", self.latest.as_millis()));
-        }
-        // With an old object in its cache it decides as ever, but its conditions are lost.
+    async fn conflicts(&self) -> bool {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = events.list(&ListParams::default()).await.unwrap();
-        let conflict = events.items.into_iter().find(|event| event.reason.as_deref() == Some("FailedUpdateStatus"));
-        conflict.and_then(|event| event.message)
+        events.items.iter().any(|event| event.reason.as_deref() == Some("FailedUpdateStatus"))
     }
 
     async fn look_at(&mut self, second: u64, seen: &Observation, mut clock: Clock) -> Look {
@@ -172,8 +179,12 @@ impl Real {
         };
         let over = clock.since(second);
         self.latest = self.latest.max(over);
-        let conditions = conditions(&self.api().get("web").await.unwrap());
-        self.rows.push(Row { second, size, conditions });
+        let object = self.api().get("web").await.unwrap();
+        if object.metadata.resource_version == self.version {
+            self.unwritten.push(self.rows.len());
+        }
+        self.rows.push(Row { second, size, conditions: Some(conditions(&object)) });
+        self.version = object.metadata.resource_version;
         let looks = (over + SETTLE).as_millis().div_ceil(PACE.as_millis());
         Look { replicas: size, next: Duration::from_secs(LOOK * u64::try_from(looks).unwrap()), decision: None }
     }

@@ -15,14 +15,22 @@ use super::list::Series;
 use crate::twin::conditions;
 
 /// What an autoscaler did at one look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// When, in seconds of the model.
     pub second: u64,
     /// The size it set or left.
     pub size: u32,
-    /// Reasons of its conditions.
-    pub conditions: String,
+    /// Reasons of its conditions, where they are known.
+    pub conditions: Option<String>,
+}
+
+impl Row {
+    /// Whether both did the same, as far as that is known.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let known = self.conditions.as_ref().zip(other.conditions.as_ref());
+        (self.second, self.size) == (other.second, other.size) && known.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// The real autoscaler's `--horizontal-pod-autoscaler-downscale-stabilization`.
@@ -59,7 +67,7 @@ pub fn simulate(series: &Series, setup: Setup, policy: &Policy, seconds: &[u64])
         if look.replicas != cluster.ordered() {
             said.hear(&decision.conditions_after_rescale(policy));
         }
-        rows.push(Row { second: cluster.second(), size: look.replicas, conditions: said.summary() });
+        rows.push(Row { second: cluster.second(), size: look.replicas, conditions: Some(said.summary()) });
     });
     rows
 }

@@ -9,14 +9,13 @@ use crate::plane_support::document as write_between_marks;
 /// Prints all series and controls.
 pub fn print(comparisons: &[Comparison], controls: &[Control]) {
     println!("{:16} {:>5} {:>5} {:>5}  SIZES", "SERIES", "LOOKS", "EQUAL", "MOVES");
-    for Comparison { series, real, simulated, disturbed } in comparisons {
-        let equal = real.iter().zip(simulated).filter(|(real, simulated)| real == simulated).count();
-        let mut sizes: Vec<u32> = real.iter().map(|row| row.size).collect();
+    for comparison in comparisons {
+        let mut sizes: Vec<u32> = comparison.real.iter().map(|row| row.size).collect();
+        let (name, looks, equal) = (comparison.series.name, sizes.len(), comparison.equal());
         sizes.dedup();
         let moves = sizes.len() - 1;
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-        let disturbed = disturbed.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
-        println!("{:16} {:5} {equal:5} {moves:5}  {}{disturbed}", series.name, real.len(), sizes.join(" "));
+        println!("{name:16} {looks:5} {equal:5} {moves:5}  {}", sizes.join(" "));
     }
     for Control { change, told_by } in controls {
         println!("control: {change}: {} series differ: {}", told_by.len(), told_by.join(" "));
