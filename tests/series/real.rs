@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use ballast::core::{Observation, Pod, Reading, Sample, Signal, SignalKind};
 use ballast::sim::{Autoscaler, Cluster, Look, run};
-use k8s_openapi::api::core::v1::Event;
-use kube::Client;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -70,9 +68,10 @@ pub async fn compare(plane: &'static Plane, calls: Calls, series: Series) -> Com
 /// kube-controller-manager as the autoscaler of a model cluster.
 struct Real {
     handle: Handle,
-    client: Client,
+    plane: &'static Plane,
+    /// Also the name of its object, as its log names no namespace.
     namespace: String,
-    /// The object to create, then the one that is there.
+    /// The object to create.
     autoscaler: DynamicObject,
     min: u32,
     signals: Vec<Signal>,
@@ -104,13 +103,13 @@ impl Autoscaler for Real {
 }
 
 impl Real {
-    fn new(plane: &Plane, calls: &Calls, namespace: String, series: &Series, handle: Handle) -> Self {
+    fn new(plane: &'static Plane, calls: &Calls, namespace: String, series: &Series, handle: Handle) -> Self {
         let policy = policy(series);
-        let mut autoscaler = DynamicObject::new("web", &kind());
+        let mut autoscaler = DynamicObject::new(&namespace, &kind());
         autoscaler.data = json!({"spec": series.spec()});
         Self {
             handle,
-            client: plane.client.clone(),
+            plane,
             autoscaler,
             min: policy.min_replicas,
             signals: policy.signals,
@@ -130,21 +129,18 @@ impl Real {
     fn run(mut self, series: &Series) -> (Vec<Row>, Duration) {
         run(plan(series, series.setup), &mut self, |_, _| {});
         let handle = self.handle.clone();
-        let conflicts = handle.block_on(async {
-            self.api().delete("web", &DeleteParams::default()).await.unwrap();
-            self.conflicts().await
-        });
+        handle.block_on(self.api().delete(&self.namespace, &DeleteParams::default())).unwrap();
         // With an old object in its cache it decides as ever, but its conditions are lost: an unwritten status then says nothing.
-        if conflicts {
+        if self.conflicts() {
             self.unwritten.iter().for_each(|look| self.rows[*look].conditions = None);
         }
         (self.rows, self.latest)
     }
 
-    async fn conflicts(&self) -> bool {
-        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let events = events.list(&ListParams::default()).await.unwrap();
-        events.items.iter().any(|event| event.reason.as_deref() == Some("FailedUpdateStatus"))
+    /// Whether a status was not written, by its log: Events of one object are held back after the first 25.
+    fn conflicts(&self) -> bool {
+        let log = std::fs::read_to_string(self.plane.dir.join("logs/hpa.log")).unwrap();
+        log.contains(&format!("failed to update status for {}:", self.namespace))
     }
 
     async fn look_at(&mut self, second: u64, seen: &Observation, mut clock: Clock) -> Look {
@@ -179,7 +175,7 @@ impl Real {
         };
         let over = clock.since(second);
         self.latest = self.latest.max(over);
-        let object = self.api().get("web").await.unwrap();
+        let object = self.api().get(&self.namespace).await.unwrap();
         if object.metadata.resource_version == self.version {
             self.unwritten.push(self.rows.len());
         }
@@ -204,7 +200,7 @@ impl Real {
     }
 
     fn api(&self) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &kind())
+        Api::namespaced_with(self.plane.client.clone(), &self.namespace, &kind())
     }
 
     fn scale(&self, spec: u32, status: u32) -> Value {
