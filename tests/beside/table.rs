@@ -1,7 +1,8 @@
 //! What both did, for people.
 
 use std::fmt::Write;
-use std::path::Path;
+
+use crate::plane_support::document as write_between_marks;
 
 /// One story.
 pub struct Row {
@@ -28,9 +29,6 @@ pub fn print(rows: &[Row]) {
 
 /// With `UPDATE` set, writes them between the marks in the docs.
 pub fn document(rows: &[Row]) {
-    if std::env::var_os("UPDATE").is_none() {
-        return;
-    }
     let mut figures = String::from("\n| | Story | Stock: sizes | Ballast: sizes |\n|---|---|---|---|\n");
     for (number, row) in (1..).zip(rows) {
         writeln!(figures, "| {number} | {} | {} | {} |", row.story, row.stock, row.ballast).unwrap();
@@ -39,10 +37,5 @@ pub fn document(rows: &[Row]) {
     for (number, row) in (1..).zip(rows) {
         writeln!(figures, "{number}. Stock: `{}`\n   Ballast: `{}`", row.stock_said, row.ballast_said).unwrap();
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/beside-hpa.md");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let (start, end) = ("<!-- figures -->\n", "\n<!-- end of figures -->");
-    let (before, rest) = text.split_once(start).unwrap();
-    let (_, after) = rest.split_once(end).unwrap();
-    std::fs::write(file, [before, start, &figures, end, after].concat()).unwrap();
+    write_between_marks("docs/beside-hpa.md", &figures);
 }

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use super::Fleet;
 use super::fleet::FleetPod;
 use super::load::{Fault, Source, Table};
-use super::metrics_api::APIS;
 
 #[derive(Clone)]
 struct Answers {
@@ -25,27 +24,14 @@ struct Answers {
 
 type Parameters = Query<HashMap<String, String>>;
 
-/// All routes. `/apis` itself is left out, so that the API server falls back to the discovery document of each version.
+/// All routes.
 pub fn router(fleet: Fleet, table: Arc<Mutex<Table>>) -> Router {
-    let mut router = Router::new()
+    Router::new()
         .route("/apis/metrics.k8s.io/v1beta1/pods", get(async |s, q| usage(s, None, &q)))
         .route("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods", get(async |s, p: Path<String>, q| usage(s, Some(&p.0), &q)))
         .route("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}/{resource}/{name}/{metric}", get(custom))
-        .route("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}", get(external));
-    for (group, version) in APIS {
-        router = router.route(&format!("/apis/{group}/{version}"), get(async move || Json(discovery(group, version))));
-    }
-    router.with_state(Answers { fleet, table })
-}
-
-fn discovery(group: &str, version: &str) -> Value {
-    let resource =
-        |name: &str, kind: &str, verbs: Value| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": verbs});
-    let resources = match group {
-        "metrics.k8s.io" => json!([resource("pods", "PodMetrics", json!(["get", "list"]))]),
-        _ => json!([]),
-    };
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{group}/{version}"), "resources": resources})
+        .route("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}", get(external))
+        .with_state(Answers { fleet, table })
 }
 
 /// The time of a sample under this fault.

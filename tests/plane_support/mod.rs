@@ -16,7 +16,9 @@
 // Each test binary uses its own part of this module; to panic is how a test says that something is wrong.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aggregated;
 mod ballast;
+mod document;
 mod faults;
 mod fleet;
 mod load;
@@ -35,7 +37,9 @@ mod wait;
 
 use std::sync::LazyLock;
 
+pub use aggregated::{Served, aggregate, resource};
 pub use ballast::{Ballast, Flags};
+pub use document::document;
 pub use faults::{FaultRow, FaultTable, Sizes};
 pub use fleet::{Fleet, PodState};
 pub use load::{Fault, Load, Source};

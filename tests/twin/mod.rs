@@ -15,10 +15,10 @@ mod scenario;
 mod sources;
 mod trajectories;
 
-pub use observe::Sizes;
+pub use observe::{Sizes, conditions};
 pub use report::print;
 pub use run::{Autoscaler, Side, Twins};
-pub use scenario::{Scenario, behaving, external, spec};
+pub use scenario::{Scenario, behaving, cpu, external, spec};
 
 /// All scenarios, each with a name of its own.
 pub fn scenarios() -> Vec<Scenario> {
