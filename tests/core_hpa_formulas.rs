@@ -184,15 +184,17 @@ fn kubernetes_values_are_truncated() {
     assert_eq!(proposal(prometheus(Target::AverageValue(2.0)), &observed(2, many(2, &ready(0.0)), vec![reading])), Some(3));
 }
 
-/// n(y) = max(y + sqrt(y), y / 0.85).
+/// n(y, sigma) = max(y + sqrt(y) / 2 + 2 sigma, y / 0.8).
 #[rstest]
-#[case::nothing(0.0, 0.0)]
-#[case::one(1.0, 2.0)]
-#[case::sixteen(16.0, 20.0)]
-#[case::switches_to_85_percent(34.0, 40.0)]
-#[case::large(850.0, 1000.0)]
-fn square_root_staffing(#[case] load: f64, #[case] expected: f64) {
-    assert!((staffing(load) - expected).abs() < 0.2, "{}", staffing(load));
+#[case::nothing(0.0, 0.0, 0.0)]
+#[case::one(1.0, 0.0, 1.5)]
+#[case::four(4.0, 0.0, 5.0)]
+#[case::noise(16.0, 1.5, 21.0)]
+#[case::switches_to_80_percent(4.1, 0.0, 5.125)]
+#[case::large(800.0, 0.0, 1000.0)]
+#[case::large_and_noisy(800.0, 150.0, 1114.1)]
+fn square_root_staffing(#[case] load: f64, #[case] noise: f64, #[case] expected: f64) {
+    assert!((staffing(load, noise) - expected).abs() < 0.05, "{}", staffing(load, noise));
 }
 
 #[rstest]

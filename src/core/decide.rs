@@ -63,6 +63,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.proposal.is_none()), now);
     let combined = combine(&measured, current);
     let freeze = strongest(&measured);
+    let lasting = measured.iter().filter_map(|measured| measured.lasting).max();
     let fallback = outage.and_then(|outage| fallback::size(policy, outage, current, combined.wanted()));
     let wanted = match combined {
         // Known signals that ask for no less than the fallback are heard as ever.
@@ -84,7 +85,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     };
 
     // What may be set now: windows, then rates and bounds, then what pods that do not start allow.
-    let stabilized = limits::stabilize(policy, memory, current, wanted, now);
+    let stabilized = limits::stabilize(policy, memory, current, limits::Ask { wanted, lasting: lasting.unwrap_or(wanted) }, now);
     let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now, seasoned);
     let startable = stuck::limit(policy, observation, current, limited.size, now);
     draft.limited(wanted, stabilized, limited, startable);

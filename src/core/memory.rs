@@ -26,6 +26,8 @@ pub struct Memory {
     pub(super) started: bool,
     /// Proposals before limits.
     pub(super) proposals: Proposals,
+    /// Proposals of the last minutes with the look ahead at a trend; empty where the policy names a window.
+    pub(super) ahead: Proposals,
     /// Replicas added by own moves.
     pub(super) ups: Changes,
     /// Replicas removed by own moves.
@@ -99,6 +101,7 @@ impl Memory {
         self.size = replicas;
         // A clock that went back must not turn past values into ones that never end.
         self.proposals.not_after(now);
+        self.ahead.not_after(now);
         self.ups.not_after(now);
         self.downs.not_after(now);
         self.patience.not_after(now);

@@ -110,6 +110,7 @@ impl Memory {
     /// Keeps so many entries of each kind at most; what is merged holds longer, never shorter.
     pub fn compact(&mut self, entries: usize) {
         self.proposals.compact(entries);
+        self.ahead.compact(entries);
         self.ups.compact(entries);
         self.downs.compact(entries);
         self.levels.truncate(entries);

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! m      = m + (1 - exp(-dt / theta)) * (a - m)                 level, theta 30 s
-//! sigma2 = sigma2 + (1 - exp(-dt / 30 min)) * (e^2 - sigma2)    e = a - m clipped to +-(4 sigma + 5 % of m)
+//! sigma2 = sigma2 + dt / (T + dt) * (e^2 - sigma2)              e = a - m clipped to +-(4 sigma + 5 % of m); T = min(t + 2 min, 2 h)
 //! D      = max(m, a - z * sigma)                                demand that is acted on, z 1.5
 //! ```
 //!
 //! What the past adds may hold a size but never raises it (see `demand`): a size grows only if the measured value asks for it too.
+//! `t` is the time since the first sample: a young filter takes what it has seen for typical, as a mean would, instead of for next to no noise.
+//! `sigma` is also the noise that a `Capacity` target leaves room for (see `demand::staffing`).
 //! A rise beyond the noise is followed in the decision that sees it; a drop only through `m`. `e` and the `sigma` in `D` use the
 //! values from before the sample, so a sample is not judged by the noise it brings, and more demand never gives a smaller `D`.
 
@@ -18,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SmoothParameters, Time};
 
-/// Memory of the noise: long against a load swing, so that one swing does not pass for noise.
-const NOISE_TIME: Duration = Duration::from_mins(30);
+/// Memory of the noise: bursts that come once an hour belong to it. Half an hour gave a fifth more violations at equal pod-hours.
+const NOISE_TIME: Duration = Duration::from_hours(2);
+/// What a fresh filter is taken to have seen, without any noise: eight samples of 15 s.
+const NOISE_PRIOR: Duration = Duration::from_mins(2);
 /// A deviation counts as noise up to this many standard deviations ...
 const CLIP_SIGMAS: f64 = 4.0;
 /// ... plus this share of the level, without which a noise of 0 could never grow.
@@ -39,6 +43,8 @@ pub struct Level {
     /// `sigma` by which the newest sample is judged.
     #[serde(with = "super::bits")]
     noise: f64,
+    /// Time over which the noise was learned, up to `NOISE_TIME`.
+    learned: Duration,
     /// Time in which samples were lost, until the next one: it may raise the level, but does not let it fall.
     #[serde(skip)]
     lost: Duration,
@@ -50,7 +56,7 @@ impl Level {
 
     /// Starts at the first sample, which is then followed exactly.
     pub fn start(raw: f64, time: Time) -> Self {
-        Self { time, mean: raw, variance: 0.0, noise: 0.0, lost: Duration::ZERO }
+        Self { time, mean: raw, variance: 0.0, noise: 0.0, learned: NOISE_PRIOR, lost: Duration::ZERO }
     }
 
     /// Consumes a sample. One that is not newer than the last is a repetition and changes nothing.
@@ -64,7 +70,9 @@ impl Level {
         self.noise = self.variance.sqrt();
         let clip = CLIP_SIGMAS * self.noise + CLIP_SHARE * self.mean;
         let error = innovation.max(-clip).min(clip);
-        self.variance += weight(step, NOISE_TIME) * (error * error - self.variance);
+        let span = self.learned + step;
+        self.variance += step.div_duration_f64(span) * (error * error - self.variance);
+        self.learned = span.min(NOISE_TIME);
         self.mean += weight(step, parameters.time_constant) * innovation;
         self.time = time;
     }

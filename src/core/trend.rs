@@ -26,6 +26,8 @@ const POINTS: usize = 9;
 const PAIRS: usize = POINTS * (POINTS - 1) / 2;
 /// Least distance of points: a scrape or look more often says little that is new about a trend.
 const SPACING: Duration = Duration::from_secs(15);
+/// Time that the points span, and that a size which was asked for ahead of time is kept: by then it is measured, or the rise has ended.
+pub(super) const SPAN: Duration = Duration::from_mins(2);
 /// Least rank correlation of value and time.
 const TAU: f64 = 0.5;
 /// Most that the look ahead may add, as a multiple of the demand.

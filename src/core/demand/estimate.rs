@@ -16,7 +16,10 @@ use crate::core::{Estimate, ForecastMode, Memory, Sample, SmoothParameters, Smoo
 #[derive(Clone, Copy)]
 pub(super) struct Smooth {
     pub raw: f64,
+    /// To be acted on.
     pub demand: f64,
+    /// The same without the look ahead.
+    pub present: f64,
     pub level: Option<Level>,
     pub trend: Trend,
     /// See [`Seen`].
@@ -65,7 +68,7 @@ impl Seen {
         let demand = trend.ahead(present);
         // What pods at their limit bear is known, what they should bear is a guess that must not come back tomorrow.
         let outlook = self.outlook(context, target, filter, if saturated { raw } else { present }, demand);
-        Smooth { raw, demand, level: Some(filter.level), trend, saturated, drop, outlook }
+        Smooth { raw, demand, present, level: Some(filter.level), trend, saturated, drop, outlook }
     }
 }
 
@@ -115,13 +118,23 @@ impl Trend {
 
 impl Smooth {
     pub fn plain(raw: f64) -> Self {
-        Self { raw, demand: raw, level: None, trend: Trend::default(), saturated: false, drop: None, outlook: None }
+        Self { raw, demand: raw, present: raw, level: None, trend: Trend::default(), saturated: false, drop: None, outlook: None }
     }
 
     pub fn estimate(self) -> Estimate {
         let Self { raw, demand, level, trend, .. } = self;
         let (level, sigma) = level.map_or((raw, 0.0), |level| (level.level(), level.sigma()));
         Estimate { raw, level, sigma, demand, slope: trend.slope, lead: trend.lead }
+    }
+
+    /// Standard deviation of the total demand's noise.
+    pub fn noise(&self) -> f64 {
+        self.level.map_or(0.0, |level| level.sigma())
+    }
+
+    /// The same without the look ahead at the trend.
+    pub fn present(self) -> Self {
+        Self { demand: self.present, trend: Trend::default(), ..self }
     }
 
     /// One pod's sample, moved so that the sum is the filtered demand. Exactly the sample itself where the filter changed nothing.

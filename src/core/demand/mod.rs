@@ -28,6 +28,8 @@ pub(super) struct Measured {
     pub reasons: SmallVec<[Reason; 3]>,
     /// What the collapse guard keeps.
     pub freeze: Option<Freeze>,
+    /// The proposal without the look ahead at a trend: what the scale-in window remembers in full.
+    pub lasting: Option<u32>,
 }
 
 /// What the rules need to know besides the reading.
@@ -76,18 +78,21 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             let mut reasons = smallvec![proposal.reason(name, unit)];
             reasons.extend(smooth.reason(name, unit));
             let age = u64::try_from(now.since(newest.time).as_millis()).ok();
-            let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, drop)));
+            let drop = smooth.drop.map(|drop| (drop, size_before(context, signal.target, reading, smooth, drop)));
+            let lasting = lasting(context, signal.target, reading, smooth, proposal.replicas);
             let freeze = memory.freeze(policy, index, drop, now);
             let estimate = Some(smooth.estimate());
             let outlook = smooth.outlook.map(|outlook| foresee(context, signal.target, reading, outlook, proposal.replicas));
+            // A forecast is scored as one that is kept for the whole window.
             let raised = outlook.and_then(|outlook| outlook.raised(name, unit, proposal.replicas));
             let (current, proposal) = (Some(proposal.current), Some(raised.as_ref().map_or(proposal.replicas, |raised| raised.replicas)));
+            let lasting = Some(raised.as_ref().map_or(lasting, |raised| raised.replicas));
             if let Some(raised) = raised {
                 reasons.insert(0, Reason::Forecast(raised));
             }
             let name = Arc::clone(name);
             let report = SignalReport { name, current, proposal, age_millis: age, estimate, outlook, failure: None };
-            Measured { report, reasons, freeze }
+            Measured { report, reasons, freeze, lasting }
         }
         Err(message) => {
             let failure = Some(message.clone());
@@ -100,7 +105,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
                 outlook: None,
                 failure,
             };
-            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }], freeze: None }
+            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }], freeze: None, lasting: None }
         }
     }
 }
@@ -136,9 +141,18 @@ fn hold_the_past(
 }
 
 /// The size that the demand before a drop asks for, at most the present one.
-fn size_before(context: Context<'_>, target: Target, reading: Option<&Reading>, drop: Drop) -> u32 {
-    let before = propose(context, target, reading, |seen| Smooth { demand: drop.from, ..Smooth::plain(seen.raw) });
+fn size_before(context: Context<'_>, target: Target, reading: Option<&Reading>, smooth: Smooth, drop: Drop) -> u32 {
+    let before = propose(context, target, reading, |_| Smooth { demand: drop.from, ..smooth });
     before.map_or(context.base, |(proposal, ..)| proposal.replicas.min(context.base))
+}
+
+/// What is asked for without the look ahead at a trend.
+fn lasting(context: Context<'_>, target: Target, reading: Option<&Reading>, smooth: Smooth, proposed: u32) -> u32 {
+    if smooth.trend.slope <= 0.0 {
+        return proposed;
+    }
+    let present = propose(context, target, reading, |_| smooth.present());
+    present.map_or(proposed, |(proposal, ..)| proposal.replicas.min(proposed))
 }
 
 /// The outlook with the size that the foretold demand asks for by the same rule, at most twice what demand itself asks for.

@@ -39,7 +39,7 @@ pub(super) fn propose(
     let newest = group.newest;
     let (ruled, value) = if let Setpoint::Capacity(capacity) = setpoint {
         let total = arithmetic.sum(group.ready.iter().map(|part| part.usage));
-        (by_capacity(&context, &group, setpoint, total, capacity), total)
+        (by_capacity(&context, &group, setpoint, total, capacity, smooth.noise()), total)
     } else {
         let value = setpoint.value(&group.ready)?;
         (by_ratio(&context, setpoint, &mut group)?, value)
@@ -159,18 +159,18 @@ fn by_ratio(context: &Context<'_>, setpoint: Setpoint, group: &mut Group) -> Res
 
 /// The sum against what one replica bears. Pods without a sample may be idle or full, or as busy as the busiest: a move must be right in
 /// both cases.
-fn by_capacity(context: &Context<'_>, group: &Group, setpoint: Setpoint, total: f64, capacity: f64) -> Ruled {
+fn by_capacity(context: &Context<'_>, group: &Group, setpoint: Setpoint, total: f64, capacity: f64, noise: f64) -> Ruled {
     let (base, tolerance) = (context.base, context.tolerance);
-    let least = total / capacity;
+    let (least, noise) = (total / capacity, noise / capacity);
     let most = least + group.missing.len() as f64 * setpoint.most(0.0, setpoint.busiest(&group.ready)) / capacity;
     let asked = f64::from(base);
-    let (low, high) = (staffing(least), staffing(most));
+    let (low, high) = (staffing(least, noise), staffing(most, noise));
     if base == 0 {
         return Ruled { result: (whole_replicas(low), Outcome::Needs), ratio: low };
     }
     let counted = group.ready.len() as f64;
     // Surge pods may only have brought their own overhead: growth must be needed without them too, see `resize`.
-    let sure = if counted > asked { staffing(least * asked / counted) } else { low };
+    let sure = if counted > asked { staffing(least * asked / counted, noise) } else { low };
     let result = if sure / asked > 1.0 + tolerance.up {
         (whole_replicas(low), Outcome::Needs)
     } else if high / asked < 1.0 - tolerance.down {

@@ -30,7 +30,7 @@ pub(super) fn propose(
     let value = arithmetic.value(smooth.apply(raw, sharing));
     let ruled = match target {
         Target::Value(_) => whole(&context, value, setpoint)?,
-        Target::Capacity(_) => capacity(&context, value, setpoint),
+        Target::Capacity(_) => capacity(&context, value, setpoint, smooth.noise()),
         _ => per_replica(&context, value, setpoint),
     };
     let pods = PodCounts { ready: u32::try_from(ruled.pods).unwrap_or(u32::MAX), ..PodCounts::default() };
@@ -92,15 +92,15 @@ fn per_replica(context: &Context<'_>, value: f64, target: f64) -> Ruled {
 }
 
 /// The value against what one replica bears, with headroom.
-fn capacity(context: &Context<'_>, value: f64, capacity: f64) -> Ruled {
+fn capacity(context: &Context<'_>, value: f64, capacity: f64, noise: f64) -> Ruled {
     let serving = pods::serving(context.observation);
-    let load = value / capacity;
-    let need = staffing(load);
+    let (load, noise) = (value / capacity, noise / capacity);
+    let need = staffing(load, noise);
     let base = f64::from(context.base);
     let (ratio, result) = if context.base == 0 {
         (need, (whole_replicas(need), Outcome::Needs))
     } else {
-        (need / base, settle(context, need / base, whole_replicas(need), serving, || staffing(load * base / serving as f64) / base))
+        (need / base, settle(context, need / base, whole_replicas(need), serving, || staffing(load * base / serving as f64, noise) / base))
     };
     Ruled { result, form: Form::Capacity, ratio, pods: serving }
 }

@@ -41,14 +41,18 @@ impl Proposals {
 
     /// Adds a proposal and forgets those older than `window`.
     pub fn store(&mut self, replicas: u32, now: Time, window: Duration) {
-        let new = Proposal { time: now, replicas };
-        push(&mut self.highs, new, now - window, |past| past.replicas <= replicas);
-        push(&mut self.lows, new, now - window, |past| past.replicas >= replicas);
+        self.store_range(replicas, replicas, now, window);
+    }
+
+    /// Adds a proposal of which only `lasting` counts among the highest.
+    pub fn store_range(&mut self, lasting: u32, replicas: u32, now: Time, window: Duration) {
+        push(&mut self.highs, Proposal { time: now, replicas: lasting }, now - window, |past| past.replicas <= lasting);
+        push(&mut self.lows, Proposal { time: now, replicas }, now - window, |past| past.replicas >= replicas);
     }
 
     /// The newest proposal.
     pub fn last(&self) -> Option<u32> {
-        self.highs.last().map(|past| past.replicas)
+        self.lows.last().map(|past| past.replicas)
     }
 
     /// Whether all that is remembered are proposals of one size.

@@ -28,14 +28,22 @@ impl Step {
     }
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub wanted: u32,
+    /// Without the look ahead at a trend; at most `wanted`.
+    pub lasting: u32,
+}
+
 /// Applies the stabilization windows.
-pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, wanted: u32, now: Time) -> Step {
-    if wanted > current
+pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, ask: Ask, now: Time) -> Step {
+    if ask.wanted > current
         && let Some(default) = window::adaptive(policy)
     {
         memory.patience.grew(default, now);
     }
-    window::stabilize(policy, &mut memory.proposals, memory.patience, current, wanted, now)
+    window::stabilize(policy, memory, current, ask, now)
 }
 
 /// Applies rates and bounds to a stabilized size. `seasoned`: this is not the first look at the workload.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::Step;
 use super::history::{Proposal, Proposals};
-use super::patience::{self, Patience};
+use super::{Ask, patience};
 use crate::core::reason::{Direction, Hold, Reason};
-use crate::core::{Behavior, Policy, Smoothing, Time};
+use crate::core::{Behavior, Memory, Policy, Smoothing, Time, trend};
 
 /// Applies the windows to `wanted` and stores it.
-pub(super) fn stabilize(policy: &Policy, proposals: &mut Proposals, patience: Patience, current: u32, wanted: u32, now: Time) -> Step {
+pub(super) fn stabilize(policy: &Policy, memory: &mut Memory, current: u32, ask: Ask, now: Time) -> Step {
+    let Memory { proposals, ahead, patience, .. } = memory;
+    let Ask { wanted, mut lasting } = ask;
     let (mut step, mut longest) = match &policy.behavior {
         None => (without_behavior(policy.downscale_stabilization, proposals, wanted, now), policy.downscale_stabilization),
         Some(behavior) => (with_behavior(behavior, proposals, current, wanted, now), behavior.up.window.max(behavior.down.window)),
@@ -22,9 +24,16 @@ pub(super) fn stabilize(policy: &Policy, proposals: &mut Proposals, patience: Pa
                 step = longer;
             }
         }
+        // A rise that was foreseen is measured by the end of this time, or it was none and must not cost the whole window.
+        let kept = trend::SPAN.min(default);
+        step = longer(kept, ahead, step.size, current, wanted, now).unwrap_or(step);
+        ahead.store(wanted, now, kept);
         longest = longest.max(patience::longest(default));
+    } else {
+        *ahead = Proposals::default();
+        lasting = wanted;
     }
-    proposals.store(wanted, now, longest);
+    proposals.store_range(lasting, wanted, now, longest);
     step
 }
 
