@@ -75,6 +75,6 @@ const sheet = (() => {
   dark.addEventListener("change", () => { if (!chosen) { set(dark.matches ? "dark" : "light"); draw(); } });
 
   // The page's own script may add to the plots before they are drawn.
-  const drawn = new Promise(done => addEventListener("load", async () => { await draw(); link(); root.dataset.drawn = "yes"; done(); }));
+  const drawn = new Promise(done => addEventListener("load", async () => { await draw(); link(); root.dataset.drawn = Math.round(performance.now()); done(); }));
   return { plots, show, drawn };
 })();
