@@ -34,8 +34,8 @@ const sheet = (() => {
       // What the reader has zoomed to stays.
       if (at.layout) for (const name in figure.layout) {
         if (/^[xy]axis/.test(name) && at.layout[name]) {
-          figure.layout[name].range = at.layout[name].range;
-          figure.layout[name].autorange = at.layout[name].autorange;
+          const { range, autorange } = at.layout[name];
+          Object.assign(figure.layout[name], { range, autorange });
         }
       }
       return Plotly.react(at, figure.data, figure.layout, figure.config);
@@ -49,17 +49,16 @@ const sheet = (() => {
       at.on("plotly_relayout", async change => {
         if (following || !Object.keys(change).some(key => key.startsWith("xaxis."))) return;
         following = true;
-        await show(at.dataset.link, at.layout.xaxis.autorange ? null : at.layout.xaxis.range, at);
+        await show(at.dataset.link, at.layout.xaxis.range, at);
         following = false;
       });
     }
   }
 
-  // Shows a part of the x axis, or all of it, in all plots of a link.
+  // Shows a part of the x axis in all plots of a link.
   function show(link, range, but) {
-    const change = range ? { "xaxis.range": [...range], "xaxis.autorange": false } : { "xaxis.autorange": true };
     const others = plots.filter(({ at }) => at.dataset.link === link && at !== but);
-    return Promise.all(others.map(({ at }) => Plotly.relayout(at, change)));
+    return Promise.all(others.map(({ at }) => Plotly.relayout(at, { "xaxis.range": [...range] })));
   }
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
