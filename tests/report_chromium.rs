@@ -114,8 +114,15 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
     page.until("document.documentElement.dataset.theme === 'dark'");
     page.until(narrow);
     page.value("document.getElementById('theme').click()");
-    page.value("document.querySelector('#load [data-title=\"Reset axes\"]').click()");
+    page.value("document.querySelector('#load [data-title=\"Show all\"]').click()");
     page.until(&format!("JSON.stringify(document.getElementById('rivals').layout.xaxis.range) === JSON.stringify({all})"));
+    page.drag(from, to);
+    page.until(narrow);
+    for _ in 0..2 {
+        page.mouse("mousePressed", from, true);
+        page.mouse("mouseReleased", from, false);
+    }
+    page.until(&format!("JSON.stringify(document.getElementById('short').layout.xaxis.range) === JSON.stringify({all})"));
 
     // The table: by verdict, by text, and its times lead to the plots.
     let rows = "document.querySelectorAll('#decisions-table tbody tr').length";

@@ -28,12 +28,12 @@ fn rps() -> Value {
     json!({ "type": "Prometheus", "prometheus": { "name": "rps", "query": "sum(rate(http_requests_total[1m]))", "target": target } })
 }
 
-/// A day of a public sample stream of messages: a smooth cycle with bursts.
+/// A working day of a public web server.
 pub fn recorded() -> Trial {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/traces/twitter_stream_2021_08.csv.gz");
-    let load = Load::of_trace(&Trace::read(File::open(file).unwrap()).unwrap(), 14.0..15.0, PEAK);
-    let mut trial = contest("twitter_stream_2021_08, 15 August", &load, 3600);
-    trial.start = Some(1_628_985_600);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/traces/nasa_http_1995_07.csv.gz");
+    let load = Load::of_trace(&Trace::read(File::open(file).unwrap()).unwrap(), 5.0..6.0, PEAK);
+    let mut trial = contest("nasa_http_1995_07, 6 July", &load, 3600);
+    trial.start = Some(805_003_200);
     trial
 }
 

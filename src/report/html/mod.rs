@@ -13,6 +13,7 @@ mod thin;
 use serde::Serialize;
 
 pub use escape::html as escape;
+pub use plots::configuration;
 pub use sheet::Sheet;
 
 use crate::core::Verdict;

@@ -1,7 +1,7 @@
 //! The plots of a trial.
 
 use plotly::common::{Anchor, DashType, Fill, HoverInfo, Line, LineShape, Marker, MarkerSymbol, Mode, Orientation, Title, Visible};
-use plotly::configuration::{DoubleClick, ModeBarButtonName};
+use plotly::configuration::ModeBarButtonName;
 use plotly::layout::{Annotation, Axis, AxisType, DragMode, HoverMode, Legend, Margin, RangeMode, TraceOrder};
 use plotly::{Configuration, Layout, Plot, Scatter};
 
@@ -113,10 +113,15 @@ pub fn short(trial: &Trial, clock: Clock) -> Plot {
 fn plot(layout: Layout) -> Plot {
     let mut plot = Plot::new();
     plot.set_layout(layout);
-    let unused = vec![ModeBarButtonName::Select2d, ModeBarButtonName::Lasso2d, ModeBarButtonName::AutoScale2d];
-    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false);
-    plot.set_configuration(configuration.double_click(DoubleClick::Reset).mode_bar_buttons_to_remove(unused));
+    plot.set_configuration(configuration());
     plot
+}
+
+/// How all plots of a page behave. The page's script has a way of its own to show all again.
+pub fn configuration() -> Configuration {
+    use ModeBarButtonName::{AutoScale2d, Lasso2d, ResetScale2d, Select2d};
+    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false);
+    configuration.mode_bar_buttons_to_remove(vec![Select2d, Lasso2d, AutoScale2d, ResetScale2d])
 }
 
 /// All of the time, to be zoomed along it only.
