@@ -15,7 +15,7 @@ use browser_support::{Browser, Page};
 use report_support::{HOSTILE, hostile, long, recorded};
 use tempfile::TempDir;
 
-const WIDE: (u32, u32) = (1100, 1180);
+const WIDE: (u32, u32) = (1060, 1200);
 const NARROW: (u32, u32) = (400, 900);
 const DRAWN: &str = "document.documentElement.dataset.drawn !== undefined";
 /// Screenshots load with the README.
@@ -78,7 +78,7 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
     let lines = page.value(
         "Object.fromEntries(document.getElementById('load').data.map(t => [t.name, t.x.length]))",
     );
-    for (name, least) in [("Load", 3000), ("Ready", 500), ("Ordered", 500), ("Wanted", 500), ("Short", 4), ("Scale up", 5), ("Scale down", 5)] {
+    for (name, least) in [("Load", trial.load.len()), ("Ready", 500), ("Ordered", 500), ("Wanted", 500), ("Short", 4), ("Scale up", 5), ("Scale down", 5)] {
         let points = usize::try_from(lines[name].as_u64().unwrap_or_default()).unwrap();
         assert!((least..=4000).contains(&points), "{name}: {lines}");
     }
@@ -118,11 +118,18 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
     page.until(&format!("JSON.stringify(document.getElementById('rivals').layout.xaxis.range) === JSON.stringify({all})"));
     page.drag(from, to);
     page.until(narrow);
-    for _ in 0..2 {
-        page.mouse("mousePressed", from, true);
-        page.mouse("mouseReleased", from, false);
+    let everything = format!("JSON.stringify(document.getElementById('short').layout.xaxis.range) === JSON.stringify({all})");
+    // On a busy machine two clicks may be too far apart to count as one.
+    for _ in 0..30 {
+        for kind in ["mousePressed", "mouseReleased", "mousePressed", "mouseReleased"] {
+            page.mouse(kind, from, kind == "mousePressed");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        if page.value(&everything) == true {
+            break;
+        }
     }
-    page.until(&format!("JSON.stringify(document.getElementById('short').layout.xaxis.range) === JSON.stringify({all})"));
+    page.until(&everything);
 
     // The table: by verdict, by text, and its times lead to the plots.
     let rows = "document.querySelectorAll('#decisions-table tbody tr').length";

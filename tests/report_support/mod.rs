@@ -28,12 +28,12 @@ fn rps() -> Value {
     json!({ "type": "Prometheus", "prometheus": { "name": "rps", "query": "sum(rate(http_requests_total[1m]))", "target": target } })
 }
 
-/// A working day of a public web server.
+/// Twelve hours of a public web server, from six in the morning of its place.
 pub fn recorded() -> Trial {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/traces/nasa_http_1995_07.csv.gz");
-    let load = Load::of_trace(&Trace::read(File::open(file).unwrap()).unwrap(), 5.0..6.0, PEAK);
+    let load = Load::of_trace(&Trace::read(File::open(file).unwrap()).unwrap(), 5.25..5.75, PEAK);
     let mut trial = contest("nasa_http_1995_07, 6 July", &load, 3600);
-    trial.start = Some(805_003_200);
+    trial.start = Some(805_024_800);
     trial
 }
 
