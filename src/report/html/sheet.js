@@ -14,7 +14,8 @@ const sheet = (() => {
       if (trace.line) trace.line.color = own;
       if (trace.marker) {
         trace.marker.color = own;
-        if (trace.marker.line) trace.marker.line.color = colour("page");
+        // Symbols without an area are all line.
+        if (trace.marker.line) trace.marker.line.color = /^line-/.test(trace.marker.symbol) ? own : colour("page");
       }
       if (trace.fill) trace.fillcolor = colour(trace.meta + "-fill");
     }

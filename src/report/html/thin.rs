@@ -4,15 +4,17 @@ use crate::sim::{State, Trial};
 
 /// Most points of a series. A browser draws a few dozen such series at once without delay, and there are more of them than pixels.
 pub const POINTS: usize = 4000;
+/// Most steps that are drawn as they are: a point at the end comes to them.
+const EXACT: usize = POINTS - 2;
 /// Most shortages that are drawn apart from each other.
 const SPANS: usize = 1300;
 
 /// A value that holds from its second on.
 pub type Step = (u64, f64);
 
-/// Whether a trial has more slots than points: then some of its series are thinned.
+/// Whether a trial has more to draw than points: then some of its series are thinned.
 pub fn is_thinned(trial: &Trial) -> bool {
-    trial.load.len() > POINTS || trial.contenders.iter().any(|contender| contender.states.len() > POINTS / 2)
+    trial.load.len() > EXACT || trial.contenders.iter().any(|contender| contender.states.len() > EXACT)
 }
 
 /// Load by slot, ended by its last value at the end.
@@ -36,7 +38,7 @@ pub fn seconds(trial: &Trial) -> u64 {
 
 /// At most [`POINTS`] steps, with a point at the end. Few steps get points between them, for the pointer to find.
 fn thin(steps: Vec<Step>, end: u64) -> Vec<Step> {
-    let mut steps = if steps.len() > POINTS - 2 {
+    let mut steps = if steps.len() > EXACT {
         envelope(&steps, end)
     } else if steps.len() <= POINTS / 2 {
         with_grid(&steps, end)
