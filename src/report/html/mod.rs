@@ -120,14 +120,13 @@ fn keep(decisions: &[Told]) -> Vec<&Told> {
 /// One word for a decision, as people say it.
 fn verdict(told: &Told) -> &'static str {
     match told.verdict {
-        Some(Verdict::ScaleUp) => "Scale up",
-        Some(Verdict::ScaleDown) => "Scale down",
         Some(Verdict::Steady) => "Steady",
         Some(Verdict::Held) => "Held",
         Some(Verdict::Unknown) => "Unknown",
         Some(Verdict::Disabled) => "Disabled",
+        Some(Verdict::ScaleUp) => "Scale up",
         None if told.to > told.from => "Scale up",
-        None => "Scale down",
+        Some(Verdict::ScaleDown) | None => "Scale down",
     }
 }
 

@@ -193,7 +193,7 @@ pub fn against(policy: &Outcome, rivals: &[Outcome]) -> String {
 fn compare(own: f64, other: f64, what: &str) -> String {
     let less = if what.ends_with('s') { "fewer" } else { "less" };
     let percent = if other > 0.0 { 100.0 * (own / other - 1.0) } else { f64::NAN };
-    if own == other || percent.abs() < 0.5 {
+    if own.total_cmp(&other).is_eq() || percent.abs() < 0.5 {
         format!("as {} {what}", if less == "fewer" { "many" } else { "much" })
     } else if percent.is_nan() {
         format!("more {what} than its none")

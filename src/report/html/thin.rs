@@ -26,8 +26,8 @@ pub fn load(trial: &Trial) -> Vec<Step> {
 /// A number of each state, ended by its last value at the end.
 pub fn states(trial: &Trial, states: &[State], number: impl Fn(&State) -> f64) -> Vec<Step> {
     let mut steps: Vec<Step> = states.iter().map(|state| (state.second, number(state))).collect();
-    // Not equal: unknown is NaN, which is unequal to itself.
-    steps.dedup_by(|later, earlier| later.1 == earlier.1 || (later.1.is_nan() && earlier.1.is_nan()));
+    // By its order: unknown is NaN, which is equal to nothing.
+    steps.dedup_by(|later, earlier| later.1.total_cmp(&earlier.1).is_eq());
     thin(steps, seconds(trial))
 }
 
