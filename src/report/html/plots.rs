@@ -139,7 +139,8 @@ fn plot(layout: Layout) -> Plot {
 /// How all plots of a page behave. The page's script has a way of its own to show all again.
 pub fn configuration() -> Configuration {
     use ModeBarButtonName::{AutoScale2d, Lasso2d, ResetScale2d, Select2d};
-    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false);
+    let configuration =
+        Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false).double_click_delay(500);
     configuration.mode_bar_buttons_to_remove(vec![Select2d, Lasso2d, AutoScale2d, ResetScale2d])
 }
 

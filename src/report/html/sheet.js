@@ -52,7 +52,8 @@ const sheet = (() => {
       if (range) all[name + ".range"] = [...range];
       else all[name + ".autorange"] = true;
     }
-    const home = () => Plotly.relayout(at, { ...all });
+    // A copy of all: plotly.js writes into the ranges it is given.
+    const home = () => Plotly.relayout(at, structuredClone(all));
     figure.config.doubleClick = false;
     figure.config.modeBarButtonsToAdd = [{ name: "all", title: "Show all", icon: Plotly.Icons.home, click: home }];
     return home;
