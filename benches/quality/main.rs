@@ -5,6 +5,7 @@
 mod claims;
 mod jobs;
 mod loads;
+mod page;
 mod policies;
 mod tables;
 mod tuned;
@@ -70,6 +71,9 @@ struct Options {
     /// One table per load, with all scores
     #[arg(long)]
     long: bool,
+    /// Also the results on recorded load as an HTML page, into this file
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Writes every look of every run as CSV into this folder
     #[arg(long)]
     timeline: Option<PathBuf>,
@@ -125,7 +129,7 @@ fn main() -> anyhow::Result<()> {
 
 /// The tables of one setting.
 fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result<()> {
-    let equal_cost = options.equal_cost || options.document;
+    let equal_cost = options.equal_cost || options.document || options.html.is_some();
     let Scored { loads: traces, rivals, scores, sweep, tuned } = scored(options, setting, equal_cost, &[])?;
     let shapes = loads::synthetic(|name| matches(name, &options.only));
     let jobs = jobs(options, setting);
@@ -140,6 +144,9 @@ fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result
         tables::summary(&rivals, &scores);
         if equal_cost {
             tables::equal_cost(&traces, &rivals, &scores, &sweep);
+        }
+        if let Some(file) = &options.html {
+            page::write(file, &setting.to_string(), &traces, &rivals, &scores, &sweep)?;
         }
     }
     if !shapes.is_empty() {
