@@ -10,7 +10,7 @@
 //! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
-//! | [`report`] | the record of a policy for people: JSON and terminal page |
+//! | [`report`] | the record of a policy for people: JSON and terminal page; a trial as an HTML page |
 //! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
 
 pub mod admin;

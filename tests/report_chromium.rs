@@ -74,6 +74,7 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
     let mut page = Page::open(&mut browser, &file, WIDE, "light");
     page.until(DRAWN);
 
+    assert!(page.value("document.body.textContent.includes('thinned')") == false);
     // Lines of the first plot, by name, with as many points as there is to tell.
     let lines = page.value("Object.fromEntries(document.getElementById('load').data.map(t => [t.name, t.x.length]))");
     for (name, least) in

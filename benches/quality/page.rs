@@ -108,7 +108,7 @@ fn plot(rivals: &[Rival], points: &[At], curve: &[At], unit: &str) -> (Plot, Lay
 
 /// Every score that the plots show, and how often each moved.
 fn table(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>]) -> String {
-    let mut text = "<h2 id=\"scores\">Scores</h2>\n<p class=\"muted\">V % / C / actions per day. ★: nobody has both a lower V and a lower C.</p>\n\
+    let mut text = "<h2 id=\"scores\">Scores</h2>\n<p class=\"muted\">V % / C / actions per day. ★: nobody is better in one of V and C without being worse in the other.</p>\n\
                     <div class=\"scroll\" role=\"region\" aria-labelledby=\"scores\" tabindex=\"0\"><table aria-labelledby=\"scores\">\n<thead><tr><th scope=\"col\">Trace</th>"
         .to_owned();
     for rival in rivals {
@@ -118,7 +118,11 @@ fn table(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>]) -> String {
     for (index, (load, row)) in loads.iter().zip(scores).enumerate() {
         let _ = write!(text, "<tr><th scope=\"row\"><a href=\"#trace-{index}\">{}</a></th>", escape(&load.name));
         for score in row {
-            let beaten = row.iter().any(|other| other.violation() < score.violation() && other.cost() < score.cost());
+            // As good in both, and better in one.
+            let beaten = row.iter().any(|other| {
+                let (violation, cost) = (other.violation().total_cmp(&score.violation()), other.cost().total_cmp(&score.cost()));
+                violation.is_le() && cost.is_le() && (violation.is_lt() || cost.is_lt())
+            });
             let (class, mark) = if beaten { ("", "") } else { (" best", "★ ") };
             let numbers = format!("{:.3} / {:.2} / {:.0}", score.violation(), score.cost(), score.actions_per_day());
             let _ = write!(text, "<td class=\"number{class}\">{mark}{numbers}</td>");

@@ -33,7 +33,7 @@ pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) 
         series(&thin::states(trial, &policy.states, of), clock, name, meta, line).hover_template("%{y}")
     };
     if policy.states.iter().any(|state| state.wanted.is_some()) {
-        let wanted = number("Wanted", "wanted", steps(1.0), |state| state.wanted.map_or(f64::NAN, f64::from));
+        let wanted = number("Wanted", "wanted", steps(1.0), thin::wanted);
         plot.add_trace(wanted.opacity(0.75));
     }
     plot.add_trace(number("Ready", "ready", steps(3.0), |state| f64::from(state.ready)));

@@ -1,6 +1,6 @@
 //! Series of any length as few points, without losing what matters: extremes, and every shortage.
 
-use crate::sim::{State, Trial};
+use crate::sim::{Outcome, State, Trial};
 
 /// Most points of a series. A browser draws a few dozen such series at once without delay, and there are more of them than pixels.
 pub const POINTS: usize = 4000;
@@ -12,9 +12,13 @@ const SPANS: usize = 1300;
 /// A value that holds from its second on.
 pub type Step = (u64, f64);
 
-/// Whether a trial has more to draw than points: then some of its series are thinned.
+/// Whether any series of a trial has more to draw than points.
 pub fn is_thinned(trial: &Trial) -> bool {
-    trial.load.len() > EXACT || trial.contenders.iter().any(|contender| contender.states.len() > EXACT)
+    let many = |contender: &Outcome, number: fn(&State) -> f64| changes(&contender.states, number).len() > EXACT;
+    let policy = trial.contenders.first();
+    trial.load.len() > EXACT
+        || trial.contenders.iter().any(|contender| many(contender, |state| f64::from(state.ordered)))
+        || policy.is_some_and(|policy| many(policy, |state| f64::from(state.ready)) || many(policy, wanted))
 }
 
 /// Load by slot, ended by its last value at the end.
@@ -25,10 +29,19 @@ pub fn load(trial: &Trial) -> Vec<Step> {
 
 /// A number of each state, ended by its last value at the end.
 pub fn states(trial: &Trial, states: &[State], number: impl Fn(&State) -> f64) -> Vec<Step> {
+    thin(changes(states, number), seconds(trial))
+}
+
+/// Replicas that the signals ask for; unknown is NaN.
+pub fn wanted(state: &State) -> f64 {
+    state.wanted.map_or(f64::NAN, f64::from)
+}
+
+fn changes(states: &[State], number: impl Fn(&State) -> f64) -> Vec<Step> {
     let mut steps: Vec<Step> = states.iter().map(|state| (state.second, number(state))).collect();
     // By its order: unknown is NaN, which is equal to nothing.
     steps.dedup_by(|later, earlier| later.1.total_cmp(&earlier.1).is_eq());
-    thin(steps, seconds(trial))
+    steps
 }
 
 /// Length of a trial.
@@ -163,7 +176,7 @@ mod tests {
     fn unknown_stays_a_gap() {
         let trial = trial(vec![1.0; 4]);
         let states_seen = [state(0, 2), State { wanted: Some(3), ..state(15, 2) }, state(30, 2)];
-        let steps = states(&trial, &states_seen, |state| state.wanted.map_or(f64::NAN, f64::from));
+        let steps = states(&trial, &states_seen, wanted);
         assert!(steps[0].1.is_nan());
         assert!(steps.contains(&(15, 3.0)));
         assert!(steps.last().unwrap().1.is_nan());
