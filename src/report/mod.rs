@@ -11,6 +11,7 @@ mod plot;
 mod record;
 mod ring;
 mod span;
+mod trial;
 
 pub(crate) use build::timestamp;
 pub use next::next;
@@ -20,3 +21,4 @@ pub use record::{
     SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
+pub use trial::{TrialView, trial_page};

@@ -45,7 +45,7 @@ pub use faults::{Incident, IncidentKind, Outage, OutageKind};
 pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
 pub use nodes::Nodes;
-pub use plant::Cluster;
+pub use plant::{Cluster, EPOCH};
 pub use problem::Problem;
 pub use rollout::Rollout;
 pub use run::{Run, run};
