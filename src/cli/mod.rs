@@ -15,6 +15,7 @@ mod output;
 pub mod reference;
 mod run;
 mod simulate;
+mod test;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
 #[derive(Parser)]
@@ -33,6 +34,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Run unit tests of policies: samples in, expected sizes and reasons out.
+    Test(test::TestArgs),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -48,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Explain(args) => explain::main(&args),
         Command::Simulate(args) => simulate::main(&args),
+        Command::Test(args) => test::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {

@@ -40,7 +40,7 @@ pub struct SimulateArgs {
     /// Form of the output; JSON is the whole trial: load, scores, states and decisions.
     #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output")]
     output: Output,
-    /// Decisions of the policy shown in the table: a number, `all` or `none`.
+    /// Decisions of the policy shown in the table: so many moves, `none`, or `all` with those that left the size as it was.
     #[arg(long, value_name = "N|all|none", default_value = "20", value_parser = decisions, help_heading = "Output")]
     decisions: usize,
     /// Also write a report into this file: one HTML page that needs no network.
