@@ -27,9 +27,9 @@ pub struct SimulateArgs {
     /// Recorded load: CSV of seconds and values, plain or gzipped, at any step. Times of 10 digits are Unix times.
     #[arg(long, value_name = "FILE.csv[.gz]")]
     trace: PathBuf,
-    /// Who else bears the load: `hpa` (the stock rule with the policy's metrics, bounds and behavior), `kpa` (Knative's, with its bounds), or a file
-    /// with another policy. May be repeated.
-    #[arg(long, value_name = "hpa|kpa|POLICY")]
+    /// Who else bears the load: `hpa` (the stock rule with the policy's metrics, bounds and behavior), `keda` (the
+    /// same under KEDA), `kpa` (Knative's, with its bounds), or a file with another policy. May be repeated.
+    #[arg(long, value_name = "hpa|keda|kpa|POLICY")]
     against: Vec<String>,
 
     #[command(flatten)]
