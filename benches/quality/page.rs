@@ -86,7 +86,8 @@ fn plot(rivals: &[Rival], points: &[At], curve: &[At], unit: &str) -> (Plot, Lay
     plot.add_trace(line.meta("load").hover_template("C %{x:.2f}, V %{y:.3f}<extra>HPA rps, target swept</extra>"));
     for (index, (rival, &(cost, violation))) in rivals.iter().zip(points).enumerate() {
         let marker = Marker::new().size(11).symbol(SYMBOLS[index % SYMBOLS.len()].clone()).line(Line::new().width(1.0));
-        let mark: Box<Scatter<f64, f64>> = Scatter::new(vec![cost], vec![violation]).name(escape(rival.name())).mode(Mode::Markers).marker(marker);
+        let mark: Box<Scatter<f64, f64>> =
+            Scatter::new(vec![cost], vec![violation]).name(escape(rival.name())).mode(Mode::Markers).marker(marker);
         let hover = "C %{x:.2f}, V %{y:.3f}<extra>%{fullData.name}</extra>";
         plot.add_trace(mark.meta(format!("series-{}", index % 6)).hover_template(hover));
     }

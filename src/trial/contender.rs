@@ -64,8 +64,10 @@ impl Contender {
         };
         let place = format!("{} as {argument}", subject.place);
         let compiled = match rival {
-            Rival::Hpa | Rival::Keda => compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
-                .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?,
+            Rival::Hpa | Rival::Keda => {
+                compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
+                    .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?
+            }
             Rival::Kpa => subject.compiled.clone(),
         };
         let model = (rival != Rival::Hpa).then_some(rival);

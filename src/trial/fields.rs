@@ -52,10 +52,16 @@ mod tests {
     #[test]
     fn misspelt_fields_are_named_wherever_they_stand() {
         let spec = json!({
-            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplica": 3, "behavior": { "scaleDown": { "windows": 3 } },
+            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplica": 3, "behavior": { "scaleDown": { "policy": 3 } },
             "metrics": [{ "type": "Pods", "pods": { "metric": { "name": "x", "selector": { "matchLabels": { "any": "thing" } } } } }],
         });
         let said: Vec<String> = unknown(&spec).iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["spec.behavior.scaleDown.windows: unknown field; did you mean policies?", "spec.maxReplica: unknown field; did you mean maxReplicas?"]);
+        assert_eq!(
+            said,
+            [
+                "spec.behavior.scaleDown.policy: unknown field; did you mean policies?",
+                "spec.maxReplica: unknown field; did you mean maxReplicas?"
+            ]
+        );
     }
 }

@@ -70,7 +70,8 @@ pub fn hostile() -> Trial {
 /// Sixty days with a slot every 15 s under four contenders, made of arithmetic: what matters is the volume.
 pub fn long() -> Trial {
     let slots = 60 * 86_400 / 15;
-    let load: Vec<f64> = (0..slots).map(|slot| 12.0 + 8.0 * (f64::from(slot) / 916.7).sin() + f64::from(slot % 101 * 79 % 101) / 50.0).collect();
+    let load: Vec<f64> =
+        (0..slots).map(|slot| 12.0 + 8.0 * (f64::from(slot) / 916.7).sin() + f64::from(slot % 101 * 79 % 101) / 50.0).collect();
     let contenders = (0..4).map(|index| long_outcome(index, &load)).collect();
     Trial { load_name: "sixty days".into(), start: None, slot_seconds: 15, load, warm_up_seconds: 3600, contenders }
 }

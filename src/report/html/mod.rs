@@ -77,7 +77,13 @@ pub fn page(trial: &Trial) -> Result<String, Error> {
     }
     sheet.html("<h2>When capacity was short</h2>");
     let lanes = u32::try_from(trial.contenders.len()).unwrap_or(u32::MAX).min(100);
-    sheet.plot("short", &plots::short(trial, clock), 80 + 40 * lanes, "Times at which load exceeded ready capacity, by contender", Some(LINK))?;
+    sheet.plot(
+        "short",
+        &plots::short(trial, clock),
+        80 + 40 * lanes,
+        "Times at which load exceeded ready capacity, by contender",
+        Some(LINK),
+    )?;
     sheet.html(&scores::table(trial));
     sheet.html(&decisions_html(policy, kept.len(), clock));
     sheet.data("decisions", &rows(&kept, clock))?;

@@ -18,9 +18,10 @@ type Series = Scatter<i64, Option<f64>>;
 
 /// Load and what the policy made of it.
 pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) -> Plot {
-    let mut plot = plot(layout(trial, clock, "pods").y_axis2(
-        Axis::new().overlaying("y").range(vec![0.0, 1.0]).fixed_range(true).visible(false).show_grid(false),
-    ));
+    let mut plot = plot(
+        layout(trial, clock, "pods")
+            .y_axis2(Axis::new().overlaying("y").range(vec![0.0, 1.0]).fixed_range(true).visible(false).show_grid(false)),
+    );
     let shade = series(&shade(&thin::shortages(trial, &policy.states), thin::seconds(trial)), clock, "Short", "short", steps(0.5));
     plot.add_trace(shade.fill(Fill::ToZeroY).y_axis("y2").hover_info(HoverInfo::Skip));
     let demand = series(&thin::load(trial), clock, "Load", "load", steps(1.0));
@@ -105,7 +106,9 @@ pub fn short(trial: &Trial, clock: Clock) -> Plot {
             y.extend([lane_at, lane_at, None]);
         }
         let line = Line::new().width(10.0).simplify(false);
-        plot.add_trace(Scatter::new(x, y).name(escape(&contender.name)).mode(Mode::Lines).line(line).meta(colour(lane)).hover_template("%{x}"));
+        plot.add_trace(
+            Scatter::new(x, y).name(escape(&contender.name)).mode(Mode::Lines).line(line).meta(colour(lane)).hover_template("%{x}"),
+        );
     }
     plot
 }

@@ -238,7 +238,11 @@ fn row(text: &mut String, figure: &Figure, trial: &Trial) {
     for contender in &trial.contenders {
         // Where all are alike none is best.
         let is_best = figure.lower_is_better && best < worst && (figure.value)(&contender.score) <= best;
-        let (class, mark) = if is_best { (" best", "<span aria-hidden=\"true\">★ </span><span class=\"visually-hidden\">best: </span>") } else { ("", "") };
+        let (class, mark) = if is_best {
+            (" best", "<span aria-hidden=\"true\">★ </span><span class=\"visually-hidden\">best: </span>")
+        } else {
+            ("", "")
+        };
         let _ = write!(text, "<td class=\"number{class}\">{mark}{}</td>", (figure.text)(&contender.score));
     }
     text.push_str("</tr>\n");
