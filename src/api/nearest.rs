@@ -9,7 +9,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str> +
 }
 
 /// `did you mean x?`, or the whole list.
-pub(crate) fn hint<'a>(name: &str, known: &[&'a str]) -> String {
+pub(crate) fn hint(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("there are {}", known.join(", ")),

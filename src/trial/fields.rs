@@ -23,13 +23,12 @@ fn walk(path: &str, value: &Value, schema: &Value, found: &mut Vec<FieldError>) 
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
             for (name, value) in map {
                 let path = format!("{path}.{name}");
-                match properties.get(name) {
-                    Some(schema) => walk(&path, value, schema, found),
-                    None => {
-                        let near = nearest(name, properties.keys().map(String::as_str));
-                        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                        found.push(FieldError::new(path, "", format!("unknown field{hint}")));
-                    }
+                if let Some(schema) = properties.get(name) {
+                    walk(&path, value, schema, found);
+                } else {
+                    let near = nearest(name, properties.keys().map(String::as_str));
+                    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                    found.push(FieldError::new(path, "", format!("unknown field{hint}")));
                 }
             }
         }

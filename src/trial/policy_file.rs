@@ -71,7 +71,7 @@ pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Value>, TrialError
     for document in documents {
         match document.get("items") {
             Some(Value::Array(items)) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
-                all.extend(items.iter().cloned())
+                all.extend(items.iter().cloned());
             }
             _ => all.push(document),
         }
