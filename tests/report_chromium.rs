@@ -15,7 +15,7 @@ use browser_support::{Browser, Page};
 use report_support::{HOSTILE, hostile, long, recorded};
 use tempfile::TempDir;
 
-const WIDE: (u32, u32) = (1060, 1200);
+const WIDE: (u32, u32) = (1000, 1120);
 const NARROW: (u32, u32) = (400, 900);
 const DRAWN: &str = "document.documentElement.dataset.drawn !== undefined";
 /// Screenshots load with the README.
@@ -77,12 +77,12 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
     // Lines of the first plot, by name, with as many points as there is to tell.
     let lines = page.value("Object.fromEntries(document.getElementById('load').data.map(t => [t.name, t.x.length]))");
     for (name, least) in
-        [("Load", trial.load.len()), ("Ready", 500), ("Ordered", 500), ("Wanted", 500), ("Short", 4), ("Scale up", 5), ("Scale down", 5)]
+        [("Load", trial.load.len()), ("Ready", 500), ("Ordered", 500), ("Wanted", 500), ("Short", 2), ("Scale up", 5), ("Scale down", 5)]
     {
         let points = usize::try_from(lines[name].as_u64().unwrap_or_default()).unwrap();
         assert!((least..=4000).contains(&points), "{name}: {lines}");
     }
-    for (plot, least) in [("load", 5), ("rivals", 4), ("short", 1)] {
+    for (plot, least) in [("load", 4), ("rivals", 4), ("short", 3)] {
         let drawn = page.value(&format!(
             "[...document.querySelectorAll('#{plot} .scatterlayer path.js-line')].filter(p => p.getAttribute('d').length > 20 && p.getBBox().width > 0).length"
         ));
@@ -208,6 +208,9 @@ fn names_and_reasons_are_text_whatever_they_say() {
     page.until("document.querySelectorAll('#load .hoverlayer text').length > 0");
     assert_eq!(page.value("document.querySelectorAll('svg a').length"), 0);
     assert_eq!(page.value("typeof window.broken"), "undefined");
+    // The step was too much for a while.
+    let shaded = page.value("document.getElementById('load').data.find(trace => trace.name === 'Short').x.length");
+    assert!(shaded.as_u64().unwrap() >= 4, "{shaded}");
     is_quiet(&page);
 }
 

@@ -108,8 +108,8 @@ fn plot(rivals: &[Rival], points: &[At], curve: &[At], unit: &str) -> (Plot, Lay
 
 /// Every score that the plots show, and how often each moved.
 fn table(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>]) -> String {
-    let mut text = "<h2 id=\"scores\">Scores</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"scores\" tabindex=\"0\"><table>\n\
-                    <caption>V % / C / actions per day. ★: nobody has both a lower V and a lower C.</caption>\n<thead><tr><th scope=\"col\">Trace</th>"
+    let mut text = "<h2 id=\"scores\">Scores</h2>\n<p class=\"muted\">V % / C / actions per day. ★: nobody has both a lower V and a lower C.</p>\n\
+                    <div class=\"scroll\" role=\"region\" aria-labelledby=\"scores\" tabindex=\"0\"><table aria-labelledby=\"scores\">\n<thead><tr><th scope=\"col\">Trace</th>"
         .to_owned();
     for rival in rivals {
         let _ = write!(text, "<th scope=\"col\" class=\"number\">{}</th>", escape(rival.name()));

@@ -59,7 +59,7 @@ pub const HOSTILE: [&str; 4] = [
 pub fn hostile() -> Trial {
     let mut trial = contest(HOSTILE[0], &Load::of_shape(Shape::Step { from: 4.0, to: 20.0, at: 1200 }, 1.0), 0);
     for (contender, name) in trial.contenders.iter_mut().zip(&HOSTILE[1..]) {
-        contender.name = (*name).to_owned();
+        contender.name = String::from(*name);
     }
     for (told, text) in trial.contenders[0].decisions.iter_mut().zip(HOSTILE.iter().cycle()) {
         told.reason = format!("{} {text}", told.reason);
