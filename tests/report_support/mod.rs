@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ballast::api::{Defaults, ScalePolicy, compile};
 use ballast::core::{Policy, Verdict};
-use ballast::sim::{Ballast, Figures, Kpa, Load, Outcome, Run, Setup, Shape, State, Told, Trace, Trial};
+use ballast::sim::{Ballast, Figures, Kpa, Load, Outcome, Run, Setup, Shape, State, Told, Trace, Trial, Workload};
 use serde_json::{Value, json};
 
 const PEAK: f64 = 40.0;
@@ -40,7 +40,9 @@ pub fn recorded() -> Trial {
 /// Three autoscalers under a load.
 fn contest(name: &str, load: &Load, warm_up: u64) -> Trial {
     let mut trial = Trial::new(name, load, warm_up);
-    let plan = Run { setup: Setup::default(), load, warm_up: Duration::from_secs(warm_up) };
+    let (setup, workload) =
+        (Setup::default(), Workload::assumed(&[&policy(&rps(), &Value::Null).signals[..], &policy(&cpu(), &Value::Null).signals].concat()));
+    let plan = Run { setup: &setup, workload: &workload, load, warm_up: Duration::from_secs(warm_up) };
     trial.add("shop/web", plan, &mut Ballast::new(policy(&rps(), &Value::Null)));
     trial.add("Stock HPA (cpu 70 %)", plan, &mut Ballast::new(policy(&cpu(), &json!({ "type": "None" }))));
     trial.add("Knative KPA", plan, &mut Kpa::new(2, 80));
