@@ -322,7 +322,7 @@ fn tolerable(tolerance: f64) -> bool {
 }
 
 /// A duration as Go programs write it: `15s`, `5m`, `1m30s`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .map_err(|error| error.to_string())
         .and_then(|d| Duration::try_from(d).map_err(|_| "must not be negative".to_owned()))

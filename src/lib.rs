@@ -6,6 +6,7 @@
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`sim`] | a model cluster that runs the decision over recorded load, and scores it |
+//! | [`trial`] | files to trials: policies, traces, clusters, assertions, fixtures |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
@@ -27,3 +28,4 @@ pub mod schedule;
 pub mod sim;
 pub mod source;
 pub mod telemetry;
+pub mod trial;

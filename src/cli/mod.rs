@@ -11,8 +11,11 @@ mod cluster;
 mod controller;
 pub mod crds;
 mod explain;
+mod output;
 pub mod reference;
 mod run;
+mod simulate;
+mod test;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
 #[derive(Parser)]
@@ -29,6 +32,10 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show why a policy's target has the size it has, and what will happen next.
     Explain(explain::ExplainArgs),
+    /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
+    Simulate(Box<simulate::SimulateArgs>),
+    /// Run unit tests of policies: samples in, expected sizes and reasons out.
+    Test(test::TestArgs),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -43,6 +50,8 @@ pub fn run() -> ExitCode {
     match parse().command {
         Command::Run(args) => run::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Simulate(args) => simulate::main(&args),
+        Command::Test(args) => test::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {

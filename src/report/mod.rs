@@ -11,6 +11,8 @@ mod plot;
 mod record;
 mod ring;
 mod span;
+mod suite;
+mod trial;
 
 pub(crate) use build::timestamp;
 pub use next::next;
@@ -20,3 +22,5 @@ pub use record::{
     SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
+pub use suite::suite_page;
+pub use trial::{TrialView, trial_page};

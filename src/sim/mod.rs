@@ -48,7 +48,7 @@ pub use keda::{Keda, KedaFallback};
 pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
 pub use nodes::Nodes;
-pub use plant::Cluster;
+pub use plant::{Cluster, EPOCH};
 pub use problem::Problem;
 pub use rollout::Rollout;
 pub use run::{Run, run};

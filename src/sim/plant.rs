@@ -13,8 +13,8 @@ use super::run::Run;
 use super::score::Second;
 use crate::core::{Observation, Reading, Scheduled, Signal, Time};
 
-/// When the simulation begins; any time would do.
-const EPOCH: Time = Time::from_secs(1_000_000);
+/// When the simulation begins; any time would do. Who decides by the calendar counts from here.
+pub const EPOCH: Time = Time::from_secs(1_000_000);
 
 /// The cluster at a second.
 #[derive(Debug)]

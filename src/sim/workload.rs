@@ -66,7 +66,12 @@ impl Workload {
     /// What can be assumed of these signals without knowing the workload: a `Capacity` is what a pod bears; other targets in a unit are set
     /// at 70 % of it; a pod uses up its CPU request at 100 % load and is limited to it. Nothing is known of memory.
     pub fn assumed(signals: &[Signal]) -> Self {
-        let known = signals.iter().filter_map(|signal| Some((signal.name().to_string(), Meter::assumed(signal)?)));
+        Self::assumed_at(signals, ASSUMED_UTILIZATION)
+    }
+
+    /// The same with another share of a pod's capacity for which averaging targets stand.
+    pub fn assumed_at(signals: &[Signal], utilization: f64) -> Self {
+        let known = signals.iter().filter_map(|signal| Some((signal.name().to_string(), Meter::assumed(signal, utilization)?)));
         Self { signals: known.collect() }
     }
 
@@ -100,11 +105,11 @@ impl Meter {
         Self { request: Some(cores), limit: Some(cores), ..Self::new(cores) }
     }
 
-    fn assumed(signal: &Signal) -> Option<Self> {
+    fn assumed(signal: &Signal, utilization: f64) -> Option<Self> {
         let milli = match signal.target {
             Target::Utilization(_) => return signal.kind.is_cpu().then(|| Self::cpu(1.0)),
             Target::Capacity(capacity) => capacity,
-            Target::AverageValue(target) | Target::Value(target) => target / ASSUMED_UTILIZATION,
+            Target::AverageValue(target) | Target::Value(target) => target / utilization,
         };
         let full = milli / 1000.0;
         match signal.kind {
