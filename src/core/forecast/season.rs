@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn nothing_known_is_no_forecast_and_the_ratio_is_bounded() {
         assert_eq!(forecast(&Slots::default(), 0, 0), None);
-        assert_eq!(at(&days(&[1.0, 16.0]), 2 * DAY).unwrap().0, 16.0);
+        // Yesterday's 16 twice, since its level was a sixteenth of this; the 1 before it as it was, since of its level nothing is known.
+        assert_eq!(at(&days(&[1.0, 16.0]), 2 * DAY).unwrap().0, 16.5);
         // A tenth of yesterday counts as half of it.
         let mut slots = days(&[64.0]);
         (0..20).for_each(|slot| slots.put(DAY + slot, 4.0));
