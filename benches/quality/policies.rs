@@ -16,7 +16,7 @@ pub fn workload() -> Workload {
 }
 
 /// `spec.forecast` of the column that has one; `None`: there is no such column.
-const FORECAST: Option<&str> = None;
+const FORECAST: Option<&str> = Some(r#"{"mode":"On"}"#);
 
 /// One column of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
