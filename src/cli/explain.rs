@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::report::{Record, View, page};
 
 /// Longest wait for the API server.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Columns where nobody says how many there are.
 const WIDTH: usize = 100;
 
@@ -70,12 +70,12 @@ enum Output {
 
 /// `NAMESPACE/NAME` or `NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct PolicyName {
-    namespace: Option<String>,
-    name: String,
+pub(super) struct PolicyName {
+    pub namespace: Option<String>,
+    pub name: String,
 }
 
-fn policy_name(text: &str) -> Result<PolicyName, String> {
+pub(super) fn policy_name(text: &str) -> Result<PolicyName, String> {
     let (namespace, name) = match text.split_once('/') {
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, text),
@@ -174,7 +174,7 @@ fn of_status(policy: &ScalePolicy) -> Record {
 }
 
 /// The policy, or an error that helps: which policy has a target of this name, if there is one.
-async fn get(client: &Client, config: &Config, namespace: &str, name: &str) -> Result<ScalePolicy> {
+pub(super) async fn get(client: &Client, config: &Config, namespace: &str, name: &str) -> Result<ScalePolicy> {
     let api: Api<ScalePolicy> = Api::namespaced(client.clone(), namespace);
     let found = tokio::time::timeout(TIMEOUT, api.get(name)).await;
     let server = &config.cluster_url;

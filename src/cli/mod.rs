@@ -12,7 +12,9 @@ mod controller;
 pub mod crds;
 mod explain;
 pub mod reference;
+mod replay;
 mod run;
+mod server;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
 #[derive(Parser)]
@@ -29,6 +31,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show why a policy's target has the size it has, and what will happen next.
     Explain(explain::ExplainArgs),
+    /// Show what a policy would have done, from the history in a Prometheus server.
+    Replay(Box<replay::ReplayArgs>),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -43,6 +47,7 @@ pub fn run() -> ExitCode {
     match parse().command {
         Command::Run(args) => run::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Replay(args) => replay::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {

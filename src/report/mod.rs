@@ -4,6 +4,7 @@
 
 mod build;
 mod next;
+pub mod open_loop;
 mod page;
 mod plot;
 mod record;

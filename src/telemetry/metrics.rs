@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::Policies;
 use crate::core::Verdict;
 
 /// Names one policy.
@@ -55,14 +56,16 @@ pub struct Metrics {
     current: Family<PolicyLabels, Gauge>,
     desired: Family<PolicyLabels, Gauge>,
     contested: Family<PolicyLabels, Gauge>,
+    /// What each policy saw last.
+    pub seen: Policies,
     registry: std::sync::Arc<Registry>,
 }
 
 // === impl Metrics ===
 
 impl Metrics {
-    /// All families, and those of `collectors`, which are read with each scrape.
-    pub fn new(collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
+    /// All families, and those of `collectors`, which are read with each scrape. `looks` are kept of each policy.
+    pub fn new(looks: usize, collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut metrics = Self {
             decisions: Family::default(),
@@ -77,6 +80,7 @@ impl Metrics {
             current: Family::default(),
             desired: Family::default(),
             contested: Family::default(),
+            seen: Policies::new(looks),
             registry: std::sync::Arc::default(),
         };
         let mut registry = Registry::with_prefix("ballast");
@@ -100,6 +104,7 @@ impl Metrics {
             "1 while somebody else undoes the moves of the policy; else there is no series",
             metrics.contested.clone(),
         );
+        registry.register_collector(Box::new(metrics.seen.clone()));
         collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
@@ -146,6 +151,7 @@ impl Metrics {
         self.current.remove(policy);
         self.desired.remove(policy);
         self.contested.remove(policy);
+        self.seen.forget(policy);
     }
 
     /// The exposition text.

@@ -16,6 +16,7 @@ use super::metrics::default_metrics;
 use super::scale_policy::{CrossVersionObjectReference, Mode, Pause, PauseDirection, ScalePolicy, Smoothing, SmoothingType};
 use super::time::to_core;
 use crate::core;
+use crate::replay::look::fingerprint;
 use crate::schedule::Schedule;
 use crate::source::Query;
 
@@ -62,6 +63,13 @@ pub struct Compiled {
     pub schedules: Vec<Schedule>,
     /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
     pub warnings: Vec<FieldError>,
+}
+
+impl Compiled {
+    /// A number per signal that tells it from others, whatever its target.
+    pub fn fingerprints(&self) -> Vec<u32> {
+        self.policy.signals.iter().zip(&self.queries).map(|(signal, query)| fingerprint(&signal.kind, query)).collect()
+    }
 }
 
 /// The scaled object, in the policy's namespace.
