@@ -23,7 +23,7 @@ async fn exposition() -> String {
     let (clock, settings) = (ballast::clock::Clock::real(), ballast::source::Settings::default());
     let sources = Arc::new(Sources::new(client(&api.uri()), clock, settings, Arc::new(Watched::default())));
     sources.collect(&[ask("shop", "web", &["web-1"], Query::Resource { resource: "cpu".into(), container: None })], now()).await;
-    let metrics = Metrics::new([Box::new(SourceMetrics(sources)) as Box<_>]);
+    let metrics = Metrics::new(2, [Box::new(SourceMetrics(sources)) as Box<_>]);
     let policy = PolicyLabels { namespace: "shop".into(), name: "web".into() };
     metrics.decided(&policy, Verdict::Steady, 3, 3);
     metrics.contested(&policy, true);
