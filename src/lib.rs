@@ -7,6 +7,7 @@
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`sim`] | a model cluster that runs the decision over recorded load, and scores it |
 //! | [`replay`] | history of a Prometheus server: looks decided again, load for the model cluster |
+//! | [`trial`] | files to trials: policies, traces, clusters, assertions, fixtures |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`checkpoint`] | memory as bytes that survive a restart |
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
@@ -29,3 +30,4 @@ pub mod schedule;
 pub mod sim;
 pub mod source;
 pub mod telemetry;
+pub mod trial;

@@ -4,50 +4,13 @@
 #![allow(clippy::float_cmp)] // Exact by construction.
 
 mod core_support;
+mod sim_support;
 
-use std::time::Duration;
-
-use ballast::core::{Behavior, Observation, Policy, Reading, Sample, Signal, SignalKind, Target};
-use ballast::sim::{Ballast, Cluster, Kpa, Load, Noise, Run, Score, Second, Setup, Shape, run};
+use ballast::core::{Behavior, Policy, Reading, Signal, SignalKind, Target};
+use ballast::sim::{Ballast, Cluster, Kpa, Load, Noise, Score, Second, Setup, Shape, run};
 use core_support::secs;
 use rstest::rstest;
-
-fn constant(pods: f64) -> Load {
-    Load::of_shape(Shape::Constant(pods), 1.0)
-}
-
-fn step(from: f64, to: f64) -> Load {
-    Load::of_shape(Shape::Step { from, to, at: 300 }, 1.0)
-}
-
-fn rps(target: f64) -> Signal {
-    Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::AverageValue(target))
-}
-
-fn cpu() -> Signal {
-    Signal::new(SignalKind::Resource { resource: "cpu".into() }, Target::Utilization(70))
-}
-
-fn pass(cluster: &mut Cluster<'_>, seconds: u64) {
-    for _ in 0..seconds {
-        cluster.pass();
-    }
-}
-
-fn total(observation: &Observation) -> Sample {
-    match &observation.readings[0] {
-        Reading::Total(sample) => *sample,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Usage of each pod as a share of its limit.
-fn usages(observation: &Observation) -> Vec<Option<f64>> {
-    match &observation.readings[0] {
-        Reading::PerPod { samples, .. } => samples.iter().map(|sample| sample.map(|sample| sample.value / 1000.0)).collect(),
-        other => panic!("{other:?}"),
-    }
-}
+use sim_support::*;
 
 fn ready_pods(cluster: &mut Cluster<'_>) -> usize {
     cluster.observe(&[]).pods.iter().filter(|pod| pod.ready.unwrap().status).count()
@@ -56,7 +19,8 @@ fn ready_pods(cluster: &mut Cluster<'_>) -> usize {
 #[test]
 fn a_pod_is_ready_when_its_start_has_passed() {
     let load = constant(1.0);
-    let mut cluster = Cluster::new(Setup::default(), &load, 2);
+    let setup = Setup::default();
+    let mut cluster = Cluster::new(plan(&setup, &load), 2);
     pass(&mut cluster, 100);
     cluster.scale(5);
     assert_eq!((cluster.ordered(), cluster.ready()), (5, 2));
@@ -74,7 +38,8 @@ fn a_pod_is_ready_when_its_start_has_passed() {
 #[test]
 fn starting_pods_go_before_serving_ones() {
     let load = constant(1.0);
-    let mut cluster = Cluster::new(Setup::default(), &load, 4);
+    let setup = Setup::default();
+    let mut cluster = Cluster::new(plan(&setup, &load), 4);
     cluster.scale(6);
     cluster.scale(5);
     assert_eq!(cluster.ready(), 4);
@@ -88,7 +53,7 @@ fn starting_pods_go_before_serving_ones() {
 fn a_spread_of_starts_keeps_its_bounds() {
     let load = constant(1.0);
     let setup = Setup { pod_start_spread: secs(60), ..Setup::default() };
-    let mut cluster = Cluster::new(setup, &load, 1);
+    let mut cluster = Cluster::new(plan(&setup, &load), 1);
     cluster.scale(101);
     pass(&mut cluster, 44);
     assert_eq!(cluster.ready(), 1);
@@ -105,7 +70,7 @@ fn a_spread_of_starts_keeps_its_bounds() {
 fn samples_have_their_age_and_their_window(#[case] age: u64, #[case] scrape: u64, #[case] window: u64) {
     let load = step(10.0, 20.0);
     let setup = Setup { metric_age: secs(age), scrape: secs(scrape), window: secs(window), ..Setup::default() };
-    let mut cluster = Cluster::new(setup, &load, 30);
+    let mut cluster = Cluster::new(plan(&setup, &load), 30);
     for second in 0..600 {
         let now = cluster.now();
         let sample = total(cluster.observe(&[rps(1.0)]));
@@ -123,38 +88,41 @@ fn samples_have_their_age_and_their_window(#[case] age: u64, #[case] scrape: u64
 #[test]
 fn cpu_saturates_and_the_request_rate_does_not() {
     let load = step(7.0, 40.0);
-    let mut cluster = Cluster::new(Setup::default(), &load, 10);
+    let setup = Setup::default();
+    let mut cluster = Cluster::new(plan(&setup, &load), 10);
     pass(&mut cluster, 300);
-    assert!(usages(cluster.observe(&[cpu()])).iter().all(|usage| (usage.unwrap() - 0.7).abs() < 1e-9));
+    assert!(values(cluster.observe(&[cpu()])).iter().all(|usage| (usage.unwrap() - 0.7).abs() < 1e-9));
     pass(&mut cluster, 60);
-    assert!(usages(cluster.observe(&[cpu()])).iter().all(|usage| (usage.unwrap() - 1.0).abs() < 1e-9));
+    assert!(values(cluster.observe(&[cpu()])).iter().all(|usage| (usage.unwrap() - 1.0).abs() < 1e-9));
     assert!((total(cluster.observe(&[rps(1.0)])).value - 40.0 * 100_000.0).abs() < 1e-3);
 }
 
 #[test]
 fn what_exceeds_capacity_waits_and_is_lost_beyond_patience() {
     let load = step(10.0, 12.0);
-    let mut cluster = Cluster::new(Setup { patience: secs(3), ..Setup::default() }, &load, 10);
+    let setup = Setup { patience: secs(3), ..Setup::default() };
+    let mut cluster = Cluster::new(plan(&setup, &load), 10);
     pass(&mut cluster, 300);
     let seconds: Vec<Second> = (0..20).map(|_| cluster.pass()).collect();
-    // 2 pod-seconds more wait each second, up to 3 s of 10 pods; then as much is lost.
-    assert_eq!((seconds[14].waiting, seconds[14].lost), (28.0, 0.0));
-    assert_eq!((seconds[15].waiting, seconds[15].lost), (30.0, 2.0));
-    // 44 pods serve 12 and what waits: done in a second, in which the pods are busy with it.
-    cluster.scale(44);
+    // 2 pod-seconds more wait each second, up to the 36 that arrive in 3 s; then as much is lost.
+    assert_eq!((seconds[17].waiting, seconds[17].lost), (34.0, 0.0));
+    assert_eq!((seconds[18].waiting, seconds[18].lost), (36.0, 2.0));
+    // 48 pods serve 12 and what waits: done in a second, in which the pods are busy with it.
+    cluster.scale(48);
     pass(&mut cluster, 44);
     let (last, first) = (cluster.pass(), cluster.pass());
-    assert_eq!((last.ready, last.waiting, first.ready, first.waiting, first.lost), (10, 30.0, 44, 30.0, 0.0));
+    assert_eq!((last.ready, last.waiting, first.ready, first.waiting, first.lost), (10, 36.0, 48, 36.0, 0.0));
     assert_eq!(cluster.pass().waiting, 0.0);
     pass(&mut cluster, 60);
-    let all: f64 = usages(cluster.observe(&[cpu()])).iter().flatten().sum();
+    let all: f64 = values(cluster.observe(&[cpu()])).iter().flatten().sum();
     assert!((all - 12.0).abs() < 1e-6, "{all}");
 }
 
 #[test]
 fn work_is_borne_lost_or_waiting() {
     let load = Load::of_shape(Shape::Sine { mean: 10.0, amplitude: 5.0, period: 600.0 }, 1.0);
-    let mut cluster = Cluster::new(Setup { patience: secs(10), ..Setup::default() }, &load, 8);
+    let setup = Setup { patience: secs(10), ..Setup::default() };
+    let mut cluster = Cluster::new(plan(&setup, &load), 8);
     let (mut offered, mut lost, mut borne) = (0.0, 0.0, 0.0);
     for second in 0..3000 {
         cluster.scale(8 + u32::try_from(second / 50 % 6).unwrap());
@@ -168,31 +136,33 @@ fn work_is_borne_lost_or_waiting() {
 #[test]
 fn a_new_pod_is_measured_from_its_first_whole_window_and_busy_from_readiness() {
     let load = constant(2.0);
-    let mut cluster = Cluster::new(Setup::default(), &load, 2);
+    let setup = Setup::default();
+    let mut cluster = Cluster::new(plan(&setup, &load), 2);
     pass(&mut cluster, 300);
     cluster.scale(4);
     // Its window ends 30 s ago and must begin after its creation.
     pass(&mut cluster, 30);
-    assert_eq!(usages(cluster.observe(&[cpu()]))[2], None);
+    assert_eq!(values(cluster.observe(&[cpu()]))[2], None);
     pass(&mut cluster, 15);
-    assert_eq!(usages(cluster.observe(&[cpu()]))[2], Some(0.0));
+    assert_eq!(values(cluster.observe(&[cpu()]))[2], Some(0.0));
     // Ready at 345, on the scrape; at 390 the window 345..360 is read.
     pass(&mut cluster, 45);
-    let usages = usages(cluster.observe(&[cpu()]));
+    let usages = values(cluster.observe(&[cpu()]));
     assert!(usages.iter().all(|usage| (usage.unwrap() - 0.5).abs() < 1e-9), "{usages:?}");
 }
 
 #[test]
 fn usage_of_all_pods_is_the_load_while_nothing_saturates() {
     let load = Load::of_shape(Shape::Sine { mean: 10.0, amplitude: 5.0, period: 600.0 }, 1.0);
-    let mut cluster = Cluster::new(Setup::default(), &load, 20);
+    let setup = Setup::default();
+    let mut cluster = Cluster::new(plan(&setup, &load), 20);
     for second in 0..3000 {
         if second % 100 == 0 {
             cluster.scale(20 + u32::try_from(second / 100 % 3).unwrap());
         }
         if second % 15 == 0 {
             let offered = total(cluster.observe(&[rps(1.0)])).value / 100_000.0;
-            let used: f64 = usages(cluster.observe(&[cpu()])).iter().flatten().sum();
+            let used: f64 = values(cluster.observe(&[cpu()])).iter().flatten().sum();
             // Pods that were removed took their share of the window with them.
             assert!(used <= offered + 1e-9 && used > 0.9 * offered, "second {second}: {used} of {offered}");
         }
@@ -204,7 +174,7 @@ fn usage_of_all_pods_is_the_load_while_nothing_saturates() {
 fn what_is_not_modelled_is_a_failure_and_not_zero() {
     let load = constant(1.0);
     let memory = Signal::new(SignalKind::Resource { resource: "memory".into() }, Target::Utilization(70));
-    assert!(matches!(Cluster::new(Setup::default(), &load, 1).observe(&[memory]).readings[..], [Reading::Failed(_)]));
+    assert!(matches!(Cluster::new(plan(&Setup::default(), &load), 1).observe(&[memory]).readings[..], [Reading::Failed(_)]));
 }
 
 fn policy(signal: Signal, behavior: Option<Behavior>) -> Policy {
@@ -212,10 +182,9 @@ fn policy(signal: Signal, behavior: Option<Behavior>) -> Policy {
 }
 
 /// Times and sizes of the moves, and the score.
-fn moves(load: &Load, setup: Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) {
+fn moves(load: &Load, setup: &Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) {
     let mut moves = Vec::new();
-    let plan = Run { setup, load, warm_up: Duration::ZERO };
-    let score = run(plan, &mut Ballast::new(policy(signal, None)), |cluster, look| {
+    let score = run(plan(setup, load), &mut Ballast::new(policy(signal, None)), |cluster, look| {
         if look.replicas != cluster.ordered() {
             moves.push((cluster.second(), look.replicas));
         }
@@ -226,7 +195,7 @@ fn moves(load: &Load, setup: Setup, signal: Signal) -> (Vec<(u64, u32)>, Score) 
 #[test]
 fn the_stock_rule_answers_a_step_as_worked_out_by_hand() {
     // 6 pods bear 4; from second 300 there are 40, seen whole at 345 (age 30 s, window 15 s). 58 are needed: 12, 24, 48, 58 by doubling.
-    let (moves, score) = moves(&step(4.0, 40.0), Setup::default(), rps(70_000.0));
+    let (moves, score) = moves(&step(4.0, 40.0), &Setup::default(), rps(70_000.0));
     assert_eq!(moves, [(345, 12), (360, 24), (375, 48), (390, 58)]);
     // Short until the 48 pods of second 375 are ready at 420.
     assert_eq!((score.violation_seconds, score.actions, score.reversals), (120, 4, 0));
@@ -235,7 +204,7 @@ fn the_stock_rule_answers_a_step_as_worked_out_by_hand() {
 #[test]
 fn on_a_saturating_metric_it_gropes_its_way_up() {
     // Full pods look like a ratio of 1 / 0.7 however much is missing, and new ones count 90 s after their order: start, window, age.
-    let (moves, score) = moves(&step(4.0, 40.0), Setup::default(), cpu());
+    let (moves, score) = moves(&step(4.0, 40.0), &Setup::default(), cpu());
     assert_eq!(moves, [(345, 9), (435, 13), (525, 19), (615, 28), (705, 40), (795, 58)]);
     assert_eq!(score.violation_seconds, 450, "the 40 pods are ready at 750");
 }
@@ -243,9 +212,9 @@ fn on_a_saturating_metric_it_gropes_its_way_up() {
 #[test]
 fn the_kpa_panics() {
     let load = step(4.0, 40.0);
-    let plan = Run { setup: Setup::default(), load: &load, warm_up: Duration::ZERO };
+    let setup = Setup::default();
     let mut largest = (0, 0);
-    let score = run(plan, &mut Kpa::new(2, 80), |cluster, look| largest = largest.max((look.replicas, cluster.second())));
+    let score = run(plan(&setup, &load), &mut Kpa::new(2, 80), |cluster, look| largest = largest.max((look.replicas, cluster.second())));
     assert_eq!(largest.0, 58);
     // All ordered once the panic window is full, 8 s after the step at most: short until 45 s later.
     assert!((45..=54).contains(&score.violation_seconds), "{}", score.violation_seconds);
@@ -257,7 +226,7 @@ fn the_same_seed_gives_the_same_run() {
     let load = Load::of_shape(Shape::Sine { mean: 20.0, amplitude: 10.0, period: 3000.0 }, 3.0);
     let result = |noise_seed, seed| {
         let setup = Setup { pod_start_spread: secs(60), seed, ..Setup::default() };
-        moves(&load.clone().with_noise(noise, noise_seed), setup, cpu())
+        moves(&load.clone().with_noise(noise, noise_seed), &setup, cpu())
     };
     assert_eq!(result(1, 1), result(1, 1));
     assert_ne!(result(1, 1), result(2, 1));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ballast::sim::{Ballast, Cluster, Look, Run, Score, Setup, run};
+use ballast::sim::{Ballast, Cluster, Look, Run, Score, Setup, Workload, run};
 use serde_json::Value;
 
 use crate::loads::Named;
@@ -14,6 +14,7 @@ use crate::policies::{Rival, hpa_rps};
 /// What all runs have in common.
 pub struct Jobs<'a> {
     pub setup: Setup,
+    pub workload: Workload,
     /// Merged into the spec of Ballast's policies.
     pub patch: &'a Value,
     pub timeline: Option<&'a Path>,
@@ -34,8 +35,8 @@ impl Jobs<'_> {
         })
     }
 
-    fn plan<'a>(&self, load: &'a Named) -> Run<'a> {
-        Run { setup: self.setup, load: &load.load, warm_up: load.warm_up }
+    fn plan<'a>(&'a self, load: &'a Named) -> Run<'a> {
+        Run { setup: &self.setup, workload: &self.workload, load: &load.load, warm_up: load.warm_up }
     }
 
     fn one(&self, load: &Named, rival: Rival) -> Score {

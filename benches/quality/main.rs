@@ -170,7 +170,7 @@ fn jobs(options: &Options, setting: Setting) -> Jobs<'_> {
         patience: seconds(options.patience),
         ..Setup::default()
     };
-    Jobs { setup, patch: &options.spec, timeline: options.timeline.as_deref() }
+    Jobs { setup, workload: policies::workload(), patch: &options.spec, timeline: options.timeline.as_deref() }
 }
 
 fn simulated(scores: &[Vec<Score>]) -> f64 {

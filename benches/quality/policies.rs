@@ -2,13 +2,18 @@
 
 use ballast::api::{Defaults, ScalePolicy, compile};
 use ballast::core::Policy;
-use ballast::sim::{Ballast, Kpa, Run, Score, run};
+use ballast::sim::{Ballast, Kpa, Meter, Run, Score, Workload, run};
 use serde_json::{Value, json};
 
 /// Bounds of every policy.
 pub const BOUNDS: (u32, u32) = (2, 80);
 /// Peak of every trace, in pods at 100 %.
 pub const PEAK: f64 = 40.0;
+
+/// A pod uses up its core of CPU, and serves 100 requests per second, at 100 %.
+pub fn workload() -> Workload {
+    Workload::default().with("cpu", Meter::cpu(1.0)).with("rps", Meter::new(100.0))
+}
 
 /// One column of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

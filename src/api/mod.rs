@@ -8,6 +8,7 @@ pub mod crd;
 mod error;
 pub mod metric_source;
 pub mod metrics;
+pub(crate) mod nearest;
 pub mod quantity;
 pub mod report;
 pub mod scale_policy;

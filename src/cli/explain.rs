@@ -1,6 +1,5 @@
 //! `ballast explain`: the record of one policy, from its status and, where it can be reached, from the controller.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,15 +12,13 @@ use kube::{Api, Client, Config};
 
 use super::cluster::kube_config;
 use super::controller::{Controller, ask};
+use super::output::{is_closed_pipe, put, width};
 use crate::api::{Defaults, ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::report::{Record, View, page};
 
 /// Longest wait for the API server.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-/// Columns where nobody says how many there are.
-const WIDTH: usize = 100;
-
 /// Time between two pages of `--watch`.
 const WATCH: Duration = Duration::from_secs(2);
 /// Cursor to the upper left, and all below it erased; left out where the output is no terminal.
@@ -108,9 +105,7 @@ pub fn main(args: &ExplainArgs) -> ExitCode {
     match runtime.block_on(show(args)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever closed the pipe has read enough.
-        Err(error) if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => {
-            ExitCode::SUCCESS
-        }
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -195,20 +190,6 @@ pub(super) async fn get(client: &Client, config: &Config, namespace: &str, name:
         names if names.is_empty() => bail!("{error} in namespace \"{namespace}\""),
         names => bail!("{error} in namespace \"{namespace}\"; a target of this name is scaled by {}", names.join(", ")),
     }
-}
-
-/// Columns of the terminal, or what `COLUMNS` says.
-fn width() -> usize {
-    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let columns = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    terminal.or_else(columns).unwrap_or(WIDTH).max(40)
-}
-
-/// Prints without colours where they are not wanted (no terminal, `NO_COLOR`).
-fn put(text: &str) -> std::io::Result<()> {
-    let mut out = anstream::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ mod cluster;
 mod controller;
 pub mod crds;
 mod explain;
+mod output;
 pub mod reference;
 mod replay;
 mod run;
 mod server;
+mod simulate;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
 #[derive(Parser)]
@@ -33,6 +35,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Show what a policy would have done, from the history in a Prometheus server.
     Replay(Box<replay::ReplayArgs>),
+    /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -48,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Explain(args) => explain::main(&args),
         Command::Replay(args) => replay::main(&args),
+        Command::Simulate(args) => simulate::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {

@@ -45,7 +45,7 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
 }
 
 /// The error with its path, the value that stands there, and what is allowed. What is missing is named by the path it should have.
-fn fault(object: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+pub(crate) fn fault(object: &Value, error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let (path, text) = (error.path(), error.inner().to_string());
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         let parent = path.iter().next().map(|_| format!("{path}.")).unwrap_or_default();

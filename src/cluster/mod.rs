@@ -24,6 +24,7 @@ use std::sync::Arc;
 pub use bucket::Bucket;
 pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
 pub use events::{EventType, ObjectRef, Recorder};
+pub(crate) use guard::fault;
 pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;

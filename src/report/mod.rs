@@ -1,8 +1,10 @@
 //! The record of a policy for people: what was seen, what was decided and why, what holds it, what comes next.
 //!
 //! [`Record`] is the JSON of `/debug/policies/NAMESPACE/NAME` and of `ballast explain -o json`; [`page`] renders it for terminals.
+//! [`html`] is the same for a trial in the simulator, as an HTML file.
 
 mod build;
+pub mod html;
 mod next;
 pub mod open_loop;
 mod page;
@@ -10,6 +12,7 @@ mod plot;
 mod record;
 mod ring;
 mod span;
+mod trial;
 
 pub(crate) use build::timestamp;
 pub use next::next;
@@ -19,3 +22,4 @@ pub use record::{
     SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
+pub use trial::{TrialView, trial_page};

@@ -66,9 +66,16 @@ pub enum Shape {
 
 impl Load {
     /// A trace whose peak within `days` needs `peak` pods.
+    pub fn of_trace(trace: &Trace, days: Range<f64>, peak: f64) -> Self {
+        let load = Self::of_values(trace, days);
+        let highest = load.peak();
+        if highest > 0.0 { load.scaled(peak / highest) } else { load }
+    }
+
+    /// A trace as it is within `days` from its first row, in its own unit: to be scaled to pods.
     ///
     /// Coarse traces are interpolated linearly to slots, finer ones averaged. A gap of the trace is interpolated over.
-    pub fn of_trace(trace: &Trace, days: Range<f64>, peak: f64) -> Self {
+    pub fn of_values(trace: &Trace, days: Range<f64>) -> Self {
         let points = trace.points();
         let first = points[0].second + days.start * 86_400.0;
         let last = points[points.len() - 1].second.min(points[0].second + days.end * 86_400.0);
@@ -82,13 +89,21 @@ impl Load {
             next += inside;
             start = end;
         }
-        let highest = slots.iter().copied().fold(0.0, f64::max);
-        if highest > 0.0 {
-            for load in &mut slots {
-                *load *= peak / highest;
-            }
-        }
         Self { slots }
+    }
+
+    /// Every value times this factor.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        for load in &mut self.slots {
+            *load *= factor;
+        }
+        self
+    }
+
+    /// The highest value, 0 without any.
+    pub fn peak(&self) -> f64 {
+        self.slots.iter().copied().fold(0.0, f64::max)
     }
 
     /// A synthetic load of some hours.

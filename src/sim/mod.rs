@@ -7,28 +7,50 @@
 //! |---|---|
 //! | [`trace`] | recorded load, as CSV |
 //! | [`load`] | load in pods, second by second: scaled traces, synthetic shapes, noise |
-//! | [`plant`] | the model cluster: pods that take time to start, metrics that come late |
-//! | [`meter`] | what can be measured of it |
+//! | [`setup`] | how the model cluster behaves |
+//! | [`workload`] | what its pods show in metrics |
+//! | [`plant`] | the model cluster: time, load, work that waits |
+//! | [`fleet`] | its pods: they start, fail and go |
+//! | [`rollout`] | the Deployment: sizes and rolling updates |
+//! | [`nodes`] | room for pods |
+//! | [`pipeline`], [`counter`] | its metrics, late and averaged |
+//! | [`faults`], [`chance`] | what goes wrong at a given time, and what is random |
 //! | [`autoscaler`] | who decides: Ballast and the stock HPA (one code), Knative's KPA |
 //! | [`score`] | how well demand was met, and at what cost |
 //! | [`run`] | one load, one cluster, one autoscaler: one score |
 //! | [`trial`] | one load, some contenders: what each did, to print, plot and check |
 
 pub mod autoscaler;
+pub(crate) mod chance;
+pub(crate) mod counter;
+pub mod faults;
+pub(crate) mod fleet;
 pub mod kpa;
 pub mod load;
-pub mod meter;
+pub mod nodes;
+pub(crate) mod pipeline;
 pub mod plant;
+pub mod problem;
+pub mod rollout;
 pub mod run;
 pub mod score;
+pub(crate) mod seconds;
+pub mod setup;
 pub mod trace;
 pub mod trial;
+pub mod workload;
 
 pub use autoscaler::{Autoscaler, Ballast, Look};
+pub use faults::{Incident, IncidentKind, Outage, OutageKind};
 pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
-pub use plant::{Cluster, Setup};
+pub use nodes::Nodes;
+pub use plant::{Cluster, EPOCH};
+pub use problem::Problem;
+pub use rollout::Rollout;
 pub use run::{Run, run};
 pub use score::{Figures, Score, Second};
+pub use setup::Setup;
 pub use trace::{Trace, TraceError};
 pub use trial::{Outcome, State, Told, Trial, Watch};
+pub use workload::{Measure, Meter, Workload};

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use super::autoscaler::{Autoscaler, Look};
 use super::load::Load;
-use super::plant::{Cluster, Setup};
+use super::plant::Cluster;
+use super::problem::Problem;
 use super::score::Score;
+use super::setup::Setup;
+use super::workload::Workload;
+use crate::core::Signal;
 
 /// Utilisation at which the workload starts.
 const START_UTILIZATION: f64 = 0.7;
@@ -14,11 +18,22 @@ const START_UTILIZATION: f64 = 0.7;
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// The cluster.
-    pub setup: Setup,
+    pub setup: &'a Setup,
+    /// What its pods show.
+    pub workload: &'a Workload,
     /// What it has to bear.
     pub load: &'a Load,
     /// Time at the start that is not scored: it shows the size the workload happened to start with.
     pub warm_up: Duration,
+}
+
+impl Run<'_> {
+    /// Why it cannot be run with these signals; empty if it can. A run does not check: a signal that is not modelled fails at each look.
+    pub fn check(&self, signals: &[Signal]) -> Vec<Problem> {
+        let mut problems = self.setup.check();
+        problems.extend(self.workload.check(signals));
+        problems
+    }
 }
 
 /// Runs an autoscaler over the whole load. `watch` sees every look, with the cluster as it was just before the size is set.
@@ -28,7 +43,7 @@ pub struct Run<'a> {
 pub fn run(run: Run<'_>, autoscaler: &mut impl Autoscaler, mut watch: impl FnMut(&Cluster<'_>, &Look)) -> Score {
     let min = autoscaler.min_replicas();
     let start = (run.load.at(0) / START_UTILIZATION).ceil() as u32;
-    let mut cluster = Cluster::new(run.setup, run.load, start.max(min));
+    let mut cluster = Cluster::new(run, start.max(min));
     let mut score = Score::new(min);
     let mut next = 0;
     let first_scored = run.warm_up.as_secs();

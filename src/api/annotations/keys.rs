@@ -1,5 +1,7 @@
 //! The annotation keys of a workload.
 
+use crate::api::nearest;
+
 /// One key without its prefix, with what people need to know about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -99,7 +101,5 @@ pub const KEYS: &[Key] = &[
 
 /// The known key nearest to a misspelt one.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    let near = KEYS.iter().map(|key| (strsim::damerau_levenshtein(name, key.name), key.name)).min()?;
-    // Further away than half of its letters, a suggestion only confuses.
-    (near.0 <= name.len().max(4) / 2).then_some(near.1)
+    nearest::nearest(name, KEYS.iter().map(|key| key.name))
 }

@@ -1,0 +1,167 @@
+//! Who bears the load: a policy as the controller decides it, or a rival with the same metrics and bounds.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::calendar::ByCalendar;
+use super::error::TrialError;
+use super::policy_file::{Written, policy};
+use crate::api::quantity::Quantity;
+use crate::api::{Compiled, Defaults, ScalePolicy, compile};
+use crate::core::{Mode, Signal, Smoothing};
+use crate::sim::{Autoscaler, Cluster, Kpa, Look};
+
+/// A model that stands beside a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    /// The stock `HorizontalPodAutoscaler`: the same metrics, bounds and behavior under its own rule.
+    Hpa,
+    /// Knative's KPA between the same bounds.
+    Kpa,
+}
+
+impl Rival {
+    /// All of them with their names on the command line.
+    pub const ALL: [(&'static str, Self); 2] = [("hpa", Self::Hpa), ("kpa", Self::Kpa)];
+}
+
+/// What is tried, with a name for people and assertions.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from, for messages.
+    pub place: String,
+    /// The rules, also those of which a model takes its bounds.
+    pub compiled: Compiled,
+    /// The model that decides instead of the rules.
+    pub model: Option<Rival>,
+}
+
+impl Contender {
+    /// A policy as it is written. One that only recommends is tried as if its decisions were written.
+    pub fn policy(written: &Written) -> Self {
+        let mut compiled = written.compiled.clone();
+        compiled.policy.mode = Mode::Enforce;
+        Self { name: written.name.clone(), place: written.place.clone(), compiled, model: None }
+    }
+
+    /// What stands behind `--against`: a model of that name, or else a policy in a file.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub fn against(argument: &str, subject: &Written, defaults: &Defaults, utilization: f64) -> Result<Self, TrialError> {
+        let Some((_, rival)) = Rival::ALL.into_iter().find(|(name, _)| *name == argument) else {
+            let is_word = argument.chars().all(char::is_alphanumeric);
+            if is_word && !Path::new(argument).exists() {
+                let names: Vec<&str> = Rival::ALL.iter().map(|(name, _)| *name).collect();
+                return Err(TrialError::option("--against", format!("{argument}: must be {} or a file with a policy", names.join(", "))));
+            }
+            return policy(argument, defaults).map(|written| Self::policy(&written));
+        };
+        let place = format!("{} as {argument}", subject.place);
+        let compiled = match rival {
+            Rival::Hpa => compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
+                .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?,
+            Rival::Kpa => subject.compiled.clone(),
+        };
+        let model = (rival != Rival::Hpa).then_some(rival);
+        Ok(Self { name: argument.to_owned(), place, compiled, model })
+    }
+
+    /// The signals that the cluster must show it.
+    pub fn signals(&self) -> &[Signal] {
+        if self.model.is_some() { &[] } else { &self.compiled.policy.signals }
+    }
+
+    /// Whether it decides by the calendar, so that it matters when the load was.
+    pub fn needs_calendar(&self) -> bool {
+        let paused = self.compiled.policy.pause.as_ref().is_some_and(|pause| pause.until.is_some());
+        self.model.is_none() && (!self.compiled.schedules.is_empty() || paused)
+    }
+
+    /// Ready to decide, from this Unix time in seconds on.
+    pub fn autoscaler(&self, start: i64) -> Decider {
+        let (min, max) = (self.compiled.policy.min_replicas, self.compiled.policy.max_replicas);
+        match self.model {
+            Some(Rival::Kpa) => Decider::Kpa(Kpa::new(min, max)),
+            _ => Decider::Rules(Box::new(ByCalendar::new(&self.compiled, start))),
+        }
+    }
+}
+
+/// Names that differ, as assertions need them: a policy whose name is taken gets a number, e.g. `web-2`.
+pub fn distinct(contenders: &mut [Contender]) {
+    for index in 1..contenders.len() {
+        let (earlier, rest) = contenders.split_at_mut(index);
+        let this = &mut rest[0];
+        let taken = |name: &str| earlier.iter().any(|other| other.name == name);
+        let name = this.name.clone();
+        let mut number = 1;
+        while taken(&this.name) {
+            number += 1;
+            this.name = format!("{name}-{number}");
+        }
+    }
+}
+
+/// What a stock HPA knows of a policy. A Prometheus query comes to it through an adapter, as an external metric.
+fn stock(policy: &ScalePolicy, utilization: f64) -> ScalePolicy {
+    let mut stock = policy.clone();
+    let spec = serde_json::to_value(&policy.spec).unwrap_or_default();
+    let mut known = json!({});
+    for field in ["scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior"] {
+        if let Some(value) = spec.get(field) {
+            known[field] = value.clone();
+        }
+    }
+    for metric in known["metrics"].as_array_mut().into_iter().flatten() {
+        if let Some(external) = metric.get("prometheus").map(|prometheus| external(prometheus, utilization)) {
+            *metric = json!({ "type": "External", "external": external });
+        }
+    }
+    if let Ok(spec) = serde_json::from_value(known) {
+        stock.spec = spec;
+    }
+    stock
+}
+
+/// The stock rule knows no capacity, only the share of it that people set as a target.
+fn external(prometheus: &Value, utilization: f64) -> Value {
+    let target = &prometheus["target"];
+    let target = match target["type"].as_str() {
+        Some("Capacity") => {
+            let capacity: Quantity = serde_json::from_value(target["capacity"].clone()).unwrap_or_default();
+            let milli = capacity.milli().unwrap_or_default() as f64;
+            json!({ "type": "AverageValue", "averageValue": Quantity::from_milli(milli * utilization) })
+        }
+        _ => target.clone(),
+    };
+    json!({ "metric": { "name": prometheus["name"] }, "target": target })
+}
+
+/// An autoscaler of any kind.
+#[derive(Debug)]
+pub enum Decider {
+    /// Ballast's decision.
+    Rules(Box<ByCalendar>),
+    /// Knative's.
+    Kpa(Kpa),
+}
+
+impl Autoscaler for Decider {
+    fn min_replicas(&self) -> u32 {
+        match self {
+            Self::Rules(rules) => rules.min_replicas(),
+            Self::Kpa(kpa) => kpa.min_replicas(),
+        }
+    }
+
+    fn look(&mut self, cluster: &mut Cluster<'_>) -> Look {
+        match self {
+            Self::Rules(rules) => rules.look(cluster),
+            Self::Kpa(kpa) => kpa.look(cluster),
+        }
+    }
+}
