@@ -13,5 +13,5 @@ pub use answer::reading;
 pub use client::{Login, Material, Server, Trust};
 pub use decode::{Answer, Number, Run, Series, decode};
 pub use enforce::enforce;
-pub use substitute::substitute;
+pub use substitute::{substitute, substitute_ever};
 pub use window::window;
