@@ -31,7 +31,7 @@ use crate::sim::Meter;
 use crate::trial::load::Loaded;
 use crate::trial::policy_file::{self, Written};
 use crate::trial::span::{share, span};
-use crate::trial::{Bench, Contender, contender};
+use crate::trial::{Bench, Contender, TrialError, contender};
 
 /// `ballast replay`.
 #[derive(Args, Clone, Debug)]
@@ -69,6 +69,9 @@ pub struct ReplayArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     result: ResultArgs,
+    /// With --open-loop: exit code 1 if a decision differs, as of `git diff`.
+    #[arg(long, requires = "open_loop")]
+    exit_code: bool,
     /// Namespace of the policy; default: what the policy says, else that of the kubeconfig's context, else `default`.
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
@@ -101,6 +104,9 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
     let now = clock.now();
     let span = when(&args.from, now).map_err(|why| format!("--from: {why}")).and_then(|from| {
         let to = when(&args.to, now).map_err(|why| format!("--to: {why}"))?;
+        if args.open_loop && args.result.is_about_scores() {
+            return Err("--open-loop compares decisions and scores nothing: --report and --assert go without it".to_owned());
+        }
         if from < to { Ok((from, to.min(now))) } else { Err(format!("--from {} is not before --to {}", args.from, args.to)) }
     });
     let span = match span.and_then(|span| args.defaults.validate().map(|()| span).map_err(|error| error.to_string())) {
@@ -120,8 +126,11 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
     match runtime.block_on(replay(args, clock, span)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            for line in format!("{error:#}").lines() {
+                eprintln!("error: {line}");
+            }
+            // What was given cannot be used; trying again would not help.
+            if error.is::<TrialError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -137,8 +146,9 @@ async fn replay(args: &ReplayArgs, clock: Clock, (from, to): (Time, Time)) -> Re
     };
     let asker = Asker::new(server, cache, clock, bar());
     if args.open_loop {
-        let text = decide_again(args, &found, &asker, (from, to)).await?;
-        return Ok(super::print(text.as_bytes()));
+        let (text, differing) = decide_again(args, &found, &asker, (from, to)).await?;
+        let printed = super::print(text.as_bytes());
+        return Ok(if args.exit_code && differing > 0 { ExitCode::FAILURE } else { printed });
     }
     bear_again(args, &found, &asker, (from, to)).await
 }
@@ -219,7 +229,7 @@ fn capacity(text: &str) -> Result<(Option<String>, f64), String> {
     }
 }
 
-async fn decide_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to): (Time, Time)) -> Result<String> {
+async fn decide_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to): (Time, Time)) -> Result<(String, u64)> {
     let Found { namespace, written: Written { name, compiled, .. } } = found;
     let seen = looks(asker, namespace, name, from, to).await?;
     asker.done();
@@ -238,10 +248,11 @@ async fn decide_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to
         bail!("no look asked for {}: what it would have shown is not recorded; replay without --open-loop", unknown.join(", "));
     }
     let result = open(&format!("{namespace}/{name}"), compiled, &seen.looks, seen.missed);
-    Ok(match args.result.output {
+    let text = match args.result.output {
         Output::Table => open_loop::table(&result, &TimeZone::system()),
         Output::Json => serde_json::to_string_pretty(&result)? + "\n",
-    })
+    };
+    Ok((text, result.differing))
 }
 
 /// Reads the policy, from a file or the cluster, and checks it.

@@ -185,6 +185,11 @@ impl ResultArgs {
         self.conditions().try_for_each(|condition| condition.validate(names))
     }
 
+    /// Whether it needs a trial.
+    pub fn is_about_scores(&self) -> bool {
+        self.report.is_some() || !self.assertions.is_empty()
+    }
+
     /// Prints the trial, writes the report, checks the conditions.
     pub fn tell(&self, note: &str, trial: &Trial) -> ExitCode {
         match self.show(note, trial) {
