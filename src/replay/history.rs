@@ -58,8 +58,9 @@ pub type History = Vec<Run>;
 
 /// No history.
 #[derive(Debug, Error)]
-#[error("{query}: from {from} to {to}: {}{}", .fault.failure.message, .kept.as_ref().map(|dir| format!("; what was answered is kept in {dir}, so that the same command goes on from there")).unwrap_or_default())]
+#[error("{server}: {query}: from {from} to {to}: {}{}", .fault.failure.message, .kept.as_ref().map(|dir| format!("; what was answered is kept in {dir}, so that the same command goes on from there")).unwrap_or_default())]
 pub struct NoHistory {
+    server: String,
     query: String,
     from: jiff::Timestamp,
     to: jiff::Timestamp,
@@ -182,7 +183,7 @@ impl Asker {
     fn no_history(&self, query: &str, piece: &Piece, fault: Fault) -> NoHistory {
         let time = crate::report::timestamp;
         let kept = self.cache.as_ref().map(|cache| cache.dir().display().to_string());
-        NoHistory { query: query.to_owned(), from: time(piece.start), to: time(piece.end), fault: Box::new(fault), kept }
+        NoHistory { server: self.server.name().to_owned(), query: query.to_owned(), from: time(piece.start), to: time(piece.end), fault: Box::new(fault), kept }
     }
 }
 

@@ -71,7 +71,7 @@ pub enum NoLoad {
 /// # Errors
 /// Where there is none.
 pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>], from: Time, to: Time) -> Result<Found, NoLoad> {
-    let (mut pods, mut unusable): (Vec<(&Signal, BTreeMap<i64, f64>)>, Vec<String>) = (Vec::new(), Vec::new());
+    let (mut pods, mut unusable): (Vec<(&Wanted<'_>, BTreeMap<i64, f64>)>, Vec<String>) = (Vec::new(), Vec::new());
     let mut notes = Vec::new();
     for wanted in wanted {
         let name = wanted.signal.name();
@@ -86,7 +86,7 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
         match values {
             Ok((full, values)) => {
                 notes.push(format!("a pod bears {full:.4} of {name}"));
-                pods.push((wanted.signal, values.into_iter().map(|(second, value)| (second, value / full)).collect()));
+                pods.push((wanted, values.into_iter().map(|(second, value)| (second, value / full)).collect()));
             }
             Err(why) => unusable.push(format!("{name}: {why}")),
         }
@@ -96,17 +96,18 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
     }
     notes.extend(unusable.into_iter().map(|why| format!("not used: {why}")));
     let mut all: BTreeMap<i64, f64> = BTreeMap::new();
-    for (_, values) in &pods {
-        for (&second, &value) in values {
+    let step = i64::try_from(SLOT).unwrap_or(1);
+    for (wanted, values) in &pods {
+        for (second, value) in whole(values, window(wanted.query), from, to) {
             all.entry(second).and_modify(|known| *known = known.max(value)).or_insert(value);
         }
     }
-    let names = || pods.iter().map(|(signal, _)| signal.name().to_string()).collect();
+    let names = || pods.iter().map(|(wanted, _)| wanted.signal.name().to_string()).collect();
     let Some((&first, &last)) = all.keys().next().zip(all.keys().next_back()).filter(|(first, last)| first < last) else {
         return Err(NoLoad::Nothing(names()));
     };
     let mut outages = Vec::new();
-    for (signal, values) in &pods {
+    for (Wanted { signal, .. }, values) in &pods {
         let gaps = gaps(values, first, last);
         let missing: i64 = gaps.iter().map(|(_, length)| length).sum();
         if missing > 0 {
@@ -121,7 +122,7 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
             signal: Some(signal.name().to_string()),
         }));
     }
-    let (start, step) = (Time::from_secs(first), i64::try_from(SLOT).unwrap_or(1));
+    let start = Time::from_secs(first);
     if Time::from_secs(first - step) > from || Time::from_secs(last + 2 * step) < to {
         notes.push(format!("there are values from {} to {} only", timestamp(start), timestamp(Time::from_secs(last))));
     }
@@ -162,7 +163,7 @@ async fn values(
     let mut values = by_second(&runs, |sum, value| sum + value);
     if query.when_empty == WhenEmpty::Zero {
         let step = i64::try_from(SLOT).unwrap_or(1);
-        let mut second = (from.as_millis() + 1000 * step - 1).div_euclid(1000 * step) * step;
+        let mut second = up(from);
         while second * 1000 <= to.as_millis() {
             values.entry(second).or_insert(0.0);
             second += step;
@@ -229,6 +230,30 @@ pub(super) fn by_second(runs: &History, join: impl Fn(f64, f64) -> f64) -> BTree
     all
 }
 
+/// How far back a value looks.
+fn window(query: &Query) -> Duration {
+    match query {
+        Query::Prometheus(query) => query.window,
+        _ => Duration::ZERO,
+    }
+}
+
+/// Values whose windows lie between gaps. At the edge of one a rate is of what it can see, which is too low.
+fn whole(values: &BTreeMap<i64, f64>, window: Duration, from: Time, to: Time) -> BTreeMap<i64, f64> {
+    let step = i64::try_from(SLOT).unwrap_or(1);
+    let last = to.as_millis().div_euclid(1000 * step) * step;
+    let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
+    let gaps = gaps(values, up(from), last);
+    let near = |second: i64| gaps.iter().any(|(begin, length)| second >= begin - window && second < begin + length + window);
+    values.iter().map(|(second, value)| (*second, *value)).filter(|(second, _)| !near(*second)).collect()
+}
+
+/// The first second that is a multiple of the step.
+fn up(time: Time) -> i64 {
+    let step = i64::try_from(SLOT).unwrap_or(1);
+    (time.as_millis() + 1000 * step - 1).div_euclid(1000 * step) * step
+}
+
 /// Where values are missing between `first` and `last`: begin and length in seconds.
 fn gaps(values: &BTreeMap<i64, f64>, first: i64, last: i64) -> Vec<(i64, i64)> {
     let step = i64::try_from(SLOT).unwrap_or(1);
@@ -246,6 +271,14 @@ fn gaps(values: &BTreeMap<i64, f64>, first: i64, last: i64) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_window_sees_at_the_edge_of_a_gap_is_not_the_load() {
+        let values = (0..=40).filter(|index| !(10..20).contains(index)).map(|index| (15 * index, 1.0)).collect();
+        let whole = whole(&values, Duration::from_secs(30), Time::from_secs(0), Time::from_secs(600));
+        let missing: Vec<i64> = (0..=40).map(|index| 15 * index).filter(|second| !whole.contains_key(second)).collect();
+        assert_eq!(missing, (8..22).map(|index| 15 * index).collect::<Vec<i64>>());
+    }
 
     #[test]
     fn gaps_are_what_is_missing_between_the_ends() {
