@@ -20,8 +20,8 @@ test: lint unit plane e2e ## Everything that CI runs
 lint: ## Formatting, clippy, cargo-deny, shell and Go checks
 	tests/lint.sh
 
-unit: ## Unit, property and stock-rule tests, those with a real Prometheus, and those of the Go example
-	tests/cluster/deps.sh plane
+unit: ## Unit, property and stock-rule tests, those with a real Prometheus or Chromium, and those of the Go example
+	tests/cluster/deps.sh unit
 	$(CARGO) test --locked --lib --bins $(patsubst tests/%.rs,--test %,$(filter-out tests/plane_% tests/node_%,$(wildcard tests/*.rs)))
 	cd examples/go-app && go test -race ./...
 

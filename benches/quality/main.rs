@@ -5,6 +5,7 @@
 mod claims;
 mod jobs;
 mod loads;
+mod page;
 mod policies;
 mod tables;
 
@@ -68,6 +69,9 @@ struct Options {
     /// One table per load, with all scores
     #[arg(long)]
     long: bool,
+    /// Also the results on recorded load as an HTML page, into this file
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Writes every look of every run as CSV into this folder
     #[arg(long)]
     timeline: Option<PathBuf>,
@@ -121,7 +125,7 @@ fn main() -> anyhow::Result<()> {
 
 /// The tables of one setting.
 fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result<()> {
-    let equal_cost = options.equal_cost || options.document;
+    let equal_cost = options.equal_cost || options.document || options.html.is_some();
     let (traces, rivals, scores, sweep) = scored(options, setting, equal_cost)?;
     let shapes = loads::synthetic(|name| matches(name, &options.only));
     let shape_scores = jobs(options, setting).all(&shapes, &rivals);
@@ -131,6 +135,9 @@ fn report(options: &Options, setting: Setting, days: &mut f64) -> anyhow::Result
         tables::summary(&rivals, &scores);
         if equal_cost {
             tables::equal_cost(&traces, &rivals, &scores, &sweep);
+        }
+        if let Some(file) = &options.html {
+            page::write(file, &setting.to_string(), &traces, &rivals, &scores, &sweep)?;
         }
     }
     if !shapes.is_empty() {

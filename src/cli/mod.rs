@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod server;
 mod simulate;
+mod test;
 
 /// A horizontal autoscaler for Kubernetes: smooth, safe when metrics fail, and it says why.
 #[derive(Parser)]
@@ -37,6 +38,8 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Run unit tests of policies: samples in, expected sizes and reasons out.
+    Test(test::TestArgs),
     /// Print the custom resource definitions.
     Crds,
     /// Print shell completions.
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Simulate(args) => simulate::main(&args),
+        Command::Test(args) => test::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),
             Err(error) => {

@@ -27,9 +27,9 @@ pub struct SimulateArgs {
     /// Recorded load: CSV of seconds and values, plain or gzipped, at any step. Times of 10 digits are Unix times.
     #[arg(long, value_name = "FILE.csv[.gz]")]
     trace: PathBuf,
-    /// Who else bears the load: `hpa` (the stock rule with the policy's metrics, bounds and behavior), `kpa` (Knative's, with its bounds), or a file
-    /// with another policy. May be repeated.
-    #[arg(long, value_name = "hpa|kpa|POLICY")]
+    /// Who else bears the load: `hpa` (the stock rule with the policy's metrics, bounds and behavior), `keda` (the
+    /// same under KEDA), `kpa` (Knative's, with its bounds), or a file with another policy. May be repeated.
+    #[arg(long, value_name = "hpa|keda|kpa|POLICY")]
     against: Vec<String>,
 
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(super) struct ResultArgs {
     /// Form of the output; JSON is the whole trial: load, scores, states and decisions.
     #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output")]
     pub output: Output,
-    /// Decisions of the policy shown in the table: a number, `all` or `none`.
+    /// Decisions of the policy shown in the table: so many moves, `none`, or `all` with those that left the size as it was.
     #[arg(long, value_name = "N|all|none", default_value = "20", value_parser = decisions, help_heading = "Output")]
     decisions: usize,
     /// Also write a report into this file: one HTML page that needs no network.

@@ -12,6 +12,7 @@ mod plot;
 mod record;
 mod ring;
 mod span;
+mod suite;
 mod trial;
 
 pub(crate) use build::timestamp;
@@ -22,4 +23,5 @@ pub use record::{
     SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
+pub use suite::suite_page;
 pub use trial::{TrialView, trial_page};

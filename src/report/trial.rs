@@ -18,7 +18,7 @@ const DIM: Style = Style::new().dimmed();
 pub struct TrialView<'a> {
     /// Columns of the terminal.
     pub width: usize,
-    /// Decisions shown at most.
+    /// Moves shown at most; `usize::MAX`: all decisions.
     pub decisions: usize,
     /// What was made of the load.
     pub note: &'a str,
@@ -52,10 +52,14 @@ pub fn trial_page(trial: &Trial, view: &TrialView<'_>) -> String {
     if view.decisions == 0 || subject.decisions.is_empty() {
         return text;
     }
-    let shown = subject.decisions.len().min(view.decisions);
+    let all = view.decisions == usize::MAX;
+    // Unless everything is wanted, moves say most.
+    let shown: Vec<&Told> = subject.decisions.iter().filter(|told| all || told.from != told.to).take(view.decisions).collect();
     let _ = writeln!(text, "\n{BOLD}DECISIONS OF {}{BOLD:#}", subject.name);
-    push(&mut text, &decisions(trial, &subject.decisions[..shown], view));
-    let left = subject.decisions.len() - shown;
+    if !shown.is_empty() {
+        push(&mut text, &decisions(trial, &shown, view));
+    }
+    let left = subject.decisions.len() - shown.len();
     if left > 0 {
         let _ = writeln!(text, "{DIM}and {left} more: --decisions all{DIM:#}");
     }
@@ -98,7 +102,7 @@ fn scores(trial: &Trial, view: &TrialView<'_>) -> Table {
     table
 }
 
-fn decisions(trial: &Trial, list: &[Told], view: &TrialView<'_>) -> Table {
+fn decisions(trial: &Trial, list: &[&Told], view: &TrialView<'_>) -> Table {
     let mut table = plain(view);
     table.set_header(vec!["AT", "VERDICT", "WHY"]);
     for told in list {

@@ -15,7 +15,8 @@
 //! | [`nodes`] | room for pods |
 //! | [`pipeline`], [`counter`] | its metrics, late and averaged |
 //! | [`faults`], [`chance`] | what goes wrong at a given time, and what is random |
-//! | [`autoscaler`] | who decides: Ballast and the stock HPA (one code), Knative's KPA |
+//! | [`autoscaler`] | who decides: Ballast and the stock HPA (one code) |
+//! | [`keda`], [`kpa`] | rivals with rules of their own: KEDA, Knative's KPA |
 //! | [`score`] | how well demand was met, and at what cost |
 //! | [`run`] | one load, one cluster, one autoscaler: one score |
 //! | [`trial`] | one load, some contenders: what each did, to print, plot and check |
@@ -25,6 +26,7 @@ pub(crate) mod chance;
 pub(crate) mod counter;
 pub mod faults;
 pub(crate) mod fleet;
+pub mod keda;
 pub mod kpa;
 pub mod load;
 pub mod nodes;
@@ -42,6 +44,7 @@ pub mod workload;
 
 pub use autoscaler::{Autoscaler, Ballast, Look};
 pub use faults::{Incident, IncidentKind, Outage, OutageKind};
+pub use keda::{Keda, KedaFallback};
 pub use kpa::Kpa;
 pub use load::{Load, Noise, Shape};
 pub use nodes::Nodes;

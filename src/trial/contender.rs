@@ -10,20 +10,22 @@ use super::policy_file::{Written, policy};
 use crate::api::quantity::Quantity;
 use crate::api::{Compiled, Defaults, ScalePolicy, compile};
 use crate::core::{Mode, Signal, Smoothing};
-use crate::sim::{Autoscaler, Cluster, Kpa, Look};
+use crate::sim::{Autoscaler, Cluster, Keda, Kpa, Look};
 
 /// A model that stands beside a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rival {
     /// The stock `HorizontalPodAutoscaler`: the same metrics, bounds and behavior under its own rule.
     Hpa,
+    /// KEDA with the same metrics, bounds and behavior: an HPA, but for what happens between 0 and 1.
+    Keda,
     /// Knative's KPA between the same bounds.
     Kpa,
 }
 
 impl Rival {
     /// All of them with their names on the command line.
-    pub const ALL: [(&'static str, Self); 2] = [("hpa", Self::Hpa), ("kpa", Self::Kpa)];
+    pub const ALL: [(&'static str, Self); 3] = [("hpa", Self::Hpa), ("keda", Self::Keda), ("kpa", Self::Kpa)];
 }
 
 /// What is tried, with a name for people and assertions.
@@ -62,7 +64,7 @@ impl Contender {
         };
         let place = format!("{} as {argument}", subject.place);
         let compiled = match rival {
-            Rival::Hpa => compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
+            Rival::Hpa | Rival::Keda => compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
                 .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?,
             Rival::Kpa => subject.compiled.clone(),
         };
@@ -72,7 +74,7 @@ impl Contender {
 
     /// The signals that the cluster must show it.
     pub fn signals(&self) -> &[Signal] {
-        if self.model.is_some() { &[] } else { &self.compiled.policy.signals }
+        if self.model == Some(Rival::Kpa) { &[] } else { &self.compiled.policy.signals }
     }
 
     /// Whether it decides by the calendar, so that it matters when the load was.
@@ -86,6 +88,7 @@ impl Contender {
         let (min, max) = (self.compiled.policy.min_replicas, self.compiled.policy.max_replicas);
         match self.model {
             Some(Rival::Kpa) => Decider::Kpa(Kpa::new(min, max)),
+            Some(Rival::Keda) => Decider::Keda(Box::new(Keda::new(self.compiled.policy.clone()))),
             _ => Decider::Rules(Box::new(ByCalendar::new(&self.compiled, start))),
         }
     }
@@ -146,6 +149,8 @@ fn external(prometheus: &Value, utilization: f64) -> Value {
 pub enum Decider {
     /// Ballast's decision.
     Rules(Box<ByCalendar>),
+    /// KEDA's.
+    Keda(Box<Keda>),
     /// Knative's.
     Kpa(Kpa),
 }
@@ -154,6 +159,7 @@ impl Autoscaler for Decider {
     fn min_replicas(&self) -> u32 {
         match self {
             Self::Rules(rules) => rules.min_replicas(),
+            Self::Keda(keda) => keda.min_replicas(),
             Self::Kpa(kpa) => kpa.min_replicas(),
         }
     }
@@ -161,6 +167,7 @@ impl Autoscaler for Decider {
     fn look(&mut self, cluster: &mut Cluster<'_>) -> Look {
         match self {
             Self::Rules(rules) => rules.look(cluster),
+            Self::Keda(keda) => keda.look(cluster),
             Self::Kpa(kpa) => kpa.look(cluster),
         }
     }

@@ -8,6 +8,7 @@
 //! | [`load`] | a trace as load in pods |
 //! | [`bench`] | all of that together, run |
 //! | [`assertion`] | what the score must be like |
+//! | [`fixture`] | unit tests of policies |
 //! | [`span`] | lengths and points of time |
 
 pub mod assertion;
@@ -17,6 +18,7 @@ pub mod cluster;
 pub mod contender;
 mod error;
 mod fields;
+pub mod fixture;
 pub mod load;
 pub mod policy_file;
 pub mod span;

@@ -2,6 +2,7 @@
 # Installs the Debian packages that the test cluster needs and this machine lacks.
 #
 #   deps.sh plane     openssl, curl, flock, prometheus
+#   deps.sh unit      plane's, and chromium with a font
 #   deps.sh node      plane's, and containerd, runc, CNI plugins, iptables, iproute2, conntrack
 #
 # Packages that start a service are kept from doing so: the cluster runs these programs itself, with its own configuration. A service
@@ -14,16 +15,18 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # program or file: package
 plane="openssl:openssl curl:curl flock:util-linux prometheus:prometheus"
+unit="$plane chromium:chromium /usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf:fonts-liberation"
 node="$plane containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables ip:iproute2
   conntrack:conntrack"
 
 case ${1:-} in
   plane) wanted=$plane ;;
+  unit) wanted=$unit ;;
   node) wanted=$node ;;
   *) usage "$0" ;;
 esac
 
-present() { [[ -x $1 ]] || PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+present() { [[ $1 == /* && -e $1 ]] || PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 
 missing=()
 for pair in $wanted; do

@@ -13,6 +13,7 @@ mod thin;
 use serde::Serialize;
 
 pub use escape::html as escape;
+pub use plots::configuration;
 pub use sheet::Sheet;
 
 use crate::core::Verdict;
@@ -76,7 +77,7 @@ pub fn page(trial: &Trial) -> Result<String, Error> {
     }
     sheet.html("<h2>When capacity was short</h2>");
     let lanes = u32::try_from(trial.contenders.len()).unwrap_or(u32::MAX).min(100);
-    sheet.plot("short", &plots::short(trial, clock), 90 + 34 * lanes, "Times at which load exceeded ready capacity, by contender", Some(LINK))?;
+    sheet.plot("short", &plots::short(trial, clock), 80 + 40 * lanes, "Times at which load exceeded ready capacity, by contender", Some(LINK))?;
     sheet.html(&scores::table(trial));
     sheet.html(&decisions_html(policy, kept.len(), clock));
     sheet.data("decisions", &rows(&kept, clock))?;

@@ -1,38 +1,39 @@
 //! The plots of a trial.
 
-use plotly::common::{DashType, Fill, HoverInfo, Line, LineShape, Marker, MarkerSymbol, Mode, Orientation, Title, Visible};
-use plotly::layout::{Axis, AxisType, DragMode, HoverMode, Legend, Margin, RangeMode};
+use plotly::common::{Anchor, DashType, Fill, HoverInfo, Line, LineShape, Marker, MarkerSymbol, Mode, Orientation, Title, Visible};
+use plotly::configuration::ModeBarButtonName;
+use plotly::layout::{Annotation, Axis, AxisType, DragMode, HoverMode, Legend, Margin, RangeMode, TraceOrder};
 use plotly::{Configuration, Layout, Plot, Scatter};
 
 use super::clock::Clock;
 use super::escape;
 use super::thin::{self, Step};
 use super::verdict;
-use crate::sim::{Outcome, Told, Trial};
+use crate::sim::{Outcome, State, Told, Trial};
 
-/// Longest name beside an axis, in characters.
-const NAME: usize = 24;
+/// Longest name of a lane, in characters.
+const NAME: usize = 48;
 
 type Series = Scatter<i64, Option<f64>>;
 
 /// Load and what the policy made of it.
 pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) -> Plot {
-    let mut plot = plot(layout(clock, "pods").y_axis2(
+    let mut plot = plot(layout(trial, clock, "pods").y_axis2(
         Axis::new().overlaying("y").range(vec![0.0, 1.0]).fixed_range(true).visible(false).show_grid(false),
     ));
-    let shade = series(&shade(&thin::shortages(trial, &policy.states), thin::seconds(trial)), clock, "Short", "short", 0.5);
+    let shade = series(&shade(&thin::shortages(trial, &policy.states), thin::seconds(trial)), clock, "Short", "short", steps(0.5));
     plot.add_trace(shade.fill(Fill::ToZeroY).y_axis("y2").hover_info(HoverInfo::Skip));
-    let demand = series(&thin::load(trial), clock, "Load", "load", 1.0);
+    let demand = series(&thin::load(trial), clock, "Load", "load", steps(1.0));
     plot.add_trace(demand.fill(Fill::ToZeroY).hover_template("%{y:.2f}"));
-    let number = |name, meta, width, of: fn(&crate::sim::State) -> f64| {
-        series(&thin::states(trial, &policy.states, of), clock, name, meta, width).hover_template("%{y}")
+    let number = |name, meta, line, of: fn(&State) -> f64| {
+        series(&thin::states(trial, &policy.states, of), clock, name, meta, line).hover_template("%{y}")
     };
     if policy.states.iter().any(|state| state.wanted.is_some()) {
-        let wanted = number("Wanted", "wanted", 1.25, |state| state.wanted.map_or(f64::NAN, f64::from));
-        plot.add_trace(dashed(wanted, &DashType::Dot, 1.25));
+        let wanted = number("Wanted", "wanted", steps(1.0), |state| state.wanted.map_or(f64::NAN, f64::from));
+        plot.add_trace(wanted.opacity(0.75));
     }
-    plot.add_trace(number("Ready", "ready", 2.25, |state| f64::from(state.ready)));
-    plot.add_trace(dashed(number("Ordered", "ordered", 1.5, |state| f64::from(state.ordered)), &DashType::Solid, 1.5));
+    plot.add_trace(number("Ready", "ready", steps(3.0), |state| f64::from(state.ready)));
+    plot.add_trace(number("Ordered", "ordered", steps(1.25), |state| f64::from(state.ordered)));
     for kind in KINDS {
         let own: Vec<(usize, &&Told)> = decisions.iter().enumerate().filter(|(_, told)| verdict(told) == kind.verdict).collect();
         if own.is_empty() {
@@ -70,41 +71,41 @@ const KINDS: [Kind; 6] = [
 
 /// What each contender ordered.
 pub fn rivals(trial: &Trial, clock: Clock) -> Plot {
-    let mut plot = plot(layout(clock, "replicas ordered"));
-    let demand = series(&thin::load(trial), clock, "Load", "load", 1.0);
+    let mut plot = plot(layout(trial, clock, "replicas ordered").legend(legend().trace_order(TraceOrder::Reversed)));
+    let demand = series(&thin::load(trial), clock, "Load", "load", steps(1.0));
     plot.add_trace(demand.fill(Fill::ToZeroY).hover_template("%{y:.2f}"));
     for (index, contender) in trial.contenders.iter().enumerate().rev() {
-        let steps = thin::states(trial, &contender.states, |state| f64::from(state.ordered));
-        let trace = series(&steps, clock, &contender.name, colour(index), 1.75).hover_template("%{y}");
+        let ordered = thin::states(trial, &contender.states, |state| f64::from(state.ordered));
         let dash = [DashType::Solid, DashType::Dash, DashType::Dot, DashType::DashDot][index % 4].clone();
-        plot.add_trace(dashed(trace, &dash, if index == 0 { 2.25 } else { 1.5 }));
+        let line = steps(if index == 0 { 2.25 } else { 1.25 }).dash(dash);
+        plot.add_trace(series(&ordered, clock, &contender.name, colour(index), line).hover_template("%{y}"));
     }
     plot
 }
 
 /// When each contender was short, one lane each.
 pub fn short(trial: &Trial, clock: Clock) -> Plot {
-    let lanes = trial.contenders.len();
-    let names = trial.contenders.iter().map(|contender| escape(&cut(&contender.name))).collect::<Vec<_>>();
-    let axis = Axis::new()
-        .tick_values((0..lanes).map(|lane| lane as f64).collect())
-        .tick_text(names)
-        .range(vec![lanes as f64 - 0.4, -0.6])
-        .fixed_range(true)
-        .show_grid(false)
-        .zero_line(false)
-        .auto_margin(true);
-    let mut plot = plot(layout(clock, "").y_axis(axis).show_legend(false).hover_mode(HoverMode::Closest));
+    let lanes = trial.contenders.len() as f64;
+    let axis = Axis::new().range(vec![lanes - 0.5, -0.9]).fixed_range(true).show_grid(false).zero_line(false).show_tick_labels(false);
+    // Names stand above their lanes: beside them they would take the space of a narrow window.
+    let names = trial.contenders.iter().enumerate().map(|(lane, contender)| {
+        let at = Annotation::new().x_ref("paper").x(0.0).x_anchor(Anchor::Left).y(lane as f64 - 0.2).y_anchor(Anchor::Bottom);
+        at.show_arrow(false).text(escape(&cut(&contender.name)))
+    });
+    let layout = layout(trial, clock, "").y_axis(axis).show_legend(false).hover_mode(HoverMode::Closest);
+    let mut plot = plot(layout.annotations(names.collect()));
     for (lane, contender) in trial.contenders.iter().enumerate() {
-        // A point at each end: all lanes are as long as the time, and one that is empty is drawn as well.
-        let (mut x, mut y) = (vec![clock.position(0), clock.position(thin::seconds(trial))], vec![None, None]);
+        let lane_at = Some(lane as f64);
+        let end = vec![clock.position(0), clock.position(thin::seconds(trial))];
+        let base: Box<Series> = Scatter::new(end, vec![lane_at; 2]).mode(Mode::Lines).line(Line::new().width(10.0));
+        plot.add_trace(base.meta("lane").hover_info(HoverInfo::Skip));
+        let (mut x, mut y) = (Vec::new(), Vec::new());
         for (from, to) in thin::shortages(trial, &contender.states) {
             x.extend([clock.position(from), clock.position(to), clock.position(to)]);
-            y.extend([Some(lane as f64), Some(lane as f64), None]);
+            y.extend([lane_at, lane_at, None]);
         }
-        let line = Line::new().width(16.0).simplify(false);
-        let name = escape(&contender.name);
-        plot.add_trace(Scatter::new(x, y).name(name).mode(Mode::Lines).line(line).meta(colour(lane)).hover_template("%{x}"));
+        let line = Line::new().width(10.0).simplify(false);
+        plot.add_trace(Scatter::new(x, y).name(escape(&contender.name)).mode(Mode::Lines).line(line).meta(colour(lane)).hover_template("%{x}"));
     }
     plot
 }
@@ -112,36 +113,54 @@ pub fn short(trial: &Trial, clock: Clock) -> Plot {
 fn plot(layout: Layout) -> Plot {
     let mut plot = Plot::new();
     plot.set_layout(layout);
-    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).scroll_zoom(false).show_tips(false);
-    plot.set_configuration(configuration);
+    plot.set_configuration(configuration());
     plot
 }
 
-fn layout(clock: Clock, unit: &str) -> Layout {
-    let mut x = Axis::new().type_(AxisType::Date).hover_format(clock.hover_format()).show_spikes(true).spike_thickness(1).show_grid(false);
+/// How all plots of a page behave. The page's script has a way of its own to show all again.
+pub fn configuration() -> Configuration {
+    use ModeBarButtonName::{AutoScale2d, Lasso2d, ResetScale2d, Select2d};
+    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false);
+    configuration.mode_bar_buttons_to_remove(vec![Select2d, Lasso2d, AutoScale2d, ResetScale2d])
+}
+
+/// All of the time, to be zoomed along it only.
+fn layout(trial: &Trial, clock: Clock, unit: &str) -> Layout {
+    let mut x = Axis::new()
+        .type_(AxisType::Date)
+        .range(vec![clock.position(0), clock.position(thin::seconds(trial))])
+        .hover_format(clock.hover_format())
+        .show_spikes(true)
+        .spike_thickness(1)
+        .show_grid(false);
     if let Some(format) = clock.tick_format() {
         x = x.tick_format(format);
     }
-    let y = Axis::new().title(Title::with_text(unit)).range_mode(RangeMode::ToZero).auto_margin(true).fixed_range(true);
+    let y = Axis::new().title(Title::with_text(unit)).range_mode(RangeMode::ToZero).fixed_range(true);
     Layout::new()
         .x_axis(x)
         .y_axis(y)
         .hover_mode(HoverMode::XUnified)
         .hover_distance(30)
         .drag_mode(DragMode::Zoom)
-        .margin(Margin::new().top(8).right(12).bottom(44).left(48))
-        .legend(Legend::new().orientation(Orientation::Horizontal).y(1.02).y_anchor(plotly::common::Anchor::Bottom).x(0.0))
+        // The same for all, so that a time is at the same place in each.
+        .margin(Margin::new().top(32).right(12).bottom(44).left(52))
+        .legend(legend())
+}
+
+fn legend() -> Legend {
+    Legend::new().orientation(Orientation::Horizontal).y(1.02).y_anchor(Anchor::Bottom).x(0.0)
 }
 
 /// A line of steps.
-fn series(steps: &[Step], clock: Clock, name: &str, meta: &str, width: f64) -> Box<Series> {
+fn series(steps: &[Step], clock: Clock, name: &str, meta: &str, line: Line) -> Box<Series> {
     let x = steps.iter().map(|step| clock.position(step.0)).collect();
     let y = steps.iter().map(|step| Some(step.1).filter(|value| value.is_finite())).collect();
-    Scatter::new(x, y).name(escape(name)).mode(Mode::Lines).line(Line::new().width(width).shape(LineShape::Hv)).meta(meta)
+    Scatter::new(x, y).name(escape(name)).mode(Mode::Lines).line(line).meta(meta)
 }
 
-fn dashed(series: Box<Series>, dash: &DashType, width: f64) -> Box<Series> {
-    series.line(Line::new().width(width).shape(LineShape::Hv).dash(dash.clone()))
+fn steps(width: f64) -> Line {
+    Line::new().width(width).shape(LineShape::Hv)
 }
 
 /// 1 in the spans, 0 elsewhere.

@@ -28,39 +28,46 @@ const sheet = (() => {
     }
   }
 
+  // plotly.js works on the figure itself: what the reader has zoomed to or switched off is in it.
   function draw() {
     return Promise.all(plots.map(({ at, figure }) => {
       paint(figure);
-      // What the reader has zoomed to stays.
-      if (at.layout) for (const name in figure.layout) {
-        if (/^[xy]axis/.test(name) && at.layout[name]) {
-          figure.layout[name].range = at.layout[name].range;
-          figure.layout[name].autorange = at.layout[name].autorange;
-        }
-      }
       return Plotly.react(at, figure.data, figure.layout, figure.config);
     }));
   }
 
-  function link() {
-    let following = false;
-    for (const { at } of plots) {
-      if (!at.dataset.link) continue;
-      at.on("plotly_relayout", async change => {
-        if (following || !Object.keys(change).some(key => key.startsWith("xaxis."))) return;
-        following = true;
-        await show(at.dataset.link, at.layout.xaxis.autorange ? null : at.layout.xaxis.range, at);
-        following = false;
-      });
-    }
+  // Shows a part of the x axis in all plots of a link.
+  function show(link, range, but) {
+    const others = plots.filter(({ at }) => at.dataset.link === link && at !== but);
+    return Promise.all(others.map(({ at }) => Plotly.relayout(at, { "xaxis.range": [...range] })));
   }
 
-  // Shows a part of the x axis, or all of it, in all plots of a link.
-  function show(link, range, but) {
-    const change = range ? { "xaxis.range": [...range], "xaxis.autorange": false } : { "xaxis.autorange": true };
-    const others = plots.filter(({ at }) => at.dataset.link === link && at !== but);
-    return Promise.all(others.map(({ at }) => Plotly.relayout(at, change)));
+  // plotly.js forgets where a plot began once it is painted anew.
+  function begin(plot) {
+    const { at, figure } = plot;
+    const all = {};
+    for (const name of ["xaxis", "yaxis"]) {
+      const range = figure.layout[name] && figure.layout[name].range;
+      if (range) all[name + ".range"] = [...range];
+      else all[name + ".autorange"] = true;
+    }
+    const home = () => Plotly.relayout(at, { ...all });
+    figure.config.doubleClick = false;
+    figure.config.modeBarButtonsToAdd = [{ name: "all", title: "Show all", icon: Plotly.Icons.home, click: home }];
+    return home;
   }
+
+  function listen({ at, home }) {
+    at.on("plotly_doubleclick", () => { home(); });
+    if (!at.dataset.link) return;
+    at.on("plotly_relayout", async change => {
+      if (following || !Object.keys(change).some(key => key.startsWith("xaxis."))) return;
+      following = true;
+      await show(at.dataset.link, at.layout.xaxis.range, at);
+      following = false;
+    });
+  }
+  let following = false;
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const button = document.getElementById("theme");
@@ -75,6 +82,12 @@ const sheet = (() => {
   dark.addEventListener("change", () => { if (!chosen) { set(dark.matches ? "dark" : "light"); draw(); } });
 
   // The page's own script may add to the plots before they are drawn.
-  const drawn = new Promise(done => addEventListener("load", async () => { await draw(); link(); root.dataset.drawn = Math.round(performance.now()); done(); }));
+  const drawn = new Promise(done => addEventListener("load", async () => { 
+    for (const plot of plots) plot.home = begin(plot);
+    await draw();
+    plots.forEach(listen);
+    root.dataset.drawn = Math.round(performance.now());
+    done();
+  }));
   return { plots, show, drawn };
 })();
