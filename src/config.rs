@@ -9,8 +9,8 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::api::{Defaults, join};
 use crate::api::source_config::{ADDRESS, is_address};
+use crate::api::{Defaults, join};
 use crate::core;
 
 /// `ballast run`: the controller.

@@ -51,9 +51,9 @@ pub struct ReplayArgs {
     /// and this version decide otherwise.
     #[arg(long)]
     open_loop: bool,
-    /// Who else bears the load: `hpa`, `kpa`, or a file with another policy, as in `ballast simulate`. What really happened always stands beside
+    /// Who else bears the load: `hpa`, `keda`, `kpa`, or a file with another policy, as in `ballast simulate`. What really happened always stands beside
     /// the policy, as `as-it-was`, where its sizes are known. May be repeated.
-    #[arg(long, value_name = "hpa|kpa|POLICY", conflicts_with = "open_loop")]
+    #[arg(long, value_name = "hpa|keda|kpa|POLICY", conflicts_with = "open_loop")]
     against: Vec<String>,
     /// What one pod at 100 % bears of a signal, e.g. 150, or cpu=100m for the signal of that name. Default: the capacity that a target states, an
     /// averageValue over --utilization, and of CPU what a pod requests (by kube-state-metrics). May be repeated.

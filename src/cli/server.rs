@@ -67,10 +67,9 @@ impl ServerArgs {
     pub fn server(&self, clock: Clock) -> Result<Arc<Server>> {
         // Messages of the parser may repeat what stands in front of the @.
         let Ok(mut url) = Url::parse(&self.url) else { bail!("--prometheus: must be {ADDRESS}") };
-        let decode = |text: &str| percent(text);
         let login = match (url.username(), url.password()) {
             ("", _) => self.login()?,
-            (user, password) => Login::Basic(decode(user), decode(password.unwrap_or_default())),
+            (user, password) => Login::Basic(percent(user), percent(password.unwrap_or_default())),
         };
         // Only addresses without a host have nowhere to put them.
         let cleared = url.set_username("").and_then(|()| url.set_password(None));
@@ -110,15 +109,12 @@ fn percent(text: &str) -> String {
     let (mut out, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&byte, after)) = rest.split_first() {
         let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match hex.filter(|_| byte == b'%') {
-            Some(value) => {
-                out.push(value);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
+        if let Some(value) = hex.filter(|_| byte == b'%') {
+            out.push(value);
+            rest = &after[2..];
+        } else {
+            out.push(byte);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

@@ -63,7 +63,8 @@ impl Engine {
         let seen = &self.parts.metrics.seen;
         seen.decided(&labels(&job.key), &decision);
         if seen.keeps_looks() {
-            let about = About { generation: entry.object.metadata.generation.unwrap_or_default(), fresh, signals: job.compiled.fingerprints() };
+            let about =
+                About { generation: entry.object.metadata.generation.unwrap_or_default(), fresh, signals: job.compiled.fingerprints() };
             seen.looked(&labels(&job.key), &observation, about, &decision);
         }
         self.keep(&job.key, false, now);

@@ -120,18 +120,16 @@ impl Asker {
     async fn piece(&self, query: &str, piece: Piece, form: Form) -> Result<Vec<Run>, NoHistory> {
         let settled = piece.end + SETTLED < self.clock.now();
         let key = self.cache.as_ref().filter(|_| settled).map(|cache| (cache, self.key(query, &piece, form)));
-        let runs = match key.as_ref().and_then(|(cache, key)| cache.get(key)) {
-            Some(runs) => runs,
-            None => {
-                let runs = self.fetch(query, piece.clone(), form).await.map_err(|fault| self.no_history(query, &piece, fault))?;
-                if let Some((cache, key)) = key
-                    && let Err(error) = cache.put(&key, &runs)
-                {
-                    tracing::warn!(%error, dir = %cache.dir().display(), "cannot keep an answer");
-                }
-                runs
-            }
-        };
+        if let Some(runs) = key.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            self.bar.inc(1);
+            return Ok(runs);
+        }
+        let runs = self.fetch(query, piece.clone(), form).await.map_err(|fault| self.no_history(query, &piece, fault))?;
+        if let Some((cache, key)) = key
+            && let Err(error) = cache.put(&key, &runs)
+        {
+            tracing::warn!(%error, dir = %cache.dir().display(), "cannot keep an answer");
+        }
         self.bar.inc(1);
         Ok(runs)
     }
@@ -183,7 +181,14 @@ impl Asker {
     fn no_history(&self, query: &str, piece: &Piece, fault: Fault) -> NoHistory {
         let time = crate::report::timestamp;
         let kept = self.cache.as_ref().map(|cache| cache.dir().display().to_string());
-        NoHistory { server: self.server.name().to_owned(), query: query.to_owned(), from: time(piece.start), to: time(piece.end), fault: Box::new(fault), kept }
+        NoHistory {
+            server: self.server.name().to_owned(),
+            query: query.to_owned(),
+            from: time(piece.start),
+            to: time(piece.end),
+            fault: Box::new(fault),
+            kept,
+        }
     }
 }
 
@@ -202,7 +207,7 @@ impl Piece {
             }
         };
         let makes_sense = self.start < middle && middle < self.end && length > Duration::from_secs(2);
-        makes_sense.then(|| (Self { start: self.start, end: middle }, Self { start: next, end: self.end }))
+        makes_sense.then_some((Self { start: self.start, end: middle }, Self { start: next, end: self.end }))
     }
 }
 
@@ -210,7 +215,8 @@ impl Piece {
 fn is_too_much(fault: &Fault) -> bool {
     let said = &fault.failure.message;
     fault.cause == Cause::TooManySeries
-        || fault.cause == Cause::QueryRefused && ["too many samples", "maximum resolution", "too many points"].iter().any(|w| said.contains(w))
+        || fault.cause == Cause::QueryRefused
+            && ["too many samples", "maximum resolution", "too many points"].iter().any(|w| said.contains(w))
 }
 
 /// A span cut at the multiples of `length`, so that other spans have pieces in common; each ends `gap` before the next one begins.
@@ -226,7 +232,7 @@ fn pieces(from: Time, to: Time, length: Duration, gap: Duration) -> Vec<Piece> {
 }
 
 /// The next multiple of `step`.
-fn up(time: Time, step: Duration) -> Time {
+pub(super) fn up(time: Time, step: Duration) -> Time {
     let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
     let millis = time.as_millis();
     let rest = millis.rem_euclid(step);

@@ -1,11 +1,12 @@
 //! The load behind a policy's signals over time, in pods: what the model cluster is to bear.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::history::{Asker, History, NoHistory};
+use super::history::{Asker, History, NoHistory, up};
 use crate::api::TargetRef;
 use crate::core::{Signal, SignalKind, Target, Time};
 use crate::report::timestamp;
@@ -16,6 +17,9 @@ use crate::source::{PrometheusQuery, Query, WhenEmpty};
 
 /// Time between two points: what the load of the model cluster is made of.
 const STEP: Duration = Duration::from_secs(SLOT);
+
+/// Values by Unix time in seconds.
+pub(super) type BySecond = BTreeMap<i64, f64>;
 
 /// A signal, and how to read pods from it.
 #[derive(Debug)]
@@ -71,13 +75,15 @@ pub enum NoLoad {
 /// # Errors
 /// Where there is none.
 pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>], from: Time, to: Time) -> Result<Found, NoLoad> {
-    let (mut pods, mut unusable): (Vec<(&Wanted<'_>, BTreeMap<i64, f64>)>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut notes = Vec::new();
+    let mut pods: Vec<(&Wanted<'_>, BySecond)> = Vec::new();
+    let (mut unusable, mut notes): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for wanted in wanted {
         let name = wanted.signal.name();
         let full = match wanted.full {
             Some(full) => Ok(full),
-            None => requested(asker, workload, wanted.signal, from, to).await?.ok_or("what one pod bears of it is not known: give --capacity"),
+            None => {
+                requested(asker, workload, wanted.signal, from, to).await?.ok_or("what one pod bears of it is not known: give --capacity")
+            }
         };
         let values = match full {
             Ok(full) => values(asker, workload, wanted, from, to).await?.map(|values| (full, values)),
@@ -95,7 +101,7 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
         return Err(NoLoad::Unknown(unusable));
     }
     notes.extend(unusable.into_iter().map(|why| format!("not used: {why}")));
-    let mut all: BTreeMap<i64, f64> = BTreeMap::new();
+    let mut all: BySecond = BTreeMap::new();
     let step = i64::try_from(SLOT).unwrap_or(1);
     for (wanted, values) in &pods {
         for (second, value) in whole(values, window(wanted.query), from, to) {
@@ -114,10 +120,10 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
             let share = 100.0 * missing as f64 / (last - first) as f64;
             notes.push(format!("{share:.2} % of {} is missing, in {} gaps", signal.name(), gaps.len()));
         }
-        let seconds = |value: i64| Duration::from_secs(u64::try_from(value).unwrap_or_default());
+        let length_of = |value: i64| Duration::from_secs(u64::try_from(value).unwrap_or_default());
         outages.extend(gaps.into_iter().map(|(begin, length)| Outage {
-            at: seconds(begin - first),
-            lasting: seconds(length),
+            at: length_of(begin - first),
+            lasting: length_of(length),
             kind: OutageKind::Missing,
             signal: Some(signal.name().to_string()),
         }));
@@ -126,7 +132,11 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
     if Time::from_secs(first - step) > from || Time::from_secs(last + 2 * step) < to {
         notes.push(format!("there are values from {} to {} only", timestamp(start), timestamp(Time::from_secs(last))));
     }
-    let rows: String = all.iter().map(|(second, value)| format!("{},{value}\n", second - first)).collect();
+    let mut rows = String::new();
+    for (second, value) in &all {
+        // Writing to a String cannot fail.
+        let _ = writeln!(rows, "{},{value}", second - first);
+    }
     let trace = Trace::read(rows.as_bytes()).map_err(|_| NoLoad::Nothing(names()))?;
     let days = 1.0 + (last - first) as f64 / 86_400.0;
     Ok(Found { load: Load::of_values(&trace, 0.0..days), start, outages, notes })
@@ -139,7 +149,7 @@ async fn values(
     wanted: &Wanted<'_>,
     from: Time,
     to: Time,
-) -> Result<Result<BTreeMap<i64, f64>, String>, NoHistory> {
+) -> Result<Result<BySecond, String>, NoHistory> {
     let Wanted { signal, query, .. } = wanted;
     if matches!(signal.target, Target::Value(_)) {
         return Ok(Err("a target of type Value shows no load, only whether there are enough pods".to_owned()));
@@ -163,7 +173,7 @@ async fn values(
     let mut values = by_second(&runs, |sum, value| sum + value);
     if query.when_empty == WhenEmpty::Zero {
         let step = i64::try_from(SLOT).unwrap_or(1);
-        let mut second = up(from);
+        let mut second = seconds(up(from, STEP));
         while second * 1000 <= to.as_millis() {
             values.entry(second).or_insert(0.0);
             second += step;
@@ -189,7 +199,10 @@ async fn requested(asker: &Asker, workload: &Workload<'_>, signal: &Signal, from
         SignalKind::ContainerResource { resource, container } => (resource, format!(",container={}", quoted(container))),
         _ => return Ok(None),
     };
-    let selector = format!(r#"kube_pod_container_resource_requests{{namespace="${{namespace}}",pod=~"${{pods}}",resource={}{container}}}"#, quoted(resource));
+    let selector = format!(
+        r#"kube_pod_container_resource_requests{{namespace="${{namespace}}",pod=~"${{pods}}",resource={}{container}}}"#,
+        quoted(resource)
+    );
     let Workload { namespace, target, .. } = workload;
     let Ok(selector) = substitute_ever(&selector, namespace, &target.kind, &target.name) else { return Ok(None) };
     let runs = asker.range(&format!("avg(sum by (pod) ({selector}))"), from, to, STEP).await?;
@@ -221,13 +234,17 @@ pub(super) async fn own(
 }
 
 /// Several series as one.
-pub(super) fn by_second(runs: &History, join: impl Fn(f64, f64) -> f64) -> BTreeMap<i64, f64> {
+pub(super) fn by_second(runs: &History, join: impl Fn(f64, f64) -> f64) -> BySecond {
     let mut all = BTreeMap::new();
     for number in runs.iter().flat_map(|run| &run.points).filter(|number| number.value >= 0.0) {
-        let second = number.time.as_millis().div_euclid(1000);
+        let second = seconds(number.time);
         all.entry(second).and_modify(|known| *known = join(*known, number.value)).or_insert(number.value);
     }
     all
+}
+
+fn seconds(time: Time) -> i64 {
+    time.as_millis().div_euclid(1000)
 }
 
 /// How far back a value looks.
@@ -239,23 +256,17 @@ fn window(query: &Query) -> Duration {
 }
 
 /// Values whose windows lie between gaps. At the edge of one a rate is of what it can see, which is too low.
-fn whole(values: &BTreeMap<i64, f64>, window: Duration, from: Time, to: Time) -> BTreeMap<i64, f64> {
+fn whole(values: &BySecond, window: Duration, from: Time, to: Time) -> BySecond {
     let step = i64::try_from(SLOT).unwrap_or(1);
     let last = to.as_millis().div_euclid(1000 * step) * step;
     let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
-    let gaps = gaps(values, up(from), last);
+    let gaps = gaps(values, seconds(up(from, STEP)), last);
     let near = |second: i64| gaps.iter().any(|(begin, length)| second >= begin - window && second < begin + length + window);
     values.iter().map(|(second, value)| (*second, *value)).filter(|(second, _)| !near(*second)).collect()
 }
 
-/// The first second that is a multiple of the step.
-fn up(time: Time) -> i64 {
-    let step = i64::try_from(SLOT).unwrap_or(1);
-    (time.as_millis() + 1000 * step - 1).div_euclid(1000 * step) * step
-}
-
 /// Where values are missing between `first` and `last`: begin and length in seconds.
-fn gaps(values: &BTreeMap<i64, f64>, first: i64, last: i64) -> Vec<(i64, i64)> {
+fn gaps(values: &BySecond, first: i64, last: i64) -> Vec<(i64, i64)> {
     let step = i64::try_from(SLOT).unwrap_or(1);
     let mut gaps = Vec::new();
     let mut next = first;

@@ -1,10 +1,9 @@
 //! What the workload's size really was, as one more contender.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::history::{Asker, NoHistory};
-use super::load::{Found, Workload, by_second, own, quoted};
+use super::load::{BySecond, Found, Workload, by_second, own, quoted};
 use crate::core::Time;
 use crate::sim::load::SLOT;
 use crate::sim::trial::{Outcome, State, Told};
@@ -16,8 +15,8 @@ pub const AS_IT_WAS: &str = "as-it-was";
 /// Sizes over time.
 #[derive(Debug, Default)]
 pub struct Was {
-    ordered: BTreeMap<i64, f64>,
-    ready: BTreeMap<i64, f64>,
+    ordered: BySecond,
+    ready: BySecond,
 }
 
 /// Asks kube-state-metrics for the workload's sizes, or else the controller's own metrics for the size ordered.
@@ -52,7 +51,9 @@ impl Was {
     /// What is known of it, for people.
     pub fn note(&self) -> Option<&'static str> {
         match (self.ordered.is_empty(), self.ready.is_empty()) {
-            (true, _) => Some("the real sizes are not known: the server has neither kube-state-metrics nor ballast_policy_current_replicas of it"),
+            (true, _) => {
+                Some("the real sizes are not known: the server has neither kube-state-metrics nor ballast_policy_current_replicas of it")
+            }
             (false, true) => Some("as-it-was takes pods as ready at once: the server has no kube-state-metrics of it"),
             (false, false) => None,
         }
@@ -62,7 +63,7 @@ impl Was {
     pub fn outcome(&self, found: &Found, min: u32, warm_up: u64) -> Option<Outcome> {
         let start = found.start.as_millis().div_euclid(1000);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Counts of pods.
-        let at = |sizes: &BTreeMap<i64, f64>, second: i64| {
+        let at = |sizes: &BySecond, second: i64| {
             let known = sizes.range(..=second).next_back().or_else(|| sizes.range(second..).next());
             known.map(|(_, size)| *size as u32)
         };

@@ -18,7 +18,8 @@ pub fn when(text: &str, now: Time) -> Result<Time, String> {
     {
         return Ok(now - length);
     }
-    let time = text.parse::<Timestamp>().map_err(|_| format!("{text}: must be a time such as 2026-07-01T12:00:00Z, now, -6h or now-90m"))?;
+    let time =
+        text.parse::<Timestamp>().map_err(|_| format!("{text}: must be a time such as 2026-07-01T12:00:00Z, now, -6h or now-90m"))?;
     Ok(Time::from_millis(time.as_millisecond()))
 }
 

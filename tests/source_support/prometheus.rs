@@ -52,7 +52,8 @@ impl Prometheus {
             let file = dir.path().join("history.txt");
             std::fs::write(&file, history).unwrap();
             let mut promtool = Command::new("promtool");
-            let filled = promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(file).arg(dir.path().join("data")).output().await.unwrap();
+            let filled =
+                promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(file).arg(dir.path().join("data")).output().await.unwrap();
             assert!(filled.status.success(), "{filled:?}");
         }
         let address = free_address();
