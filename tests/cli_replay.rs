@@ -127,7 +127,7 @@ async fn the_load_of_then_is_borne_by_the_policy_its_rivals_and_as_it_was() {
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let share = 100.0 * GAP.1 as f64 / LENGTH as f64;
-    assert!(said.contains(" % of rps is missing, in 1 gaps") && said.contains(&format!("{share:.0}.")), "{said}");
+    assert!(said.contains(" % of rps is missing (gaps: 1)") && said.contains(&format!("{share:.0}.")), "{said}");
     assert!(said.contains("FAILED  pod_hours<1") && said.contains("a pod bears 28.57"), "{said}");
 }
 

@@ -7,10 +7,12 @@ mod source_support;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ballast::core::Verdict;
+use ballast::api::{Defaults, compile};
+use ballast::core::{Memory, Observation, Reading, Sample, Verdict, decide};
 use ballast::source::{Query, Sources};
-use ballast::telemetry::{Metrics, PolicyLabels, SourceMetrics};
+use ballast::telemetry::{About, Metrics, PolicyLabels, SourceMetrics};
 use serde_json::json;
 use source_support::kubernetes::{Watched, api_server, client, serve};
 use source_support::{ask, now};
@@ -27,6 +29,7 @@ async fn exposition() -> String {
     let policy = PolicyLabels { namespace: "shop".into(), name: "web".into() };
     metrics.decided(&policy, Verdict::Steady, 3, 3);
     metrics.contested(&policy, true);
+    look(&metrics, &policy);
     metrics.wrote("written");
     metrics.event("written");
     metrics.status("written");
@@ -34,6 +37,24 @@ async fn exposition() -> String {
     metrics.lateness.observe(0.1);
     metrics.collect.observe(0.1);
     metrics.encode()
+}
+
+/// One look at a policy's target.
+fn look(metrics: &Metrics, policy: &PolicyLabels) {
+    let spec = json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "scaleTargetRef": {"kind": "Deployment", "name": "web"},
+            "maxReplicas": 3,
+            "metrics": [{"type": "Prometheus", "prometheus": {"name": "rps", "query": "rps", "target": {"type": "AverageValue", "averageValue": "1"}}}],
+        },
+    });
+    let compiled = compile(&serde_json::from_value(spec).unwrap(), &Defaults::default()).unwrap();
+    let sample = Sample { value: 3000.0, time: now(), window: Duration::ZERO };
+    let observation = Observation { spec_replicas: 3, readings: vec![Reading::Total(sample)], ..Observation::default() };
+    let decision = decide(&compiled.policy, &mut Memory::default(), &observation, now());
+    metrics.seen.decided(policy, &decision);
+    metrics.seen.looked(policy, &observation, About { generation: 1, fresh: true, signals: compiled.fingerprints() }, &decision);
 }
 
 /// Name, type, labels and help of each family.

@@ -26,7 +26,7 @@ use crate::replay::open::{open, unrecorded};
 use crate::replay::was::{AS_IT_WAS, was};
 use crate::replay::when::when;
 use crate::replay::{Asker, Cache};
-use crate::report::{open_loop, timestamp};
+use crate::report::open_loop;
 use crate::sim::Meter;
 use crate::trial::load::Loaded;
 use crate::trial::policy_file::{self, Written};
@@ -190,7 +190,7 @@ async fn bear_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to):
     model.setup.outages.append(&mut recorded.outages.clone());
     let start = recorded.start.as_millis().div_euclid(1000);
     let loaded = Loaded {
-        name: format!("{namespace}/{} from {}", written.name, timestamp(recorded.start)),
+        name: format!("{namespace}/{}", written.name),
         load: recorded.load.clone(),
         start: Some(start),
         capacity: None,

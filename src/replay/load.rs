@@ -18,6 +18,9 @@ use crate::source::{PrometheusQuery, Query, WhenEmpty};
 /// Time between two points: what the load of the model cluster is made of.
 const STEP: Duration = Duration::from_secs(SLOT);
 
+/// What is missing at the ends and not worth a word: the windows of most queries.
+const NEAR: Duration = Duration::from_mins(5);
+
 /// Values by Unix time in seconds.
 pub(super) type BySecond = BTreeMap<i64, f64>;
 
@@ -102,7 +105,6 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
     }
     notes.extend(unusable.into_iter().map(|why| format!("not used: {why}")));
     let mut all: BySecond = BTreeMap::new();
-    let step = i64::try_from(SLOT).unwrap_or(1);
     for (wanted, values) in &pods {
         for (second, value) in whole(values, window(wanted.query), from, to) {
             all.entry(second).and_modify(|known| *known = known.max(value)).or_insert(value);
@@ -118,7 +120,7 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
         let missing: i64 = gaps.iter().map(|(_, length)| length).sum();
         if missing > 0 {
             let share = 100.0 * missing as f64 / (last - first) as f64;
-            notes.push(format!("{share:.2} % of {} is missing, in {} gaps", signal.name(), gaps.len()));
+            notes.push(format!("{share:.2} % of {} is missing (gaps: {})", signal.name(), gaps.len()));
         }
         let length_of = |value: i64| Duration::from_secs(u64::try_from(value).unwrap_or_default());
         outages.extend(gaps.into_iter().map(|(begin, length)| Outage {
@@ -129,7 +131,7 @@ pub async fn load(asker: &Asker, workload: &Workload<'_>, wanted: &[Wanted<'_>],
         }));
     }
     let start = Time::from_secs(first);
-    if Time::from_secs(first - step) > from || Time::from_secs(last + 2 * step) < to {
+    if Time::from_secs(first).since(from) > NEAR || to.since(Time::from_secs(last)) > NEAR {
         notes.push(format!("there are values from {} to {} only", timestamp(start), timestamp(Time::from_secs(last))));
     }
     let mut rows = String::new();
