@@ -84,7 +84,7 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_CHECKPOINT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Operation")]
     pub checkpoint_interval: Duration,
     /// Looks of each policy that `/metrics` shows in a packed form, for `ballast replay --open-loop`: as many as there may be between two scrapes,
-    /// up to 32. 0: none. Each is about 20 series and another 5 per pod.
+    /// up to 32. 0: none. Each is about 20 series and another 2 to 5 per pod.
     #[arg(long, env = "BALLAST_RECORD_LOOKS", value_name = "N", default_value_t = 0, help_heading = "Operation")]
     pub record_looks: usize,
     /// Form of the log lines.

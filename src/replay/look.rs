@@ -116,6 +116,9 @@ impl Look {
         let mut bytes = Vec::with_capacity(length);
         for word in rest {
             let some = BYTES.min(length - bytes.len());
+            if word >> (8 * some) != 0 {
+                return Err(damaged(&"a word is too large"));
+            }
             bytes.extend_from_slice(&word.to_be_bytes()[8 - some..]);
         }
         let mut plain = Vec::new();
