@@ -86,7 +86,8 @@ fn plot(rivals: &[Rival], points: &[At], curve: &[At], unit: &str) -> (Plot, Lay
     plot.add_trace(line.meta("load").hover_template("C %{x:.2f}, V %{y:.3f}<extra>HPA rps, target swept</extra>"));
     for (index, (rival, &(cost, violation))) in rivals.iter().zip(points).enumerate() {
         let marker = Marker::new().size(11).symbol(SYMBOLS[index % SYMBOLS.len()].clone()).line(Line::new().width(1.0));
-        let mark: Box<Scatter<f64, f64>> = Scatter::new(vec![cost], vec![violation]).name(escape(rival.name())).mode(Mode::Markers).marker(marker);
+        let mark: Box<Scatter<f64, f64>> =
+            Scatter::new(vec![cost], vec![violation]).name(escape(rival.name())).mode(Mode::Markers).marker(marker);
         let hover = "C %{x:.2f}, V %{y:.3f}<extra>%{fullData.name}</extra>";
         plot.add_trace(mark.meta(format!("series-{}", index % 6)).hover_template(hover));
     }
@@ -107,8 +108,8 @@ fn plot(rivals: &[Rival], points: &[At], curve: &[At], unit: &str) -> (Plot, Lay
 
 /// Every score that the plots show, and how often each moved.
 fn table(loads: &[Named], rivals: &[Rival], scores: &[Vec<Score>]) -> String {
-    let mut text = "<h2 id=\"scores\">Scores</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"scores\" tabindex=\"0\"><table>\n\
-                    <caption>V % / C / actions per day. ★: nobody has both a lower V and a lower C.</caption>\n<thead><tr><th scope=\"col\">Trace</th>"
+    let mut text = "<h2 id=\"scores\">Scores</h2>\n<p class=\"muted\">V % / C / actions per day. ★: nobody has both a lower V and a lower C.</p>\n\
+                    <div class=\"scroll\" role=\"region\" aria-labelledby=\"scores\" tabindex=\"0\"><table aria-labelledby=\"scores\">\n<thead><tr><th scope=\"col\">Trace</th>"
         .to_owned();
     for rival in rivals {
         let _ = write!(text, "<th scope=\"col\" class=\"number\">{}</th>", escape(rival.name()));

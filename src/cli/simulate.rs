@@ -14,7 +14,9 @@ use crate::api::quantity::Quantity;
 use crate::report::{TrialView, html, trial_page};
 use crate::sim::Trial;
 use crate::trial::span::{Moment, share, some_span, span};
-use crate::trial::{Assertion, Bench, Blur, Choice, Contender, Model, Overrides, Scale, TrialError, assertion, contender, load, policy_file};
+use crate::trial::{
+    Assertion, Bench, Blur, Choice, Contender, Model, Overrides, Scale, TrialError, assertion, contender, load, policy_file,
+};
 
 /// `ballast simulate`.
 #[derive(Args, Clone, Debug)]

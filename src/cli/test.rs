@@ -46,7 +46,7 @@ A fixture is a YAML file:
     replicas: 4
     signals:
     - signal: cpu
-      shared: '280x3 560x8 280x40'   # percent of a pod's request over all pods, one value per interval
+      shared: '280x3 560x8 280x40'   # percent of a request, one value per interval
     expect:
     - {at: 30s, replicas: 4, verdict: Steady}
     - {at: 2m, atLeast: 8}

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use crate::api::FieldError;
+use crate::api::nearest::hint;
 
 /// Like kube's `DeserializeGuard`, but it names the field: "expected i32" alone helps nobody.
 #[derive(Clone, Debug)]
@@ -50,6 +51,10 @@ pub(crate) fn fault(object: &Value, error: &serde_path_to_error::Error<serde_jso
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         let parent = path.iter().next().map(|_| format!("{path}.")).unwrap_or_default();
         return FieldError::new(format!("{parent}{field}"), "", "must be given");
+    }
+    if let Some((name, rest)) = text.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+        let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+        return FieldError::new(path.to_string(), "", format!("unknown field; {}", hint(name, &known)));
     }
     let value = path.iter().try_fold(object, |value, segment| match segment {
         Segment::Map { key } => value.get(key),

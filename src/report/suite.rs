@@ -36,19 +36,19 @@ pub fn suite_page(suite: &Suite, verbose: bool) -> String {
     text
 }
 
-fn one(text: &mut String, test: &Tested, verbose: bool) {
+fn one(page: &mut String, test: &Tested, verbose: bool) {
     let (style, word) = if test.ok { (GREEN, "ok") } else { (RED, "FAILED") };
-    let _ = writeln!(text, "  {style}{word:<6}{style:#}  {}", test.name);
+    let _ = writeln!(page, "  {style}{word:<6}{style:#}  {}", test.name);
     for failed in &test.failed {
         for (index, difference) in failed.differences.iter().enumerate() {
             let at = if index == 0 { format!("at {}:", clock(failed.second)) } else { String::new() };
-            let _ = writeln!(text, "          {at:<10} {}: expected {}, got {}", difference.field, difference.expected, difference.got);
+            let _ = writeln!(page, "          {at:<10} {}: expected {}, got {}", difference.field, difference.expected, difference.got);
         }
-        let _ = writeln!(text, "          {:<10} {DIM}{} ({}){DIM:#}", "", failed.decision, failed.reasons.join(", "));
+        let _ = writeln!(page, "          {:<10} {DIM}{} ({}){DIM:#}", "", failed.decision, failed.reasons.join(", "));
     }
     if verbose {
         for told in &test.decisions {
-            let _ = writeln!(text, "          {DIM}{:<10} {}{DIM:#}", clock(told.second), told.reason);
+            let _ = writeln!(page, "          {DIM}{:<10} {}{DIM:#}", clock(told.second), told.reason);
         }
     }
 }
@@ -56,6 +56,9 @@ fn one(text: &mut String, test: &Tested, verbose: bool) {
 /// As fixtures have it: `45s`, `2m30s`, `1h5m`.
 fn clock(second: u64) -> String {
     let parts = [(second / 86_400, "d"), (second / 3600 % 24, "h"), (second / 60 % 60, "m"), (second % 60, "s")];
-    let text: String = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    let mut text = String::new();
+    for (count, unit) in parts.iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, "{count}{unit}");
+    }
     if text.is_empty() { "0s".to_owned() } else { text }
 }

@@ -24,8 +24,11 @@ pub struct TrialView<'a> {
     pub note: &'a str,
 }
 
+/// Name, meaning and value of a figure.
+type Row = (&'static str, &'static str, fn(&Figures) -> String);
+
 /// The figures in the order in which they are read, with what they mean.
-const FIGURES: [(&str, &str, fn(&Figures) -> String); 15] = [
+const FIGURES: [Row; 15] = [
     ("violation_seconds", "more to do than ready pods can", |f| f.violation_seconds.to_string()),
     ("violation_percent", "share of the time", |f| decimals(f.violation_percent)),
     ("tight_percent", "above 90 % of what they can", |f| decimals(f.tight_percent)),

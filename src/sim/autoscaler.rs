@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plant::Cluster;
-use crate::core::{self, Decision, Memory, Policy};
+use crate::core::{self, Decision, Memory, Policy, Smoothing};
 
 /// One look at the cluster.
 #[derive(Debug)]
@@ -25,16 +25,27 @@ pub trait Autoscaler {
 }
 
 /// A policy under Ballast's own [`core::decide`]; the stock HPA is a policy with `smoothing: {type: None}`.
+///
+/// Where the core differs from stock with intent (samples that are too old to shrink on, pods that do not start, a rollout's surge), the HPA
+/// modelled here is as careful as Ballast: the real one does worse there.
 #[derive(Debug)]
 pub struct Ballast {
     policy: Policy,
     memory: Memory,
+    /// Looks take place at whole intervals only.
+    fixed: bool,
 }
 
 impl Ballast {
     /// A controller that starts with an empty memory.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, memory: Memory::default() }
+        Self { policy, memory: Memory::default(), fixed: false }
+    }
+
+    /// The stock HPA: the policy without smoothing, looked at once each sync period. Ballast also looks as soon as a window or rate that held it
+    /// back is over.
+    pub fn stock(policy: Policy) -> Self {
+        Self { fixed: true, ..Self::new(Policy { smoothing: Smoothing::None, ..policy }) }
     }
 }
 
@@ -49,7 +60,8 @@ impl Autoscaler for Ballast {
         if decision.to != decision.from {
             self.memory.rescaled(&self.policy, decision.from, decision.to, now);
         }
-        let next = decision.next_look.map_or(self.policy.interval, |next| next.since(now).min(self.policy.interval));
+        let early = decision.next_look.filter(|_| !self.fixed).map(|next| next.since(now));
+        let next = early.map_or(self.policy.interval, |early| early.min(self.policy.interval));
         Look { replicas: decision.to, next, decision: Some(decision) }
     }
 }

@@ -48,13 +48,8 @@ pub struct Checked {
 }
 
 /// Longer ones first: `<=` begins with `<`.
-const COMPARISONS: [(&str, Comparison); 5] = [
-    ("<=", Comparison::AtMost),
-    (">=", Comparison::AtLeast),
-    ("==", Comparison::Equal),
-    ("<", Comparison::Less),
-    (">", Comparison::More),
-];
+const COMPARISONS: [(&str, Comparison); 5] =
+    [("<=", Comparison::AtMost), (">=", Comparison::AtLeast), ("==", Comparison::Equal), ("<", Comparison::Less), (">", Comparison::More)];
 
 /// The names that figures have in assertions, those of [`Figures`].
 pub fn names() -> Vec<String> {
@@ -90,7 +85,8 @@ impl FromStr for Assertion {
         let allowed = "must be a condition such as violation_seconds<60 or pod_hours<=1.2*hpa.pod_hours";
         let found = COMPARISONS.iter().filter_map(|(sign, comparison)| Some((text.find(sign)?, sign.len(), *comparison)));
         // The first in the text; of two that begin there the longer one.
-        let (at, length, comparison) = found.min_by_key(|(at, length, _)| (*at, usize::MAX - length)).ok_or(format!("{text}: {allowed}"))?;
+        let (at, length, comparison) =
+            found.min_by_key(|(at, length, _)| (*at, usize::MAX - length)).ok_or(format!("{text}: {allowed}"))?;
         let (left, right) = (text[..at].trim(), text[at + length..].trim());
         let left = left.parse()?;
         let (factor, right) = match right.parse::<f64>() {

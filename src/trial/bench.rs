@@ -39,7 +39,10 @@ impl Bench {
         if let Some(contender) = contenders.iter().find(|contender| contender.needs_calendar())
             && loaded.start.is_none()
         {
-            let message = format!("is missing: {} decides by the calendar; give the time of the load's start, such as 2026-11-02T00:00:00Z", contender.place);
+            let message = format!(
+                "is missing: {} decides by the calendar; give the time of the load's start, such as 2026-11-02T00:00:00Z",
+                contender.place
+            );
             return Err(TrialError::option("--start", message));
         }
         let length = Duration::from_secs(loaded.load.seconds());

@@ -49,7 +49,9 @@ impl Model {
 
     fn parse(place: &str, text: &str) -> Result<Self, TrialError> {
         let mut document: Value = serde_saphyr::from_str(text).map_err(|error| TrialError::form(place, error))?;
-        let Value::Object(fields) = &mut document else { return Err(TrialError::form(place, "must be an object of fields such as podStartSeconds")) };
+        let Value::Object(fields) = &mut document else {
+            return Err(TrialError::form(place, "must be an object of fields such as podStartSeconds"));
+        };
         let signals = fields.remove("signals").unwrap_or_else(|| Value::Object(serde_json::Map::default()));
         let refused = |value: &Value, prefix: &str, error: &serde_path_to_error::Error<serde_json::Error>| {
             let mut error = fault(value, error);
@@ -101,10 +103,14 @@ mod tests {
     #[test]
     fn faults_of_a_file_are_named() {
         let said = |text: &str| Model::parse("c.yaml", text).unwrap_err().to_string();
-        assert!(said("podStart: 60").starts_with("c.yaml: podStart: unknown field `podStart`"), "{}", said("podStart: 60"));
+        assert_eq!(said("podStart: 60"), "c.yaml: podStart: unknown field; did you mean podStartSeconds?");
         assert_eq!(said("scrapeSeconds: 0"), "c.yaml: scrapeSeconds: 0 is not at least 1");
-        assert!(said("podStartSeconds: soon").starts_with("c.yaml: podStartSeconds: \"soon\": must be"), "{}", said("podStartSeconds: soon"));
-        assert!(said("signals: {rps: {fulll: 1}}").contains("signals.rps"), "{}", said("signals: {rps: {fulll: 1}}"));
+        assert!(
+            said("podStartSeconds: soon").starts_with("c.yaml: podStartSeconds: \"soon\": must be"),
+            "{}",
+            said("podStartSeconds: soon")
+        );
+        assert_eq!(said("signals: {rps: {fulll: 1}}"), "c.yaml: signals.rps.fulll: unknown field; did you mean full?");
         assert!(said("[1]").contains("must be an object"));
     }
 }

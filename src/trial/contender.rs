@@ -10,7 +10,7 @@ use super::policy_file::{Written, policy};
 use crate::api::quantity::Quantity;
 use crate::api::{Compiled, Defaults, ScalePolicy, compile};
 use crate::core::{Mode, Signal, Smoothing};
-use crate::sim::{Autoscaler, Cluster, Keda, Kpa, Look};
+use crate::sim::{Autoscaler, Ballast, Cluster, Keda, Kpa, Look};
 
 /// A model that stands beside a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,13 @@ impl Contender {
         };
         let place = format!("{} as {argument}", subject.place);
         let compiled = match rival {
-            Rival::Hpa | Rival::Keda => compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
-                .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?,
+            Rival::Hpa | Rival::Keda => {
+                compile(&stock(&subject.policy, utilization), &Defaults { smoothing: Smoothing::None, ..Defaults::default() })
+                    .map_err(|errors| TrialError::Fields { place: place.clone(), errors })?
+            }
             Rival::Kpa => subject.compiled.clone(),
         };
-        let model = (rival != Rival::Hpa).then_some(rival);
-        Ok(Self { name: argument.to_owned(), place, compiled, model })
+        Ok(Self { name: argument.to_owned(), place, compiled, model: Some(rival) })
     }
 
     /// The signals that the cluster must show it.
@@ -89,7 +90,8 @@ impl Contender {
         match self.model {
             Some(Rival::Kpa) => Decider::Kpa(Kpa::new(min, max)),
             Some(Rival::Keda) => Decider::Keda(Box::new(Keda::new(self.compiled.policy.clone()))),
-            _ => Decider::Rules(Box::new(ByCalendar::new(&self.compiled, start))),
+            Some(Rival::Hpa) => Decider::Hpa(Box::new(Ballast::stock(self.compiled.policy.clone()))),
+            None => Decider::Rules(Box::new(ByCalendar::new(&self.compiled, start))),
         }
     }
 }
@@ -149,6 +151,8 @@ fn external(prometheus: &Value, utilization: f64) -> Value {
 pub enum Decider {
     /// Ballast's decision.
     Rules(Box<ByCalendar>),
+    /// The stock one's.
+    Hpa(Box<Ballast>),
     /// KEDA's.
     Keda(Box<Keda>),
     /// Knative's.
@@ -159,6 +163,7 @@ impl Autoscaler for Decider {
     fn min_replicas(&self) -> u32 {
         match self {
             Self::Rules(rules) => rules.min_replicas(),
+            Self::Hpa(hpa) => hpa.min_replicas(),
             Self::Keda(keda) => keda.min_replicas(),
             Self::Kpa(kpa) => kpa.min_replicas(),
         }
@@ -167,6 +172,7 @@ impl Autoscaler for Decider {
     fn look(&mut self, cluster: &mut Cluster<'_>) -> Look {
         match self {
             Self::Rules(rules) => rules.look(cluster),
+            Self::Hpa(hpa) => hpa.look(cluster),
             Self::Keda(keda) => keda.look(cluster),
             Self::Kpa(kpa) => kpa.look(cluster),
         }

@@ -23,13 +23,12 @@ fn walk(path: &str, value: &Value, schema: &Value, found: &mut Vec<FieldError>) 
             let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
             for (name, value) in map {
                 let path = format!("{path}.{name}");
-                match properties.get(name) {
-                    Some(schema) => walk(&path, value, schema, found),
-                    None => {
-                        let near = nearest(name, properties.keys().map(String::as_str));
-                        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                        found.push(FieldError::new(path, "", format!("unknown field{hint}")));
-                    }
+                if let Some(schema) = properties.get(name) {
+                    walk(&path, value, schema, found);
+                } else {
+                    let near = nearest(name, properties.keys().map(String::as_str));
+                    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                    found.push(FieldError::new(path, "", format!("unknown field{hint}")));
                 }
             }
         }
@@ -52,10 +51,16 @@ mod tests {
     #[test]
     fn misspelt_fields_are_named_wherever_they_stand() {
         let spec = json!({
-            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplica": 3, "behavior": { "scaleDown": { "windows": 3 } },
+            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplica": 3, "behavior": { "scaleDown": { "policy": 3 } },
             "metrics": [{ "type": "Pods", "pods": { "metric": { "name": "x", "selector": { "matchLabels": { "any": "thing" } } } } }],
         });
         let said: Vec<String> = unknown(&spec).iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["spec.behavior.scaleDown.windows: unknown field; did you mean policies?", "spec.maxReplica: unknown field; did you mean maxReplicas?"]);
+        assert_eq!(
+            said,
+            [
+                "spec.behavior.scaleDown.policy: unknown field; did you mean policies?",
+                "spec.maxReplica: unknown field; did you mean maxReplicas?"
+            ]
+        );
     }
 }

@@ -70,7 +70,9 @@ pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Value>, TrialError
     let mut all = Vec::new();
     for document in documents {
         match document.get("items") {
-            Some(Value::Array(items)) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => all.extend(items.iter().cloned()),
+            Some(Value::Array(items)) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
+                all.extend(items.iter().cloned());
+            }
             _ => all.push(document),
         }
     }
@@ -106,11 +108,8 @@ fn object(document: &Value) -> Result<ScalePolicy, Vec<FieldError>> {
 
 fn annotated(document: &Value) -> Result<ScalePolicy, Vec<FieldError>> {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let target = TargetRef {
-        api_version: text("/apiVersion").to_owned(),
-        kind: text("/kind").to_owned(),
-        name: text("/metadata/name").to_owned(),
-    };
+    let target =
+        TargetRef { api_version: text("/apiVersion").to_owned(), kind: text("/kind").to_owned(), name: text("/metadata/name").to_owned() };
     let annotations = annotations_of(document);
     let workload = Workload { namespace: "default", target: &target, uid: "", annotations: &annotations };
     annotations::desired(&workload)?.ok_or_else(|| vec![FieldError::new("metadata.annotations", "", "none begins with ballast.dev/")])
@@ -165,11 +164,17 @@ mod tests {
     fn faults_have_a_place_a_path_a_value_and_what_is_allowed() {
         let said = |from: &str, to: &str| read(&POLICY.replace(from, to), None).unwrap_err();
         assert_eq!(said("maxReplicas: 9", "maxReplicas: 0"), "web.yaml: ScalePolicy/web: spec.maxReplicas: 0: must be at least 1");
-        assert_eq!(said("maxReplicas: 9", "maxReplicas: 9, modus: x"), "web.yaml: ScalePolicy/web: spec.modus: unknown field; did you mean mode?");
+        assert_eq!(
+            said("maxReplicas: 9", "maxReplicas: 9, modus: x"),
+            "web.yaml: ScalePolicy/web: spec.modus: unknown field; did you mean mode?"
+        );
         assert_eq!(said("v1alpha1", "v1"), "web.yaml: ScalePolicy/web: apiVersion: ballast.dev/v1: must be ballast.dev/v1alpha1");
         assert_eq!(said("9", "many"), r#"web.yaml: ScalePolicy/web: spec.maxReplicas: "many": must be a whole number of 32 bits"#);
         assert!(said("kind: ScalePolicy", "kind: Service").starts_with("web.yaml: holds no policy, only Service; wanted is a ScalePolicy"));
         let annotation = read(&WORKLOAD.replace("'8'", "none"), None).unwrap_err();
-        assert!(annotation.starts_with("web.yaml: Deployment/api: metadata.annotations[ballast.dev/max-replicas]: none: must be"), "{annotation}");
+        assert!(
+            annotation.starts_with("web.yaml: Deployment/api: metadata.annotations[ballast.dev/max-replicas]: none: must be"),
+            "{annotation}"
+        );
     }
 }

@@ -10,7 +10,8 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 /// A text for the user.
 pub fn span(text: &str) -> Result<Duration, String> {
     let span: Span = text.parse().map_err(|_| "must be a length such as 45s, 2m, 1h30m or 3d".to_owned())?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "must be in days, hours, minutes and seconds".to_owned())?;
+    let length =
+        span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "must be in days, hours, minutes and seconds".to_owned())?;
     Duration::try_from(length).map_err(|_| "must not be negative".to_owned())
 }
 
@@ -66,7 +67,10 @@ pub fn share(text: &str) -> Result<f64, String> {
         Some(percent) => percent.trim().parse().map(|percent: f64| percent / 100.0),
         None => text.parse(),
     };
-    share.ok().filter(|share| *share > 0.0 && *share <= 1.0).ok_or_else(|| "must be above 0% and at most 100%, such as 70% or 0.7".to_owned())
+    share
+        .ok()
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| "must be above 0% and at most 100%, such as 70% or 0.7".to_owned())
 }
 
 #[cfg(test)]

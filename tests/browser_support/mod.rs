@@ -32,10 +32,14 @@ pub struct Browser {
 /// Where Chromium is. `None` when it is not installed, which is said loudly, and is a failure in CI.
 fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)));
+    let found =
+        std::env::split_paths(&path).flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "CI skips nothing: chromium is missing (tests/cluster/deps.sh unit)");
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci.is_empty()),
+            "CI skips nothing: chromium is missing (tests/cluster/deps.sh unit)"
+        );
         eprintln!("SKIPPED: chromium is not installed (tests/cluster/deps.sh unit installs it)");
     }
     found
@@ -51,7 +55,13 @@ impl Browser {
             .args(["-c", r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#, "sh"])
             .arg(program)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"])
-            .args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe"])
+            .args([
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-dev-shm-usage",
+                "--hide-scrollbars",
+                "--remote-debugging-pipe",
+            ])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
             .stdin(Stdio::piped())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ballast::api::{Defaults, ScalePolicy, compile};
 use ballast::core::{Policy, Verdict};
-use ballast::sim::{Ballast, Figures, Kpa, Load, Outcome, Run, Setup, Shape, State, Told, Trace, Trial};
+use ballast::sim::{Ballast, Figures, Kpa, Load, Outcome, Run, Setup, Shape, State, Told, Trace, Trial, Workload};
 use serde_json::{Value, json};
 
 const PEAK: f64 = 40.0;
@@ -40,7 +40,9 @@ pub fn recorded() -> Trial {
 /// Three autoscalers under a load.
 fn contest(name: &str, load: &Load, warm_up: u64) -> Trial {
     let mut trial = Trial::new(name, load, warm_up);
-    let plan = Run { setup: Setup::default(), load, warm_up: Duration::from_secs(warm_up) };
+    let (setup, workload) =
+        (Setup::default(), Workload::assumed(&[&policy(&rps(), &Value::Null).signals[..], &policy(&cpu(), &Value::Null).signals].concat()));
+    let plan = Run { setup: &setup, workload: &workload, load, warm_up: Duration::from_secs(warm_up) };
     trial.add("shop/web", plan, &mut Ballast::new(policy(&rps(), &Value::Null)));
     trial.add("Stock HPA (cpu 70 %)", plan, &mut Ballast::new(policy(&cpu(), &json!({ "type": "None" }))));
     trial.add("Knative KPA", plan, &mut Kpa::new(2, 80));
@@ -59,7 +61,7 @@ pub const HOSTILE: [&str; 4] = [
 pub fn hostile() -> Trial {
     let mut trial = contest(HOSTILE[0], &Load::of_shape(Shape::Step { from: 4.0, to: 20.0, at: 1200 }, 1.0), 0);
     for (contender, name) in trial.contenders.iter_mut().zip(&HOSTILE[1..]) {
-        contender.name = (*name).to_owned();
+        contender.name = String::from(*name);
     }
     for (told, text) in trial.contenders[0].decisions.iter_mut().zip(HOSTILE.iter().cycle()) {
         told.reason = format!("{} {text}", told.reason);
@@ -70,7 +72,8 @@ pub fn hostile() -> Trial {
 /// Sixty days with a slot every 15 s under four contenders, made of arithmetic: what matters is the volume.
 pub fn long() -> Trial {
     let slots = 60 * 86_400 / 15;
-    let load: Vec<f64> = (0..slots).map(|slot| 12.0 + 8.0 * (f64::from(slot) / 916.7).sin() + f64::from(slot % 101 * 79 % 101) / 50.0).collect();
+    let load: Vec<f64> =
+        (0..slots).map(|slot| 12.0 + 8.0 * (f64::from(slot) / 916.7).sin() + f64::from(slot % 101 * 79 % 101) / 50.0).collect();
     let contenders = (0..4).map(|index| long_outcome(index, &load)).collect();
     Trial { load_name: "sixty days".into(), start: None, slot_seconds: 15, load, warm_up_seconds: 3600, contenders }
 }

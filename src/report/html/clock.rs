@@ -47,7 +47,8 @@ impl Clock {
             Self::Years => "%Y-%m-%d %H:%M",
         };
         // Bounded in `new`, but for a second far beyond the end.
-        Timestamp::from_second(unix).map_or_else(|_| format!("{second} s"), |time| time.to_zoned(TimeZone::UTC).strftime(format).to_string())
+        Timestamp::from_second(unix)
+            .map_or_else(|_| format!("{second} s"), |time| time.to_zoned(TimeZone::UTC).strftime(format).to_string())
     }
 
     /// Format of plotly.js (d3) for the time under the pointer.

@@ -77,7 +77,13 @@ pub fn page(trial: &Trial) -> Result<String, Error> {
     }
     sheet.html("<h2>When capacity was short</h2>");
     let lanes = u32::try_from(trial.contenders.len()).unwrap_or(u32::MAX).min(100);
-    sheet.plot("short", &plots::short(trial, clock), 80 + 40 * lanes, "Times at which load exceeded ready capacity, by contender", Some(LINK))?;
+    sheet.plot(
+        "short",
+        &plots::short(trial, clock),
+        80 + 40 * lanes,
+        "Times at which load exceeded ready capacity, by contender",
+        Some(LINK),
+    )?;
     sheet.html(&scores::table(trial));
     sheet.html(&decisions_html(policy, kept.len(), clock));
     sheet.data("decisions", &rows(&kept, clock))?;
@@ -114,14 +120,13 @@ fn keep(decisions: &[Told]) -> Vec<&Told> {
 /// One word for a decision, as people say it.
 fn verdict(told: &Told) -> &'static str {
     match told.verdict {
-        Some(Verdict::ScaleUp) => "Scale up",
-        Some(Verdict::ScaleDown) => "Scale down",
         Some(Verdict::Steady) => "Steady",
         Some(Verdict::Held) => "Held",
         Some(Verdict::Unknown) => "Unknown",
         Some(Verdict::Disabled) => "Disabled",
+        Some(Verdict::ScaleUp) => "Scale up",
         None if told.to > told.from => "Scale up",
-        None => "Scale down",
+        Some(Verdict::ScaleDown) | None => "Scale down",
     }
 }
 
@@ -162,7 +167,7 @@ fn decisions_html(policy: &Outcome, kept: usize, clock: Clock) -> String {
          <div class=\"tools\"><label>Verdict <select id=\"verdict\"></select></label>\
          <label>Reason contains <input id=\"contains\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>\
          <span id=\"count\" class=\"muted\" role=\"status\"></span></div>\n\
-         <div class=\"scroll\" role=\"region\" aria-labelledby=\"decisions-title\" tabindex=\"0\"><table id=\"decisions-table\"><thead><tr>\
+         <div class=\"scroll\" role=\"region\" aria-labelledby=\"decisions-title\" tabindex=\"0\"><table id=\"decisions-table\" aria-labelledby=\"decisions-title\"><thead><tr>\
          <th scope=\"col\">Time</th><th scope=\"col\" class=\"number\">Replicas</th><th scope=\"col\">Verdict</th><th scope=\"col\">Why</th>\
          </tr></thead><tbody></tbody></table></div>\n\
          <p><button type=\"button\" id=\"more\" hidden>Show more</button></p>\n\

@@ -14,13 +14,17 @@ use crate::sim::{Outcome, State, Told, Trial};
 /// Longest name of a lane, in characters.
 const NAME: usize = 48;
 
+/// Most shortages of a lane that get marks.
+const MARKED: usize = 400;
+
 type Series = Scatter<i64, Option<f64>>;
 
 /// Load and what the policy made of it.
 pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) -> Plot {
-    let mut plot = plot(layout(trial, clock, "pods").y_axis2(
-        Axis::new().overlaying("y").range(vec![0.0, 1.0]).fixed_range(true).visible(false).show_grid(false),
-    ));
+    let mut plot = plot(
+        layout(trial, clock, "pods")
+            .y_axis2(Axis::new().overlaying("y").range(vec![0.0, 1.0]).fixed_range(true).visible(false).show_grid(false)),
+    );
     let shade = series(&shade(&thin::shortages(trial, &policy.states), thin::seconds(trial)), clock, "Short", "short", steps(0.5));
     plot.add_trace(shade.fill(Fill::ToZeroY).y_axis("y2").hover_info(HoverInfo::Skip));
     let demand = series(&thin::load(trial), clock, "Load", "load", steps(1.0));
@@ -34,6 +38,12 @@ pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) 
     }
     plot.add_trace(number("Ready", "ready", steps(3.0), |state| f64::from(state.ready)));
     plot.add_trace(number("Ordered", "ordered", steps(1.25), |state| f64::from(state.ordered)));
+    // So many that they hide each other are small.
+    let smaller = match decisions.len() {
+        0..=600 => 0,
+        601..=2000 => 2,
+        _ => 4,
+    };
     for kind in KINDS {
         let own: Vec<(usize, &&Told)> = decisions.iter().enumerate().filter(|(_, told)| verdict(told) == kind.verdict).collect();
         if own.is_empty() {
@@ -41,7 +51,11 @@ pub fn load(trial: &Trial, policy: &Outcome, decisions: &[&Told], clock: Clock) 
         }
         let x = own.iter().map(|(_, told)| clock.position(told.second)).collect();
         let y = own.iter().map(|(_, told)| Some(f64::from(told.to))).collect();
-        let marker = Marker::new().symbol(kind.symbol.clone()).size(kind.size).line(Line::new().width(1.0));
+        let marker = Marker::new().symbol(kind.symbol.clone()).size(kind.size - smaller).line(Line::new().width(if smaller < 4 {
+            1.0
+        } else {
+            0.0
+        }));
         let mut trace: Box<Series> = Scatter::new(x, y).name(kind.verdict).mode(Mode::Markers).marker(marker).meta(kind.meta);
         // The page's script puts the reasons in by these.
         trace = trace.ids(own.iter().map(|(index, _)| index.to_string()).collect::<Vec<_>>()).hover_template("%{text}");
@@ -100,12 +114,17 @@ pub fn short(trial: &Trial, clock: Clock) -> Plot {
         let base: Box<Series> = Scatter::new(end, vec![lane_at; 2]).mode(Mode::Lines).line(Line::new().width(10.0));
         plot.add_trace(base.meta("lane").hover_info(HoverInfo::Skip));
         let (mut x, mut y) = (Vec::new(), Vec::new());
-        for (from, to) in thin::shortages(trial, &contender.states) {
+        let spans = thin::shortages(trial, &contender.states);
+        // Marks keep their width where a span is less than a pixel. Many of them would be slow, and are seen anyway.
+        let mode = if spans.len() <= MARKED { Mode::LinesMarkers } else { Mode::Lines };
+        for (from, to) in spans {
             x.extend([clock.position(from), clock.position(to), clock.position(to)]);
             y.extend([lane_at, lane_at, None]);
         }
         let line = Line::new().width(10.0).simplify(false);
-        plot.add_trace(Scatter::new(x, y).name(escape(&contender.name)).mode(Mode::Lines).line(line).meta(colour(lane)).hover_template("%{x}"));
+        let marker = Marker::new().symbol(MarkerSymbol::LineNS).size(10).line(Line::new().width(1.5));
+        let trace = Scatter::new(x, y).name(escape(&contender.name)).mode(mode).line(line).marker(marker);
+        plot.add_trace(trace.meta(colour(lane)).hover_template("%{x}"));
     }
     plot
 }
@@ -120,7 +139,8 @@ fn plot(layout: Layout) -> Plot {
 /// How all plots of a page behave. The page's script has a way of its own to show all again.
 pub fn configuration() -> Configuration {
     use ModeBarButtonName::{AutoScale2d, Lasso2d, ResetScale2d, Select2d};
-    let configuration = Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false);
+    let configuration =
+        Configuration::new().responsive(true).display_logo(false).typeset_math(false).show_tips(false).double_click_delay(500);
     configuration.mode_bar_buttons_to_remove(vec![Select2d, Lasso2d, AutoScale2d, ResetScale2d])
 }
 

@@ -193,7 +193,7 @@ pub fn against(policy: &Outcome, rivals: &[Outcome]) -> String {
 fn compare(own: f64, other: f64, what: &str) -> String {
     let less = if what.ends_with('s') { "fewer" } else { "less" };
     let percent = if other > 0.0 { 100.0 * (own / other - 1.0) } else { f64::NAN };
-    if own == other || percent.abs() < 0.5 {
+    if own.total_cmp(&other).is_eq() || percent.abs() < 0.5 {
         format!("as {} {what}", if less == "fewer" { "many" } else { "much" })
     } else if percent.is_nan() {
         format!("more {what} than its none")
@@ -209,12 +209,13 @@ fn compare(own: f64, other: f64, what: &str) -> String {
 /// All scores beside each other, with what they mean.
 pub fn table(trial: &Trial) -> String {
     let columns = trial.contenders.len() + 1;
-    let mut text = "<h2 id=\"scores-title\">Scores</h2>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"scores-title\" tabindex=\"0\"><table>\n"
+    let mut text = "<h2 id=\"scores-title\">Scores</h2>\n<p class=\"muted\">Lower is better, and the best of a row is marked ★, where that has a meaning. \
+                    Cheap and short is no win: read the first two groups together.</p>\n\
+                    <div class=\"scroll\" role=\"region\" aria-labelledby=\"scores-title\" tabindex=\"0\"><table aria-labelledby=\"scores-title\">\n"
         .to_owned();
     let _ = write!(
         text,
-        "<caption>Lower is better, and the best of a row is marked ★, where that has a meaning. Cheap and short is no win: read the first two groups \
-         together.</caption>\n<thead><tr><th scope=\"col\">{} h scored</th>",
+        "<thead><tr><th scope=\"col\">{} h scored</th>",
         number(trial.contenders.first().map_or(0.0, |policy| policy.score.hours), 1)
     );
     for contender in &trial.contenders {
@@ -238,7 +239,11 @@ fn row(text: &mut String, figure: &Figure, trial: &Trial) {
     for contender in &trial.contenders {
         // Where all are alike none is best.
         let is_best = figure.lower_is_better && best < worst && (figure.value)(&contender.score) <= best;
-        let (class, mark) = if is_best { (" best", "<span aria-hidden=\"true\">★ </span><span class=\"visually-hidden\">best: </span>") } else { ("", "") };
+        let (class, mark) = if is_best {
+            (" best", "<span aria-hidden=\"true\">★ </span><span class=\"visually-hidden\">best: </span>")
+        } else {
+            ("", "")
+        };
         let _ = write!(text, "<td class=\"number{class}\">{mark}{}</td>", (figure.text)(&contender.score));
     }
     text.push_str("</tr>\n");

@@ -14,7 +14,8 @@ const sheet = (() => {
       if (trace.line) trace.line.color = own;
       if (trace.marker) {
         trace.marker.color = own;
-        if (trace.marker.line) trace.marker.line.color = colour("page");
+        // Symbols without an area are all line.
+        if (trace.marker.line) trace.marker.line.color = /^line-/.test(trace.marker.symbol) ? own : colour("page");
       }
       if (trace.fill) trace.fillcolor = colour(trace.meta + "-fill");
     }
@@ -51,7 +52,8 @@ const sheet = (() => {
       if (range) all[name + ".range"] = [...range];
       else all[name + ".autorange"] = true;
     }
-    const home = () => Plotly.relayout(at, { ...all });
+    // A copy of all: plotly.js writes into the ranges it is given.
+    const home = () => Plotly.relayout(at, structuredClone(all));
     figure.config.doubleClick = false;
     figure.config.modeBarButtonsToAdd = [{ name: "all", title: "Show all", icon: Plotly.Icons.home, click: home }];
     return home;

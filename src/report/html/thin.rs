@@ -4,15 +4,17 @@ use crate::sim::{State, Trial};
 
 /// Most points of a series. A browser draws a few dozen such series at once without delay, and there are more of them than pixels.
 pub const POINTS: usize = 4000;
+/// Most steps that are drawn as they are: a point at the end comes to them.
+const EXACT: usize = POINTS - 2;
 /// Most shortages that are drawn apart from each other.
 const SPANS: usize = 1300;
 
 /// A value that holds from its second on.
 pub type Step = (u64, f64);
 
-/// Whether a trial has more slots than points: then some of its series are thinned.
+/// Whether a trial has more to draw than points: then some of its series are thinned.
 pub fn is_thinned(trial: &Trial) -> bool {
-    trial.load.len() > POINTS || trial.contenders.iter().any(|contender| contender.states.len() > POINTS / 2)
+    trial.load.len() > EXACT || trial.contenders.iter().any(|contender| contender.states.len() > EXACT)
 }
 
 /// Load by slot, ended by its last value at the end.
@@ -24,8 +26,8 @@ pub fn load(trial: &Trial) -> Vec<Step> {
 /// A number of each state, ended by its last value at the end.
 pub fn states(trial: &Trial, states: &[State], number: impl Fn(&State) -> f64) -> Vec<Step> {
     let mut steps: Vec<Step> = states.iter().map(|state| (state.second, number(state))).collect();
-    // Not equal: unknown is NaN, which is unequal to itself.
-    steps.dedup_by(|later, earlier| later.1 == earlier.1 || (later.1.is_nan() && earlier.1.is_nan()));
+    // By its order: unknown is NaN, which is equal to nothing.
+    steps.dedup_by(|later, earlier| later.1.total_cmp(&earlier.1).is_eq());
     thin(steps, seconds(trial))
 }
 
@@ -36,7 +38,7 @@ pub fn seconds(trial: &Trial) -> u64 {
 
 /// At most [`POINTS`] steps, with a point at the end. Few steps get points between them, for the pointer to find.
 fn thin(steps: Vec<Step>, end: u64) -> Vec<Step> {
-    let mut steps = if steps.len() > POINTS - 2 {
+    let mut steps = if steps.len() > EXACT {
         envelope(&steps, end)
     } else if steps.len() <= POINTS / 2 {
         with_grid(&steps, end)
