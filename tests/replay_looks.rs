@@ -121,13 +121,13 @@ fn asker(url: &str) -> Asker {
 #[tokio::test]
 async fn what_a_real_prometheus_scraped_is_decided_as_it_was() {
     let metrics = Metrics::new(32, []);
-    let (served, scrapes) = (metrics.clone(), Arc::new(AtomicU64::new(0)));
+    let (shown, scrapes) = (metrics.clone(), Arc::new(AtomicU64::new(0)));
     let count = Arc::clone(&scrapes);
-    let serve = async move || {
+    let expose = async move || {
         count.fetch_add(1, Ordering::SeqCst);
-        served.encode()
+        shown.encode()
     };
-    let app = axum::Router::new().route("/metrics", axum::routing::get(serve));
+    let app = axum::Router::new().route("/metrics", axum::routing::get(expose));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });

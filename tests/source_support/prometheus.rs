@@ -29,7 +29,7 @@ pub struct Web {
     pub files: Vec<(&'static str, String)>,
     /// Serves HTTPS.
     pub https: bool,
-    /// What it has from the past, in the OpenMetrics text format with timestamps.
+    /// What it has from the past, in the `OpenMetrics` text format with timestamps.
     pub history: Option<String>,
 }
 
