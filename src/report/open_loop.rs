@@ -32,6 +32,9 @@ pub fn table(result: &OpenLoop, zone: &TimeZone) -> String {
         let list: Vec<String> = result.generations.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "  the policy was edited   generations {} were in force", list.join(", "));
     }
+    if result.differing > 0 {
+        let _ = writeln!(text, "  if none was expected    were the controller's flags the same, e.g. --downscale-stabilization?");
+    }
     let shown = |look: &&Decided| look.differs() || look.then.to != look.from || look.now.to != look.from;
     let rows: Vec<&Decided> = result.looks.iter().filter(shown).collect();
     if rows.is_empty() {
