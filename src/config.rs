@@ -9,8 +9,9 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::api::join;
 use crate::api::source_config::{ADDRESS, is_address};
+use crate::api::{Defaults, join};
+use crate::core;
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -28,6 +29,75 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_ANNOTATED_KINDS", value_name = "KIND,…", value_delimiter = ',', help_heading = "Cluster")]
     pub annotated_kinds: Vec<String>,
 
+    /// What policies do not say themselves.
+    #[command(flatten)]
+    pub defaults: PolicyDefaults,
+
+    /// Prometheus server behind the source named `default`.
+    #[arg(long, env = "BALLAST_PROMETHEUS_URL", value_name = "URL", help_heading = "Metrics")]
+    pub prometheus_url: Option<String>,
+    /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
+    #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
+    pub config: Option<PathBuf>,
+
+    /// Let `MetricSource`s lead to loopback addresses, which are the controller's own; for tests and one-machine set-ups.
+    #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
+    pub allow_loopback_sources: bool,
+
+    /// Writes of replica counts per second, at most.
+    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
+    pub write_qps: f64,
+    /// Writes under way at once, at most.
+    #[arg(
+        long,
+        alias = "concurrent-horizontal-pod-autoscaler-syncs",
+        env = "BALLAST_WRITE_CONCURRENCY",
+        value_name = "N",
+        default_value_t = 8,
+        help_heading = "Writing"
+    )]
+    pub write_concurrency: usize,
+
+    /// Address of the admin port: /livez, /readyz, /metrics.
+    #[arg(long, env = "BALLAST_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Operation")]
+    pub admin_address: SocketAddr,
+    /// Run only while holding the lease, so that replicas of the controller stand by for each other.
+    #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
+    pub leader_elect: bool,
+    /// Name of the lease.
+    #[arg(long, env = "BALLAST_LEASE_NAME", value_name = "NAME", default_value = "ballast", help_heading = "Operation")]
+    pub lease_name: String,
+    /// Namespace of the lease; default: the pod's own, else `ballast-system`.
+    #[arg(long, env = "BALLAST_LEASE_NAMESPACE", value_name = "NAMESPACE", help_heading = "Operation")]
+    pub lease_namespace: Option<String>,
+    /// How long a lease holds without renewal.
+    #[arg(long, alias = "leader-elect-lease-duration", env = "BALLAST_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Operation")]
+    pub lease_duration: Duration,
+    /// Time without a renewal after which a leader stops leading; below the lease duration.
+    #[arg(long, alias = "leader-elect-renew-deadline", env = "BALLAST_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Operation")]
+    pub renew_deadline: Duration,
+    /// Time between two tries to take or renew the lease.
+    #[arg(long, alias = "leader-elect-retry-period", env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
+    pub retry_period: Duration,
+    /// How often memory is written to `ConfigMap`s named after the lease (`<lease name>-memory-<n>`, in its namespace) when it has changed, 1s
+    /// to 5m; after a crash scale-in is late by this much at most. `0s`: never; then a restart makes scale-in wait for a whole window.
+    #[arg(long, env = "BALLAST_CHECKPOINT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Operation")]
+    pub checkpoint_interval: Duration,
+    /// Looks of each policy that `/metrics` shows in a packed form, for `ballast replay --open-loop`: as many as there may be between two scrapes,
+    /// up to 32. 0: none. Each is about 20 series and another 2 to 5 per pod.
+    #[arg(long, env = "BALLAST_RECORD_LOOKS", value_name = "N", default_value_t = 0, help_heading = "Operation")]
+    pub record_looks: usize,
+    /// Form of the log lines.
+    #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]
+    pub log_format: LogFormat,
+    /// Least severe level that is logged, or a list such as `info,ballast::source=debug`.
+    #[arg(long, env = "BALLAST_LOG_LEVEL", value_name = "LEVEL", default_value = "info", help_heading = "Operation")]
+    pub log_level: String,
+}
+
+/// What holds for policies that do not say it themselves: flags of the controller, and of commands that decide as it does.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyDefaults {
     /// How often a policy is decided that names no `intervalSeconds`; 1s to 5m.
     #[arg(
         long,
@@ -88,63 +158,6 @@ pub struct RunArgs {
     /// Whether `minReplicas: 0` is allowed (on Object, External and Prometheus metrics).
     #[arg(long, env = "BALLAST_SCALE_TO_ZERO", default_value_t = true, action = ArgAction::Set, help_heading = "Defaults of policies")]
     pub scale_to_zero: bool,
-
-    /// Prometheus server behind the source named `default`.
-    #[arg(long, env = "BALLAST_PROMETHEUS_URL", value_name = "URL", help_heading = "Metrics")]
-    pub prometheus_url: Option<String>,
-    /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
-    #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
-    pub config: Option<PathBuf>,
-
-    /// Let `MetricSource`s lead to loopback addresses, which are the controller's own; for tests and one-machine set-ups.
-    #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
-    pub allow_loopback_sources: bool,
-
-    /// Writes of replica counts per second, at most.
-    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
-    pub write_qps: f64,
-    /// Writes under way at once, at most.
-    #[arg(
-        long,
-        alias = "concurrent-horizontal-pod-autoscaler-syncs",
-        env = "BALLAST_WRITE_CONCURRENCY",
-        value_name = "N",
-        default_value_t = 8,
-        help_heading = "Writing"
-    )]
-    pub write_concurrency: usize,
-
-    /// Address of the admin port: /livez, /readyz, /metrics.
-    #[arg(long, env = "BALLAST_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Operation")]
-    pub admin_address: SocketAddr,
-    /// Run only while holding the lease, so that replicas of the controller stand by for each other.
-    #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
-    pub leader_elect: bool,
-    /// Name of the lease.
-    #[arg(long, env = "BALLAST_LEASE_NAME", value_name = "NAME", default_value = "ballast", help_heading = "Operation")]
-    pub lease_name: String,
-    /// Namespace of the lease; default: the pod's own, else `ballast-system`.
-    #[arg(long, env = "BALLAST_LEASE_NAMESPACE", value_name = "NAMESPACE", help_heading = "Operation")]
-    pub lease_namespace: Option<String>,
-    /// How long a lease holds without renewal.
-    #[arg(long, alias = "leader-elect-lease-duration", env = "BALLAST_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration, help_heading = "Operation")]
-    pub lease_duration: Duration,
-    /// Time without a renewal after which a leader stops leading; below the lease duration.
-    #[arg(long, alias = "leader-elect-renew-deadline", env = "BALLAST_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Operation")]
-    pub renew_deadline: Duration,
-    /// Time between two tries to take or renew the lease.
-    #[arg(long, alias = "leader-elect-retry-period", env = "BALLAST_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Operation")]
-    pub retry_period: Duration,
-    /// How often memory is written to `ConfigMap`s named after the lease (`<lease name>-memory-<n>`, in its namespace) when it has changed, 1s
-    /// to 5m; after a crash scale-in is late by this much at most. `0s`: never; then a restart makes scale-in wait for a whole window.
-    #[arg(long, env = "BALLAST_CHECKPOINT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Operation")]
-    pub checkpoint_interval: Duration,
-    /// Form of the log lines.
-    #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]
-    pub log_format: LogFormat,
-    /// Least severe level that is logged, or a list such as `info,ballast::source=debug`.
-    #[arg(long, env = "BALLAST_LOG_LEVEL", value_name = "LEVEL", default_value = "info", help_heading = "Operation")]
-    pub log_level: String,
 }
 
 /// Smoothing of policies that name none.
@@ -231,20 +244,51 @@ pub enum ConfigError {
     },
 }
 
+// === impl PolicyDefaults ===
+
+impl PolicyDefaults {
+    /// Refuses what no policy could work with, naming the flag, the value and the allowed range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let s = Duration::from_secs;
+        check((s(1)..=s(300)).contains(&self.sync_period), "--sync-period", seconds(self.sync_period), "1s to 5m")?;
+        check(tolerable(self.tolerance), "--tolerance", self.tolerance.to_string(), "a finite number of at least 0")?;
+        let window = self.downscale_stabilization;
+        check(window <= s(3600), "--downscale-stabilization", seconds(window), "0s to 1h")
+    }
+
+    /// As policies are compiled with them.
+    pub fn compiled(&self) -> Defaults {
+        Defaults {
+            tolerance: self.tolerance,
+            downscale_stabilization: self.downscale_stabilization,
+            interval: self.sync_period,
+            warm_up: core::WarmUp {
+                cpu_initialization: self.cpu_initialization_period,
+                initial_readiness_delay: self.initial_readiness_delay,
+            },
+            smoothing: match self.smoothing {
+                DefaultSmoothing::Smooth => core::Smoothing::Smooth(core::SmoothParameters::default()),
+                DefaultSmoothing::None => core::Smoothing::None,
+            },
+            scale_to_zero: if self.scale_to_zero { core::ScaleToZero::On } else { core::ScaleToZero::Off },
+        }
+    }
+}
+
+fn check(ok: bool, field: &str, value: String, allowed: &'static str) -> Result<(), ConfigError> {
+    if ok { Ok(()) } else { Err(ConfigError::OutOfRange { field: field.to_owned(), value, allowed }) }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
 // === impl RunArgs ===
 
 impl RunArgs {
     /// Refuses what no policy could work with, naming the flag, the value and the allowed range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let seconds = |d: Duration| format!("{}s", d.as_secs_f64());
-        let check = |ok: bool, field: &str, value: String, allowed| {
-            if ok { Ok(()) } else { Err(ConfigError::OutOfRange { field: field.to_owned(), value, allowed }) }
-        };
-        let s = Duration::from_secs;
-        check((s(1)..=s(300)).contains(&self.sync_period), "--sync-period", seconds(self.sync_period), "1s to 5m")?;
-        check(tolerable(self.tolerance), "--tolerance", self.tolerance.to_string(), "a finite number of at least 0")?;
-        let window = self.downscale_stabilization;
-        check(window <= s(3600), "--downscale-stabilization", seconds(window), "0s to 1h")?;
+        self.defaults.validate()?;
         if let Some(url) = &self.prometheus_url {
             // A password may stand in front of the @.
             let shown = if url.contains('@') { "(not shown)" } else { url };
@@ -255,7 +299,9 @@ impl RunArgs {
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
         check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
         let interval = self.checkpoint_interval;
+        let s = Duration::from_secs;
         check(interval.is_zero() || (s(1)..=s(300)).contains(&interval), "--checkpoint-interval", seconds(interval), "0s, or 1s to 5m")?;
+        check(self.record_looks <= 32, "--record-looks", self.record_looks.to_string(), "0 to 32")?;
         for kind in &self.annotated_kinds {
             let known = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"].contains(&kind.as_str());
             check(known, "--annotated-kinds", kind.clone(), "Deployment, StatefulSet, ReplicaSet or ReplicationController")?;

@@ -6,6 +6,7 @@
 //! | [`api`] | what people write: `ScalePolicy`, `MetricSource`, annotations, and their validated conversion |
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`sim`] | a model cluster that runs the decision over recorded load, and scores it |
+//! | [`replay`] | history of a Prometheus server: looks decided again, load for the model cluster |
 //! | [`trial`] | files to trials: policies, traces, clusters, assertions, fixtures |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`checkpoint`] | memory as bytes that survive a restart |
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod sim;

@@ -135,8 +135,8 @@ fn values_reach_their_flags() {
         Release::new(Some("ci/high-availability-values.yaml"), &["--set", "scaleToZero=false,smoothing=none,writeQps=2.5,tolerance=0.07"]);
     let args = parse(&release.flags());
     assert_eq!(args.prometheus_url.as_deref(), Some("https://prometheus.example.com/select/0"));
-    assert_eq!((args.sync_period.as_secs(), args.tolerance.to_string().as_str()), (5, "0.07"));
-    assert_eq!((args.scale_to_zero, args.write_qps.to_string().as_str()), (false, "2.5"));
+    assert_eq!((args.defaults.sync_period.as_secs(), args.defaults.tolerance.to_string().as_str()), (5, "0.07"));
+    assert_eq!((args.defaults.scale_to_zero, args.write_qps.to_string().as_str()), (false, "2.5"));
     let namespaced = parse(&Release::new(Some("ci/namespaced-values.yaml"), &[]).flags());
     assert_eq!(namespaced.namespaces, ["shop", "billing"]);
     assert_eq!(namespaced.annotated_kinds, ["ReplicaSet"]);

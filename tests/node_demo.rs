@@ -1,5 +1,5 @@
 //! The main job on a real node: `make demo` as a user runs it, and, on the cluster it leaves, a `StatefulSet`, a rolling update and a scale
-//! by hand. Real kubelet, pods, metrics-server and Prometheus; needs root.
+//! by hand; then all of it replayed from its Prometheus. Real kubelet, pods, metrics-server and Prometheus; needs root.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 struct Node {
     root: PathBuf,
@@ -40,14 +42,30 @@ impl Node {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// `ballast replay --open-loop` with the defaults that the demo's controller has.
+    fn replay(&self, policy: &str) -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        command.args(["replay", policy, "--open-loop", "--from=-30m", "--no-cache", "--downscale-stabilization=20s", "--output=json"]);
+        command.args(["--prometheus", &self.setting("PROMETHEUS_URL")]).env("KUBECONFIG", self.dir.join("kubeconfig"));
+        let output = command.output().unwrap();
+        // There is nothing to see before the first scrape.
+        assert!(output.status.success() || output.stderr.windows(8).any(|part| part == b"no looks"), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap_or(json!({"looks": []}))
+    }
+
     fn get(&self, object: &str, path: &str) -> String {
         self.kubectl(&["get", object, "-o", &format!("jsonpath={path}")], "")
     }
 
     fn program(&self, name: &str) -> PathBuf {
+        Path::new(&self.setting("CLUSTER_BIN")).join(name)
+    }
+
+    /// What the cluster's scripts tell those who use it.
+    fn setting(&self, name: &str) -> String {
         let env = std::fs::read_to_string(self.dir.join("env")).unwrap();
-        let bin = env.lines().find_map(|line| line.strip_prefix("CLUSTER_BIN=")).unwrap();
-        Path::new(bin.trim_matches(['"', '\''])).join(name)
+        let value = env.lines().find_map(|line| line.trim_start_matches("export ").strip_prefix(name)?.strip_prefix('=')).unwrap();
+        value.trim_matches(['"', '\'']).to_owned()
     }
 
     /// Applies an example with the image that the demo imported.
@@ -85,6 +103,7 @@ fn the_demo_and_what_users_do_next() {
     a_hand_scaled_deployment_is_looked_at_at_once(&node);
     a_stateful_set_is_decided_and_its_policy_says_so(&node);
     a_rolling_update_does_not_change_the_size(&node);
+    all_of_it_replayed_from_prometheus_is_decided_alike(&node);
 }
 
 fn is_root() -> bool {
@@ -134,4 +153,37 @@ fn a_rolling_update_does_not_change_the_size(node: &Node) {
     let rescales = node
         .kubectl(&["get", "events", "--field-selector", "involvedObject.name=go-app-rolling,reason=SuccessfulRescale", "-o", "name"], "");
     assert_eq!(rescales, "");
+}
+
+/// Every look since the first one, of every policy: what the controller saw is in Prometheus, and decided again it gives the same sizes.
+fn all_of_it_replayed_from_prometheus_is_decided_alike(node: &Node) {
+    let moved = ["go-app.deployment", "go-app-deployment", "myapp-deployment"];
+    for policy in moved.into_iter().chain(["go-app-store", "go-app-rolling"]) {
+        let mut replayed = Value::Null;
+        node.eventually(30, "Prometheus has the looks of the last move", || {
+            replayed = node.replay(policy);
+            let events: Value = serde_json::from_str(&node.kubectl(&["get", "sp", policy, "-o", "json"], "")).unwrap();
+            let mut told: Vec<(u64, u64)> = moves(&events["status"]["scaleEvents"], "/from", "/to").rev().collect();
+            let mut then: Vec<(u64, u64)> = moves(&replayed["looks"], "/from", "/then/to").collect();
+            // After a conflict the same is decided again.
+            told.dedup();
+            then.dedup();
+            // The status keeps the last few.
+            then.ends_with(&told) && told.is_empty() != moved.contains(&policy)
+        });
+        let looks = replayed["looks"].as_array().unwrap();
+        let different: Vec<&Value> = looks.iter().filter(|look| look["then"] != look["now"]).collect();
+        assert!(different.is_empty(), "{policy}: {different:#?}");
+        assert_eq!((&replayed["missed"], &replayed["uncertain"]), (&json!(0), &json!(0)), "{policy}: not all of it was compared");
+        let least = if moved.contains(&policy) { 40 } else { 3 };
+        assert!(looks.len() >= least, "{policy}: only {} looks", looks.len());
+        eprintln!("{policy}: {} looks, {} moves, decided alike", looks.len(), replayed["movesThen"]);
+    }
+}
+
+/// Sizes before and after, where they differ.
+fn moves<'a>(list: &'a Value, from: &'a str, to: &'a str) -> impl DoubleEndedIterator<Item = (u64, u64)> + 'a {
+    let size = |of: &Value, path: &str| of.pointer(path).and_then(Value::as_u64).unwrap();
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(move |one| (size(one, from), size(one, to))).filter(|(from, to)| from != to)
 }

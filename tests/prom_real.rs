@@ -207,6 +207,7 @@ async fn certificates_are_checked() {
                 ("broken.pem", "nothing".to_owned()),
             ],
             https: true,
+            history: None,
         },
     )
     .await;

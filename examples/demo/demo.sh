@@ -63,7 +63,8 @@ tests/cluster/import.sh --dir "$dir" "$work/ballast.tar" "$work/go-app.tar"
 say "Ballast by its Helm chart, then the Go service under three policies"
 helm install ballast deploy/chart/ballast --namespace ballast-system --create-namespace --wait --timeout 90s \
   --set image.repository=ballast.test/ballast --set image.tag=demo --set image.pullPolicy=Never \
-  --set prometheus.url="$PROMETHEUS_SERVICE_URL" --set downscaleStabilization=20s --set log.format=text >"$work/helm.log" || { cat "$work/helm.log"; exit 1; }
+  --set prometheus.url="$PROMETHEUS_SERVICE_URL" --set downscaleStabilization=20s --set log.format=text \
+  --set 'extraArgs={--record-looks=16}' >"$work/helm.log" || { cat "$work/helm.log"; exit 1; }
 kubectl apply -k examples/demo
 for deployment in "${deployments[@]}"; do kubectl rollout status "deployment/$deployment" --timeout=90s; done
 
@@ -88,4 +89,5 @@ table_until 120 all_scaled_in || say "not everything is back at its size of rest
 explain myapp-deployment
 
 show_all
+replay_all
 check_promises "$work"

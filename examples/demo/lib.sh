@@ -85,6 +85,15 @@ show_all() {
   done
 }
 
+# Every look of the controller, decided again from what Prometheus has of it.
+replay_all() {
+  local deployment
+  for deployment in "${deployments[@]}"; do
+    say "ballast replay ${policy_of[$deployment]} --open-loop"
+    "$ballast" replay "${policy_of[$deployment]}" --prometheus "$PROMETHEUS_URL" --from -15m --no-cache --open-loop --downscale-stabilization=20s
+  done
+}
+
 # Every policy scaled out and in, said so on itself and on the Deployment with numbers, and no request was lost.
 check_promises() {
   local work=$1 failed=0 deployment events ups downs

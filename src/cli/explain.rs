@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::report::{Record, View, page};
 
 /// Longest wait for the API server.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two pages of `--watch`.
 const WATCH: Duration = Duration::from_secs(2);
 /// Cursor to the upper left, and all below it erased; left out where the output is no terminal.
@@ -67,12 +67,12 @@ enum Output {
 
 /// `NAMESPACE/NAME` or `NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct PolicyName {
-    namespace: Option<String>,
-    name: String,
+pub(super) struct PolicyName {
+    pub namespace: Option<String>,
+    pub name: String,
 }
 
-fn policy_name(text: &str) -> Result<PolicyName, String> {
+pub(super) fn policy_name(text: &str) -> Result<PolicyName, String> {
     let (namespace, name) = match text.split_once('/') {
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, text),
@@ -169,7 +169,7 @@ fn of_status(policy: &ScalePolicy) -> Record {
 }
 
 /// The policy, or an error that helps: which policy has a target of this name, if there is one.
-async fn get(client: &Client, config: &Config, namespace: &str, name: &str) -> Result<ScalePolicy> {
+pub(super) async fn get(client: &Client, config: &Config, namespace: &str, name: &str) -> Result<ScalePolicy> {
     let api: Api<ScalePolicy> = Api::namespaced(client.clone(), namespace);
     let found = tokio::time::timeout(TIMEOUT, api.get(name)).await;
     let server = &config.cluster_url;

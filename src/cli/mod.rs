@@ -13,7 +13,9 @@ pub mod crds;
 mod explain;
 mod output;
 pub mod reference;
+mod replay;
 mod run;
+mod server;
 mod simulate;
 mod test;
 
@@ -32,6 +34,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show why a policy's target has the size it has, and what will happen next.
     Explain(explain::ExplainArgs),
+    /// Show what a policy would have done, from the history in a Prometheus server.
+    Replay(Box<replay::ReplayArgs>),
     /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
     Simulate(Box<simulate::SimulateArgs>),
     /// Run unit tests of policies: samples in, expected sizes and reasons out.
@@ -50,6 +54,7 @@ pub fn run() -> ExitCode {
     match parse().command {
         Command::Run(args) => run::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Replay(args) => replay::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Test(args) => test::main(&args),
         Command::Crds => match crds::yaml() {

@@ -14,14 +14,12 @@ use tracing::{error, info};
 
 use super::cluster::kube_config;
 use crate::admin::{self, Readiness, Served};
-use crate::api::Defaults;
 use crate::clock::Clock;
 use crate::cluster::{
     Bucket, Checkpoints, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
     start_watches,
 };
-use crate::config::{DefaultSmoothing, File, RunArgs};
-use crate::core;
+use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
@@ -68,7 +66,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
     let (index, changes) = Index::new();
     let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index)));
-    let metrics = Metrics::new([Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
+    let metrics = Metrics::new(args.record_looks, [Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
 
     // Three steps down: stop deciding; then write out what is queued; then let the lease go.
     let (stop, written, drained) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -89,7 +87,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
     let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
 
-    let defaults = Arc::new(LiveDefaults::new(defaults(args), file.defaults));
+    let defaults = Arc::new(LiveDefaults::new(args.defaults.compiled(), file.defaults));
     if let Some(path) = args.config.clone() {
         tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
     }
@@ -221,21 +219,6 @@ fn lease_options(args: &RunArgs, namespace: String) -> LeaseOptions {
         duration: args.lease_duration,
         renew_deadline: args.renew_deadline,
         retry_period: args.retry_period,
-    }
-}
-
-/// Defaults that the flags set.
-fn defaults(args: &RunArgs) -> Defaults {
-    Defaults {
-        tolerance: args.tolerance,
-        downscale_stabilization: args.downscale_stabilization,
-        interval: args.sync_period,
-        warm_up: core::WarmUp { cpu_initialization: args.cpu_initialization_period, initial_readiness_delay: args.initial_readiness_delay },
-        smoothing: match args.smoothing {
-            DefaultSmoothing::Smooth => core::Smoothing::Smooth(core::SmoothParameters::default()),
-            DefaultSmoothing::None => core::Smoothing::None,
-        },
-        scale_to_zero: if args.scale_to_zero { core::ScaleToZero::On } else { core::ScaleToZero::Off },
     }
 }
 

@@ -39,9 +39,16 @@ pub struct SimulateArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
 
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+/// What becomes of a trial.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ResultArgs {
     /// Form of the output; JSON is the whole trial: load, scores, states and decisions.
     #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output")]
-    output: Output,
+    pub output: Output,
     /// Decisions of the policy shown in the table: so many moves, `none`, or `all` with those that left the size as it was.
     #[arg(long, value_name = "N|all|none", default_value = "20", value_parser = decisions, help_heading = "Output")]
     decisions: usize,
@@ -89,7 +96,7 @@ struct LoadArgs {
 /// How the cluster behaves.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cluster")]
-struct ClusterArgs {
+pub(super) struct ClusterArgs {
     /// File with all that can be said of the cluster: fields such as podStartSeconds, rollouts, nodes, outages, and signals by name with what
     /// they show. See docs/simulate.md. The options below stand over it.
     #[arg(long, value_name = "FILE.yaml")]
@@ -119,7 +126,7 @@ struct ClusterArgs {
 
 /// Forms of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// Scores and decisions for people.
     Table,
     /// The trial as JSON.
@@ -150,14 +157,7 @@ pub fn main(args: &SimulateArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match told(args, bench.note(), &trial) {
-        Ok(()) => verdict(args, &trial),
-        Err(error) if super::output::is_closed_pipe(&error) => verdict(args, &trial),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    args.result.tell(bench.note(), &trial)
 }
 
 fn tried(args: &SimulateArgs) -> Result<(Bench, Trial), TrialError> {
@@ -172,8 +172,8 @@ fn tried(args: &SimulateArgs) -> Result<(Bench, Trial), TrialError> {
     }
     contender::distinct(&mut contenders);
     let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
-    conditions(args).try_for_each(|condition| condition.validate(&names))?;
-    let model = args.cluster.cluster.as_deref().map(Model::read).transpose()?.unwrap_or_default().with(&args.cluster.overrides());
+    args.result.validate(&names)?;
+    let model = args.cluster.model()?;
     let choice = args.load.choice(model.setup.seed)?;
     let loaded = load(&args.trace, &choice, &contenders[0], &model)?;
     let bench = Bench::new(contenders, model, loaded, args.load.utilization, args.load.warm_up)?;
@@ -181,45 +181,68 @@ fn tried(args: &SimulateArgs) -> Result<(Bench, Trial), TrialError> {
     Ok((bench, trial))
 }
 
-/// Prints the trial, and writes the report.
-fn told(args: &SimulateArgs, note: &str, trial: &Trial) -> Result<()> {
-    if let Some(path) = &args.report {
-        std::fs::write(path, html::page(trial)?).with_context(|| format!("--report: {}", path.display()))?;
+impl ResultArgs {
+    /// Refuses conditions on what is not tried.
+    pub fn validate(&self, names: &[&str]) -> Result<(), TrialError> {
+        self.conditions().try_for_each(|condition| condition.validate(names))
     }
-    let text = match args.output {
-        Output::Table => trial_page(trial, &TrialView { width: width(), decisions: args.decisions, note }),
-        Output::Json => serde_json::to_string(trial)? + "\n",
-    };
-    put(&text)?;
-    Ok(())
-}
 
-/// Says on standard error what became of the assertions, as standard output may be JSON.
-fn verdict(args: &SimulateArgs, trial: &Trial) -> ExitCode {
-    let (mut failed, mut of) = (0, 0);
-    for condition in conditions(args) {
-        of += 1;
-        match condition.check(trial) {
-            Ok(checked) if checked.holds => eprintln!("ok      {}", checked.text),
-            Ok(checked) => {
-                failed += 1;
-                eprintln!("FAILED  {}", checked.text);
-            }
+    /// Whether it needs a trial.
+    pub fn is_about_scores(&self) -> bool {
+        self.report.is_some() || !self.assertions.is_empty()
+    }
+
+    /// Prints the trial, writes the report, checks the conditions.
+    pub fn tell(&self, note: &str, trial: &Trial) -> ExitCode {
+        match self.show(note, trial) {
+            Ok(()) => self.verdict(trial),
+            Err(error) if super::output::is_closed_pipe(&error) => self.verdict(trial),
             Err(error) => {
-                eprintln!("error: {error}");
-                return ExitCode::from(2);
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
             }
         }
     }
-    if failed == 0 {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("error: {failed} of {of} assertions do not hold");
-    ExitCode::FAILURE
-}
 
-fn conditions(args: &SimulateArgs) -> impl Iterator<Item = &Assertion> {
-    args.assertions.iter().flat_map(|list| &list.0)
+    fn show(&self, note: &str, trial: &Trial) -> Result<()> {
+        if let Some(path) = &self.report {
+            std::fs::write(path, html::page(trial)?).with_context(|| format!("--report: {}", path.display()))?;
+        }
+        let text = match self.output {
+            Output::Table => trial_page(trial, &TrialView { width: width(), decisions: self.decisions, note }),
+            Output::Json => serde_json::to_string(trial)? + "\n",
+        };
+        put(&text)?;
+        Ok(())
+    }
+
+    /// Says on standard error what became of the assertions, as standard output may be JSON.
+    fn verdict(&self, trial: &Trial) -> ExitCode {
+        let (mut failed, mut of) = (0, 0);
+        for condition in self.conditions() {
+            of += 1;
+            match condition.check(trial) {
+                Ok(checked) if checked.holds => eprintln!("ok      {}", checked.text),
+                Ok(checked) => {
+                    failed += 1;
+                    eprintln!("FAILED  {}", checked.text);
+                }
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+        if failed == 0 {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("error: {failed} of {of} assertions do not hold");
+        ExitCode::FAILURE
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Assertion> {
+        self.assertions.iter().flat_map(|list| &list.0)
+    }
 }
 
 impl LoadArgs {
@@ -248,6 +271,11 @@ impl LoadArgs {
 }
 
 impl ClusterArgs {
+    /// The cluster.
+    pub fn model(&self) -> Result<Model, TrialError> {
+        Ok(self.cluster.as_deref().map(Model::read).transpose()?.unwrap_or_default().with(&self.overrides()))
+    }
+
     fn overrides(&self) -> Overrides {
         let Self { pod_start, pod_start_spread, scrape, window, metric_age, patience, seed, .. } = *self;
         Overrides { pod_start, pod_start_spread, scrape, window, metric_age, patience, seed }
@@ -266,7 +294,7 @@ fn decisions(text: &str) -> Result<usize, String> {
     }
 }
 
-fn quantity(text: &str) -> Result<f64, String> {
+pub(super) fn quantity(text: &str) -> Result<f64, String> {
     let milli = Quantity::from(text).milli().map_err(|error| error.to_string())?;
     if milli > 0 { Ok(milli as f64 / 1000.0) } else { Err("must be above 0".to_owned()) }
 }

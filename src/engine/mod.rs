@@ -180,6 +180,7 @@ impl Engine {
         self.parts.metrics.leader.set(i64::from(leading));
         info!(leading, "leadership changed");
         self.entries.clear();
+        self.parts.metrics.seen.clear();
         self.parts.status.clear();
         self.malformed.clear();
         if leading {

@@ -13,7 +13,9 @@ use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector, Warning};
+use crate::replay::Move;
 use crate::schedule;
+use crate::telemetry::About;
 
 /// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
 const AFTER_STALE: Duration = Duration::from_millis(100);
@@ -56,7 +58,15 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         observation.scaled_to_zero = entry.scaled_to_zero();
         observation.scheduled = schedule::at(&job.compiled.schedules, job.compiled.policy.min_replicas, now);
+        let fresh = entry.memory == core::Memory::default();
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
+        let seen = &self.parts.metrics.seen;
+        seen.decided(&labels(&job.key), &decision);
+        if seen.keeps_looks() {
+            let about =
+                About { generation: entry.object.metadata.generation.unwrap_or_default(), fresh, signals: job.compiled.fingerprints() };
+            seen.looked(&labels(&job.key), &observation, about, &decision);
+        }
         self.keep(&job.key, false, now);
         self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
     }
@@ -161,6 +171,7 @@ impl Engine {
                 entry.conflicts = 0;
                 entry.replaced = Some(write.resource_version.clone());
                 entry.memory.rescaled(&compiled.policy, write.from, write.to, now);
+                self.parts.metrics.seen.moved(&labels(key), Move { from: write.from, to: write.to, time: now });
                 entry.scaled(write.from, write.to, &message, now);
                 if self.remember.is_on() {
                     entry.keep(true, now);

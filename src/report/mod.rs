@@ -6,6 +6,7 @@
 mod build;
 pub mod html;
 mod next;
+pub mod open_loop;
 mod page;
 mod plot;
 mod record;

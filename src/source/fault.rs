@@ -43,6 +43,8 @@ pub enum Cause {
     ServerError,
     /// The server took the query and said no.
     QueryRefused,
+    /// Status 429: the server wants to be asked less often.
+    TooManyRequests,
     /// More series than a query may give.
     TooManySeries,
     /// The answer is not one of a Prometheus.
@@ -85,15 +87,24 @@ impl Cause {
             Self::Redirected => "Redirected",
             Self::ServerError => "ServerError",
             Self::QueryRefused => "QueryRefused",
+            Self::TooManyRequests => "TooManyRequests",
             Self::TooManySeries => "TooManySeries",
             Self::InvalidAnswer => "InvalidAnswer",
             Self::Unreachable => "Unreachable",
         }
     }
 
+    /// The same question may be answered later.
+    pub const fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::NameNotResolved | Self::ConnectionRefused | Self::Timeout | Self::ServerError | Self::TooManyRequests | Self::Unreachable
+        )
+    }
+
     /// The fault is the query's: the server is there and answers.
     pub const fn is_of_query(self) -> bool {
-        matches!(self, Self::QueryRefused | Self::TooManySeries)
+        matches!(self, Self::QueryRefused | Self::TooManyRequests | Self::TooManySeries)
     }
 
     /// The server does not let us in: its Secret may have been changed.

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::Policies;
 use crate::core::{SignalReport, Verdict};
 
 /// Names one policy.
@@ -58,14 +59,16 @@ pub struct Metrics {
     contested: Family<PolicyLabels, Gauge>,
     forecast_replicas: Family<PolicyLabels, Gauge>,
     forecast_ratio: Family<PolicyLabels, Gauge<f64, AtomicU64>>,
+    /// What each policy saw last.
+    pub seen: Policies,
     registry: std::sync::Arc<Registry>,
 }
 
 // === impl Metrics ===
 
 impl Metrics {
-    /// All families, and those of `collectors`, which are read with each scrape.
-    pub fn new(collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
+    /// All families, and those of `collectors`, which are read with each scrape. `looks` are kept of each policy.
+    pub fn new(looks: usize, collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut metrics = Self {
             decisions: Family::default(),
@@ -82,6 +85,7 @@ impl Metrics {
             contested: Family::default(),
             forecast_replicas: Family::default(),
             forecast_ratio: Family::default(),
+            seen: Policies::new(looks),
             registry: std::sync::Arc::default(),
         };
         let mut registry = Registry::with_prefix("ballast");
@@ -115,6 +119,7 @@ impl Metrics {
             "Recent error of the policy's forecast over that without it; it may add replicas below 0.8. No series without a forecast",
             metrics.forecast_ratio.clone(),
         );
+        registry.register_collector(Box::new(metrics.seen.clone()));
         collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         metrics.registry = std::sync::Arc::new(registry);
         metrics
@@ -185,6 +190,7 @@ impl Metrics {
         self.contested.remove(policy);
         self.forecast_replicas.remove(policy);
         self.forecast_ratio.remove(policy);
+        self.seen.forget(policy);
     }
 
     /// The exposition text.

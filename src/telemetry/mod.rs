@@ -5,9 +5,11 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 
 mod metrics;
+mod policies;
 mod sources;
 
 pub use metrics::{Metrics, PolicyLabels};
+pub use policies::{About, Policies};
 pub use sources::SourceMetrics;
 
 /// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be

@@ -29,6 +29,8 @@ pub struct Web {
     pub files: Vec<(&'static str, String)>,
     /// Serves HTTPS.
     pub https: bool,
+    /// What it has from the past, in the `OpenMetrics` text format with timestamps.
+    pub history: Option<String>,
 }
 
 // === impl Prometheus ===
@@ -45,6 +47,14 @@ impl Prometheus {
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
         for (name, text) in &web.files {
             std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        if let Some(history) = &web.history {
+            let file = dir.path().join("history.txt");
+            std::fs::write(&file, history).unwrap();
+            let mut promtool = Command::new("promtool");
+            let filled =
+                promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(file).arg(dir.path().join("data")).output().await.unwrap();
+            assert!(filled.status.success(), "{filled:?}");
         }
         let address = free_address();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();

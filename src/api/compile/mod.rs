@@ -18,6 +18,7 @@ use super::scale_policy::{
 };
 use super::time::to_core;
 use crate::core;
+use crate::replay::look::fingerprint;
 use crate::schedule::Schedule;
 use crate::source::Query;
 
@@ -64,6 +65,13 @@ pub struct Compiled {
     pub schedules: Vec<Schedule>,
     /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
     pub warnings: Vec<FieldError>,
+}
+
+impl Compiled {
+    /// A number per signal that tells it from others, whatever its target.
+    pub fn fingerprints(&self) -> Vec<u32> {
+        self.policy.signals.iter().zip(&self.queries).map(|(signal, query)| fingerprint(&signal.kind, query)).collect()
+    }
 }
 
 /// The scaled object, in the policy's namespace.

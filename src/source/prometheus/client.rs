@@ -11,7 +11,7 @@ use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect
 use tokio::sync::Semaphore;
 
 use super::address::{AddressRefused, Guarded, Reach, Unresolved};
-use super::decode::{Answer, DecodeError, decode};
+use super::decode::{Answer, DecodeError, Run, decode, decode_runs};
 use crate::clock::Clock;
 use crate::core::{Failure, Time};
 use crate::source::failure::{chain, quote};
@@ -138,7 +138,7 @@ impl Server {
 
     /// Asks for the value of `query` at `now`.
     pub async fn query(&self, query: &str, now: Time) -> Result<Answer, Failure> {
-        self.counted(query, now).await.map_err(|fault| fault.failure.of(&format!("source {}", self.name)))
+        self.counted(self.ask(query, now)).await.map_err(|fault| fault.failure.of(&format!("source {}", self.name)))
     }
 
     /// Asks for a constant, which costs the server nothing: whether it is reached, trusted, and lets us in.
@@ -147,44 +147,66 @@ impl Server {
             Cause::Unauthorized | Cause::Forbidden => fault.of(&format!("spec.auth: {}", self.material.login.words())),
             _ => fault.of(&format!("spec.url: {}", self.material.url)),
         };
-        self.counted("vector(1)", now).await.map(drop).map_err(told)
+        self.counted(self.ask("vector(1)", now)).await.map(drop).map_err(told)
     }
 
-    async fn counted(&self, query: &str, now: Time) -> Result<Answer, Fault> {
+    /// Asks for the values of `query` from `start` to `end`, both included, every `step`.
+    pub async fn query_range(&self, query: &str, start: Time, end: Time, step: Duration) -> Result<Vec<Run>, Fault> {
+        let step = step.as_secs_f64().to_string();
+        self.counted(self.ask_runs("query_range", query, &[("start", &seconds(start)), ("end", &seconds(end)), ("step", &step)])).await
+    }
+
+    /// Asks for the samples behind a range selector at `at`, as they were stored, e.g. `up[5m]` for those of five minutes.
+    pub async fn query_samples(&self, query: &str, at: Time) -> Result<Vec<Run>, Fault> {
+        self.counted(self.ask_runs("query", query, &[("time", &seconds(at))])).await
+    }
+
+    /// Awaits a request when it is its turn, and counts it.
+    async fn counted<T>(&self, request: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let timeout = self.material.timeout;
         let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
             let waited = (timeout * PATIENCE).as_secs();
             return Err(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s")).because(Cause::Timeout));
         };
-        self.health.count(self.ask(query, now)).await
+        self.health.count(request).await
     }
 
     async fn ask(&self, query: &str, now: Time) -> Result<Answer, Fault> {
-        let millis = now.as_millis();
-        let time = format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000));
+        let body = self.post("query", query, &[("time", &seconds(now))]).await?;
+        let (answer, warnings) = decode(&body).map_err(unusable)?;
+        self.warn(query, &warnings);
+        match &answer {
+            Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => Err(too_many()),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn ask_runs(&self, endpoint: &str, query: &str, about: &[(&str, &str)]) -> Result<Vec<Run>, Fault> {
+        let body = self.post(endpoint, query, about).await?;
+        let (runs, warnings) = decode_runs(&body).map_err(unusable)?;
+        self.warn(query, &warnings);
+        if runs.len() >= SERIES_LIMIT { Err(too_many()) } else { Ok(runs) }
+    }
+
+    /// The body of a successful answer.
+    async fn post(&self, endpoint: &str, query: &str, about: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
         let timeout = format!("{}ms", self.material.timeout.as_millis());
         let limit = SERIES_LIMIT.to_string();
         // Thanos answers with what it could get unless told otherwise; others ignore the parameter.
-        let form = [("query", query), ("time", &time), ("timeout", &timeout), ("limit", &limit), ("partial_response", "false")];
-        let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).form(&form);
+        let form = [&[("query", query), ("timeout", &timeout), ("limit", &limit), ("partial_response", "false")], about].concat();
+        let mut url = self.endpoint.clone();
+        // Always a base: it has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(endpoint);
+        }
+        let request = self.http.post(url).headers(self.headers.clone()).form(&form);
         let response = request.send().await.map_err(|error| self.transport(error))?;
         let status = response.status();
         let body = self.body(response).await;
         if !status.is_success() {
             return Err(rejected(status, &body.unwrap_or_default(), self.material.reach));
         }
-        let (answer, warnings) = decode(&body?).map_err(|error| match error {
-            DecodeError::Server(said) => Failure::refused(quote(&said)).because(Cause::QueryRefused),
-            DecodeError::Invalid(why) => Failure::invalid(quote(&why)).because(Cause::InvalidAnswer),
-        })?;
-        self.warn(query, &warnings);
-        match &answer {
-            Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => {
-                let many = format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)");
-                Err(Failure::invalid(many).because(Cause::TooManySeries))
-            }
-            _ => Ok(answer),
-        }
+        body
     }
 
     /// Logs the server's warnings, each once: they come with every answer.
@@ -219,6 +241,25 @@ impl Server {
         }
         broken(&error.without_url())
     }
+}
+
+/// A time as the API takes it.
+fn seconds(time: Time) -> String {
+    let millis = time.as_millis();
+    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
+}
+
+/// What a body that cannot be used means.
+fn unusable(error: DecodeError) -> Fault {
+    match error {
+        DecodeError::Server(said) => Failure::refused(quote(&said)).because(Cause::QueryRefused),
+        DecodeError::Invalid(why) => Failure::invalid(quote(&why)).because(Cause::InvalidAnswer),
+    }
+}
+
+fn too_many() -> Fault {
+    let many = format!("returned {SERIES_LIMIT} series or more; aggregate them, e.g. with sum(…)");
+    Failure::invalid(many).because(Cause::TooManySeries)
 }
 
 /// What ended a connection, or kept it from being made.
@@ -270,12 +311,13 @@ fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Fault {
             StatusCode::FORBIDDEN => Cause::Forbidden,
             // Nothing of a Prometheus is there.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Cause::InvalidAnswer,
+            StatusCode::TOO_MANY_REQUESTS => Cause::TooManyRequests,
             _ => Cause::QueryRefused,
         })
     }
 }
 
-/// The query address. Where the certificate bears another name, that name stands in it, and the real host is returned to be resolved.
+/// The address of the API. Where the certificate bears another name, that name stands in it, and the real host is returned to be resolved.
 fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
     let invalid = |why: String| Failure::refused(why).because(Cause::InvalidSpec);
     let mut url = Url::parse(&material.url).map_err(|error| invalid(format!("url: cannot be read: {error}")))?;
@@ -284,7 +326,7 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
         let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
         material.reach.check(&host, address).map_err(refuse)?;
     }
-    url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1", "query"]);
+    url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1"]);
     let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
     if name.parse::<IpAddr>().is_ok() {
         return Err(invalid(format!("tls.serverName: {name}: must be a DNS name")));

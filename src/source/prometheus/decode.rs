@@ -1,4 +1,6 @@
-//! Bodies of `/api/v1/query`.
+//! Bodies of `/api/v1/query` and `/api/v1/query_range`.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -23,6 +25,15 @@ pub struct Series {
     pub number: Number,
 }
 
+/// One series over time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its values in order of time, without those that are no numbers (NaN, infinities).
+    pub points: Vec<Number>,
+}
+
 /// A value as Prometheus has it: NaN and infinities included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number {
@@ -45,9 +56,9 @@ pub enum DecodeError {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct Body<D> {
     status: String,
-    data: Option<Data>,
+    data: Option<D>,
     #[serde(default)]
     error_type: String,
     #[serde(default)]
@@ -65,6 +76,25 @@ enum Data {
     Vector(Vec<Element>),
     Matrix(IgnoredAny),
     String(IgnoredAny),
+}
+
+/// The answer to a question about a span of time.
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Span {
+    Matrix(Vec<Stretch>),
+    Scalar(IgnoredAny),
+    Vector(IgnoredAny),
+    String(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Stretch {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
+    /// Native histograms have `histograms` instead.
+    #[serde(default)]
+    values: Vec<Point>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +115,30 @@ struct Point(f64, String);
 
 /// Reads a body; the second part are the server's warnings.
 pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
-    let body: Body = serde_json::from_slice(body)
+    let (data, warnings) = open(body)?;
+    let answer = match data {
+        Data::Scalar(point) => Answer::Scalar(point.number()?),
+        Data::Vector(elements) => vector(elements)?,
+        Data::Matrix(_) => return Err(DecodeError::Invalid("the query gives a range of values; one instant is needed".into())),
+        Data::String(_) => return Err(DecodeError::Invalid("the query gives a text; a number is needed".into())),
+    };
+    Ok((answer, warnings))
+}
+
+/// Reads a body that is about a span of time; the second part are the server's warnings.
+pub fn decode_runs(body: &[u8]) -> Result<(Vec<Run>, Vec<String>), DecodeError> {
+    let (data, warnings) = open(body)?;
+    let Span::Matrix(stretches) = data else { return Err(DecodeError::Invalid("the query gives no range of values".into())) };
+    let run = |Stretch { metric, values }| {
+        let points: Vec<Number> = values.iter().map(Point::number).collect::<Result<_, _>>()?;
+        Ok(Run { labels: metric, points: points.into_iter().filter(|number| number.value.is_finite()).collect() })
+    };
+    Ok((stretches.into_iter().map(run).collect::<Result<_, _>>()?, warnings))
+}
+
+/// The data of a body that counts as a success, and the server's warnings.
+fn open<D: serde::de::DeserializeOwned>(body: &[u8]) -> Result<(D, Vec<String>), DecodeError> {
+    let body: Body<D> = serde_json::from_slice(body)
         .map_err(|error| DecodeError::Invalid(format!("the answer is not one of a Prometheus API: {error}")))?;
     if body.status != "success" {
         return Err(DecodeError::Server(match (body.error_type.as_str(), body.error.as_str()) {
@@ -98,14 +151,8 @@ pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
     if let Some(why) = partial(&warnings, body.is_partial) {
         return Err(DecodeError::Invalid(format!("the answer is partial, so its numbers may be too low: {why}")));
     }
-    let answer = match body.data {
-        Some(Data::Scalar(point)) => Answer::Scalar(point.number()?),
-        Some(Data::Vector(elements)) => vector(elements)?,
-        Some(Data::Matrix(_)) => return Err(DecodeError::Invalid("the query gives a range of values; one instant is needed".into())),
-        Some(Data::String(_)) => return Err(DecodeError::Invalid("the query gives a text; a number is needed".into())),
-        None => return Err(DecodeError::Invalid("the answer has no data".into())),
-    };
-    Ok((answer, warnings))
+    let data = body.data.ok_or_else(|| DecodeError::Invalid("the answer has no data".into()))?;
+    Ok((data, warnings))
 }
 
 /// Why parts of the data are not in an answer that counts as a success. A partial sum looks like less load.

@@ -1,4 +1,4 @@
-//! Prometheus-compatible servers: instant queries by HTTP.
+//! Prometheus-compatible servers: queries by HTTP.
 
 mod address;
 mod answer;
@@ -11,7 +11,7 @@ mod window;
 pub use address::Reach;
 pub use answer::reading;
 pub use client::{Login, Material, Server, Trust};
-pub use decode::{Answer, Number, Series, decode};
+pub use decode::{Answer, Number, Run, Series, decode};
 pub use enforce::enforce;
-pub use substitute::substitute;
+pub use substitute::{substitute, substitute_ever};
 pub use window::window;

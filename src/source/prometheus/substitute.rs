@@ -14,15 +14,36 @@ const NOTHING: &str = ".^";
 /// `${pods}` becomes a regular expression that matches the pods of the target and nothing else. Every value is escaped for
 /// `PromQL`'s quoted strings, so none can end the string it stands in.
 pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
+    fill(query, &ask.namespace, &ask.target, |out| alternation(out, &ask.pods))
+}
+
+/// The same for all pods that a target ever had, by the names that its kind gives them.
+///
+/// A total over time needs this: the pods of today have no past beyond their own start. Pods of another workload match only if its name
+/// is the target's with a part more and it makes its names in another way, e.g. a `DaemonSet` `web-canary` beside a `Deployment` `web`.
+pub fn substitute_ever(query: &str, namespace: &str, kind: &str, target: &str) -> Result<String, Failure> {
+    let suffix = match kind {
+        "Deployment" => "-[a-z0-9]{1,10}-[a-z0-9]{5}",
+        "ReplicaSet" | "ReplicationController" => "-[a-z0-9]{5}",
+        "StatefulSet" => "-[0-9]+",
+        _ => "-.+",
+    };
+    fill(query, namespace, target, |out| {
+        escape(out, &literal(target));
+        out.push_str(suffix);
+    })
+}
+
+fn fill(query: &str, namespace: &str, target: &str, pods: impl Fn(&mut String)) -> Result<String, Failure> {
     let mut out = String::with_capacity(query.len());
     let mut rest = query;
     while let Some(start) = rest.find("${") {
         out.push_str(&rest[..start]);
         let placeholder = rest[start..].find('}').map_or(&rest[start..], |end| &rest[start..=start + end]);
         match placeholder {
-            "${namespace}" => escape(&mut out, &ask.namespace),
-            "${name}" => escape(&mut out, &ask.target),
-            "${pods}" => alternation(&mut out, &ask.pods),
+            "${namespace}" => escape(&mut out, namespace),
+            "${name}" => escape(&mut out, target),
+            "${pods}" => pods(&mut out),
             unknown => {
                 let known = PLACEHOLDERS.join(", ");
                 return Err(Failure::refused(format!("unknown placeholder {}; there are {known}", super::super::failure::quote(unknown))));

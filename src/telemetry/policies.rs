@@ -1,0 +1,150 @@
+//! What each policy saw last, read when `/metrics` is. Series end with their policy, and with the leadership of this process.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::PolicyLabels;
+use crate::core::{Decision, Observation, Time};
+use crate::replay::{Look, Move};
+
+/// Loads and looks by policy; clones share them.
+#[derive(Clone, Default)]
+pub struct Policies {
+    /// Looks kept of each policy.
+    looks: usize,
+    seen: Arc<Mutex<HashMap<PolicyLabels, Seen>>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Total load by signal, in its unit, where it is known.
+    load: Vec<(Arc<str>, f64)>,
+    /// Packed, each in the place of its number modulo how many are kept.
+    looks: Vec<Vec<u64>>,
+    /// Of the first look.
+    term: Option<Time>,
+    /// Of the next look.
+    number: u64,
+    /// Not told by a look yet.
+    moves: Vec<Move>,
+}
+
+/// What is known of a look besides what was seen.
+pub struct About {
+    /// `metadata.generation` of the policy.
+    pub generation: i64,
+    /// The memory was empty.
+    pub fresh: bool,
+    /// Fingerprints of the signals.
+    pub signals: Vec<u32>,
+}
+
+// === impl Policies ===
+
+impl Policies {
+    /// Keeps this many looks of each policy, or none.
+    pub fn new(looks: usize) -> Self {
+        Self { looks, seen: Arc::default() }
+    }
+
+    /// Whether looks are kept.
+    pub const fn keeps_looks(&self) -> bool {
+        self.looks > 0
+    }
+
+    /// Shows the load that a decision was made for.
+    pub fn decided(&self, policy: &PolicyLabels, decision: &Decision) {
+        let load = decision.signals.iter().filter_map(|signal| Some((Arc::clone(&signal.name), signal.estimate?.raw / 1000.0)));
+        self.with(policy, |seen| {
+            seen.load.clear();
+            seen.load.extend(load);
+        });
+    }
+
+    /// Keeps a look.
+    pub fn looked(&self, policy: &PolicyLabels, observation: &Observation, about: About, decision: &Decision) {
+        let About { generation, fresh, signals } = about;
+        let Decision { time, wanted, to, verdict, .. } = *decision;
+        self.with(policy, |seen| {
+            let (term, number, moves) = (*seen.term.get_or_insert(time), seen.number, std::mem::take(&mut seen.moves));
+            seen.number += 1;
+            let observation = observation.clone();
+            let look = Look { term, number, generation, fresh, time, moves, observation, signals, wanted, to, verdict };
+            let place = usize::try_from(number % self.looks as u64).unwrap_or_default();
+            if seen.looks.len() <= place {
+                seen.looks.resize_with(place + 1, Vec::new);
+            }
+            // One that is too large leaves its place empty.
+            seen.looks[place] = look.pack().unwrap_or_default();
+        });
+    }
+
+    /// Notes a size that was written, for the next look to tell.
+    pub fn moved(&self, policy: &PolicyLabels, step: Move) {
+        if self.keeps_looks() {
+            self.with(policy, |seen| seen.moves.push(step));
+        }
+    }
+
+    /// A policy is gone.
+    pub fn forget(&self, policy: &PolicyLabels) {
+        self.seen.lock().remove(policy);
+    }
+
+    /// Another process decides now.
+    pub fn clear(&self) {
+        self.seen.lock().clear();
+    }
+
+    fn with(&self, policy: &PolicyLabels, change: impl FnOnce(&mut Seen)) {
+        let mut all = self.seen.lock();
+        match all.get_mut(policy) {
+            Some(seen) => change(seen),
+            None => change(all.entry(policy.clone()).or_default()),
+        }
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Policies")
+    }
+}
+
+impl Collector for Policies {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let all = self.seen.lock();
+        let kind = ConstGauge::new(0_i64);
+        if all.values().any(|seen| !seen.load.is_empty()) {
+            let about = "Load that a signal of the policy shows: the total over the target's pods in the metric's unit, as measured; no series while unknown";
+            let mut family = encoder.encode_descriptor("policy_signal_load", about, None, kind.metric_type())?;
+            for (policy, seen) in &*all {
+                for (signal, load) in &seen.load {
+                    let labels = [("namespace", policy.namespace.as_str()), ("name", policy.name.as_str()), ("signal", signal)];
+                    ConstGauge::new(*load).encode(family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        if all.values().any(|seen| !seen.looks.is_empty()) {
+            let about = "The last looks at the policy's target, packed, for ballast replay --open-loop; only with --record-looks";
+            let mut family = encoder.encode_descriptor("look_word", about, None, kind.metric_type())?;
+            for (policy, seen) in &*all {
+                for (place, words) in seen.looks.iter().enumerate() {
+                    for (index, word) in words.iter().enumerate() {
+                        let (place, index) = (place.to_string(), index.to_string());
+                        let labels =
+                            [("namespace", policy.namespace.as_str()), ("name", policy.name.as_str()), ("look", &place), ("word", &index)];
+                        ConstGauge::new(i64::try_from(*word).unwrap_or_default()).encode(family.encode_family(&labels)?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
