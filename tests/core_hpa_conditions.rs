@@ -88,7 +88,7 @@ fn messages_carry_numbers_but_nothing_that_ticks() {
 #[case::capacity(
     prometheus(Target::Capacity(100_000.0)),
     seen_total(3, 3, 300_000.0),
-    "New size: 5 (was 3): http-requests-per-second 300/s in all, capacity 100/s per replica: needs 5"
+    "New size: 4 (was 3): http-requests-per-second 300/s in all, capacity 100/s per replica: needs 4"
 )]
 #[case::cut_by_the_rate(
     per_replica(),
