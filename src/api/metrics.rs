@@ -236,8 +236,8 @@ pub struct PrometheusTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "positive")]
     pub average_value: Option<Quantity>,
-    /// What one replica bears at 100 %, as a quantity above 0. The headroom is chosen by square-root staffing: small services get more,
-    /// large ones less.
+    /// What one replica bears at 100 %, as a quantity above 0. The headroom is chosen by square-root staffing and the noise of the load: small
+    /// and unsteady services get more, large and steady ones less. None is planned fuller than 80 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "positive")]
     pub capacity: Option<Quantity>,

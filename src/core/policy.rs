@@ -91,7 +91,7 @@ pub enum Target {
     AverageValue(f64),
     /// The metric as a whole.
     Value(f64),
-    /// What one replica bears at 100 %; headroom is chosen by square-root staffing (see `demand::staffing`).
+    /// What one replica bears at 100 %; headroom is chosen by square-root staffing and the noise of the load (see `demand::staffing`).
     Capacity(f64),
 }
 
