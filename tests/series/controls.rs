@@ -52,10 +52,10 @@ const CHANGES: [(&str, Change); 10] = [
 pub fn controls(comparisons: &[Comparison]) -> Vec<Control> {
     let told_by = |apply: Change| {
         let differs = |comparison: &&Comparison| {
-            let (mut policy, mut setup) = (policy(&comparison.series), comparison.series.setup);
+            let (mut policy, mut setup) = (policy(&comparison.series), comparison.series.setup.clone());
             apply(&mut policy, &mut setup);
             let seconds: Vec<u64> = comparison.real.iter().map(|row| row.second).collect();
-            let changed = simulate(&comparison.series, setup, &policy, &seconds);
+            let changed = simulate(&comparison.series, &setup, &policy, &seconds);
             changed.iter().zip(&comparison.real).any(|(changed, real)| !changed.agrees(real))
         };
         comparisons.iter().filter(differs).map(|comparison| comparison.series.name).collect()
