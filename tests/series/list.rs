@@ -271,6 +271,23 @@ fn starts() -> Vec<Series> {
     ]
 }
 
+/// Pods that fail are well within the initialization period until they are back, or well past it: at its end API times of whole seconds leave
+/// it to chance what counts.
+fn failures() -> Series {
+    let load = levels(&[(0.0, 4.0), (26.0, 8.0), (42.0, 4.0), (70.0, 8.0)]);
+    let behavior = json!({"scaleDown": rules_of(6, "Max", &[("Percent", 100, 2)])});
+    let incident = |at, share, kind, lasting| Incident { at: looks(at), share, kind, lasting };
+    series("failures", "CPU: pods crash, lose their readiness, are evicted", load, behaving(2, 24, &[cpu(70)], &behavior)).with(|setup| {
+        setup.restart = Some(Duration::from_secs(40));
+        setup.incidents = vec![
+            incident(5, 0.5, IncidentKind::Crash, None),
+            incident(36, 0.3, IncidentKind::Unready, Some(looks(4))),
+            incident(50, 0.4, IncidentKind::Evict, None),
+            incident(78, 0.5, IncidentKind::Crash, None),
+        ];
+    })
+}
+
 fn troubles() -> Vec<Series> {
     let cpu_under = |name, shows, load, change: fn(&mut Setup)| series(name, shows, load, spec(2, 24, &[cpu(70)])).with(change);
     let steps = || levels(&[(0.0, 3.0), (8.0, 7.0), (45.0, 9.0), (60.0, 4.0)]);
@@ -279,19 +296,10 @@ fn troubles() -> Vec<Series> {
             setup.pod_start = Duration::from_secs(60);
             setup.pod_start_p99 = Some(Duration::from_secs(240));
         }),
-        // Incidents strike pods that are well within the initialization period or well past it.
-        cpu_under("failures", "CPU: pods crash, lose their readiness, are evicted", levels(&[(0.0, 4.0), (40.0, 6.0)]), |setup| {
-            let incident = |at, share, kind, lasting| Incident { at: looks(at), share, kind, lasting };
-            setup.restart = Some(Duration::from_secs(40));
-            setup.incidents = vec![
-                incident(10, 0.5, IncidentKind::Crash, None),
-                incident(25, 0.3, IncidentKind::Unready, Some(looks(4))),
-                incident(60, 0.4, IncidentKind::Evict, None),
-            ];
-        }),
-        cpu_under("nodes", "CPU, pods that wait for a node", steps(), |setup| setup.nodes = Some(Nodes::of(4))),
+        cpu_under("nodes", "CPU, pods that wait for a node", steps(), |setup| setup.nodes = Some(Nodes::of(2))),
         cpu_under("rollout", "CPU, a rolling update without surge while the load changes", steps(), |setup| {
             setup.rollouts = vec![Rollout { max_surge: 0, ..Rollout::at(looks(38)) }];
         }),
+        failures(),
     ]
 }
