@@ -18,6 +18,7 @@ fn policy(smoothing: Smoothing) -> Policy {
         tolerance: Tolerance { up: 0.1, down: 0.1 },
         downscale_stabilization: Duration::from_mins(5),
         smoothing,
+        forecast: ballast::core::Forecast::default(),
         warm_up: WarmUp::default(),
         interval: Duration::from_secs(15),
         mode: Mode::Enforce,

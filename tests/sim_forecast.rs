@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails is a test that fails.
 
 mod core_support;
+mod sim_support;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use ballast::core::{Forecast, ForecastMode, Policy, Signal, SignalKind, SmoothParameters, Smoothing, Target};
 use ballast::sim::{Ballast, Figures, Load, Noise, Run, Setup, Trace, run};
 use core_support::{policy, secs};
+use sim_support::plan;
 
 const DAYS: u64 = 8;
 /// Not scored: what is learned must be there.
@@ -41,7 +43,7 @@ fn figures(load: &Load, start: u64, mode: ForecastMode) -> Figures {
         ..policy(vec![signal])
     };
     let setup = Setup { pod_start: secs(start), ..Setup::default() };
-    run(Run { setup, load, warm_up: WARM_UP }, &mut Ballast::new(policy), |_, _| {}).figures()
+    run(Run { warm_up: WARM_UP, ..plan(&setup, load) }, &mut Ballast::new(policy), |_, _| {}).figures()
 }
 
 /// Violation seconds and pod-hours without and with it.
