@@ -154,8 +154,9 @@ mod tests {
 
     #[test]
     fn bytes_of_another_length_are_refused() {
-        let good = serde_json::to_string(&Slots::default()).unwrap();
-        assert_eq!(serde_json::from_str::<Slots>(&good).unwrap(), Slots::default());
-        assert!(serde_json::from_str::<Slots>(r#"{"newest":3,"values":[1,2]}"#).is_err());
+        let good = postcard::to_allocvec(&Slots::default()).unwrap();
+        assert_eq!(postcard::from_bytes::<Slots>(&good).unwrap(), Slots::default());
+        let bad = postcard::to_allocvec(&(Some(3_i64), vec![1_u8, 2])).unwrap();
+        assert!(postcard::from_bytes::<Slots>(&bad).is_err());
     }
 }
