@@ -25,7 +25,7 @@ const ONE_LOOK: Duration = Duration::from_secs(LOOK);
 
 type Change = fn(&mut Policy, &mut Setup);
 
-const CHANGES: [(&str, Change); 10] = [
+const CHANGES: [(&str, Change); 14] = [
     ("tolerance for growth 10.1 % instead of 10 %", |policy, _| policy.tolerance.up = 0.101),
     ("tolerance for shrinking 9.9 % instead of 10 %", |policy, _| policy.tolerance.down = 0.099),
     ("scale-in windows without behavior one look longer", |policy, _| policy.downscale_stabilization += ONE_LOOK),
@@ -46,16 +46,20 @@ const CHANGES: [(&str, Change); 10] = [
     ("samples of pods count as soon as they are there", |policy, _| policy.warm_up.cpu_initialization = Duration::ZERO),
     ("pods start one look later", |_, setup| setup.pod_start += ONE_LOOK),
     ("metrics are one look older", |_, setup| setup.metric_age += ONE_LOOK),
+    ("crashed pods are ready one look later", |_, setup| setup.restart.iter_mut().for_each(|restart| *restart += ONE_LOOK)),
+    ("pods fail one look later", |_, setup| setup.incidents.iter_mut().for_each(|incident| incident.at += ONE_LOOK)),
+    ("nodes come one look later", |_, setup| setup.nodes.iter_mut().for_each(|nodes| nodes.start += ONE_LOOK)),
+    ("rollouts begin one look later", |_, setup| setup.rollouts.iter_mut().for_each(|rollout| rollout.at += ONE_LOOK)),
 ];
 
 /// Makes each change, and runs the simulated side of every series again.
 pub fn controls(comparisons: &[Comparison]) -> Vec<Control> {
     let told_by = |apply: Change| {
         let differs = |comparison: &&Comparison| {
-            let (mut policy, mut setup) = (policy(&comparison.series), comparison.series.setup);
+            let (mut policy, mut setup) = (policy(&comparison.series), comparison.series.setup.clone());
             apply(&mut policy, &mut setup);
             let seconds: Vec<u64> = comparison.real.iter().map(|row| row.second).collect();
-            let changed = simulate(&comparison.series, setup, &policy, &seconds);
+            let changed = simulate(&comparison.series, &setup, &policy, &seconds);
             changed.iter().zip(&comparison.real).any(|(changed, real)| !changed.agrees(real))
         };
         comparisons.iter().filter(differs).map(|comparison| comparison.series.name).collect()

@@ -4,9 +4,10 @@ use std::f64::consts::TAU;
 use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use ballast::sim::{Load, Noise, Setup, Trace};
+use ballast::sim::{Incident, IncidentKind, Load, Meter, Nodes, Noise, Outage, OutageKind, Rollout, Setup, Trace, Workload};
 use serde_json::{Value, json};
 
 use super::clock::LOOK;
@@ -15,6 +16,12 @@ use crate::twin::{behaving, cpu, external, spec};
 
 /// Looks at each series.
 const LOOKS: u32 = 90;
+
+/// What the pods show: at 100 % one uses the core it requests, serves 100 requests, and keeps all of its 100 workers busy.
+pub static WORKLOAD: LazyLock<Workload> = LazyLock::new(|| {
+    let meters = [("cpu", Meter::cpu(1.0)), ("rate.web", Meter::new(100.0)), ("busy.web", Meter::new(100.0))];
+    meters.into_iter().fold(Workload::default(), |workload, (signal, meter)| workload.with(signal, meter))
+});
 
 /// One series. Times of the spec are real seconds: 1 s is 1.25 looks.
 #[derive(Clone)]
@@ -45,7 +52,7 @@ impl Series {
 
 /// All of them.
 pub fn all() -> Vec<Series> {
-    [recorded(), shapes(), rules(), starts()].concat()
+    [recorded(), shapes(), rules(), starts(), troubles()].concat()
 }
 
 fn series(name: &'static str, shows: &'static str, load: Load, spec: Value) -> Series {
@@ -73,6 +80,11 @@ fn made(load: impl Fn(f64) -> f64) -> Load {
 /// Level by level: each holds from its look on.
 fn levels(levels: &'static [(f64, f64)]) -> Load {
     made(|look| levels.iter().rev().find(|(from, _)| *from <= look).unwrap().1)
+}
+
+/// The time of a look.
+fn looks(looks: u64) -> Duration {
+    Duration::from_secs(looks * LOOK)
 }
 
 /// The whole request rate, of which each pod should have 70 % of what it can bear.
@@ -219,12 +231,12 @@ fn rules() -> Vec<Series> {
             levels(&[(0.0, 4.0), (25.0, 9.0), (60.0, 3.0)]),
             spec(1, 20, &[rate()]),
         )
-        .with(|setup| setup.outage = Some((20 * LOOK, 35 * LOOK))),
+        .with(|setup| setup.outages = vec![Outage { at: looks(20), lasting: looks(15), kind: OutageKind::Missing, signal: None }]),
         series(
             "value",
-            "a ratio over ready pods: a whole value with a target of its own",
+            "busy workers in all ready pods: a whole value with a target of its own",
             made(|look| 5.0 + 2.0 * (TAU * look / 60.0).sin()),
-            behaving(1, 30, &[external("rate", "Value", "500")], &quick_pods()),
+            behaving(1, 30, &[external("busy", "Value", "70")], &quick_pods()),
         ),
     ]
 }
@@ -256,5 +268,38 @@ fn starts() -> Vec<Series> {
             setup.window = Duration::from_secs(60);
             setup.metric_age = Duration::from_secs(10);
         }),
+    ]
+}
+
+/// Pods that fail are well within the initialization period until they are back, or well past it: at its end API times of whole seconds leave
+/// it to chance what counts.
+fn failures() -> Series {
+    let load = levels(&[(0.0, 4.0), (26.0, 8.0), (42.0, 4.0), (70.0, 8.0)]);
+    let behavior = json!({"scaleDown": rules_of(6, "Max", &[("Percent", 100, 2)])});
+    let incident = |at, share, kind, lasting| Incident { at: looks(at), share, kind, lasting };
+    series("failures", "CPU: pods crash, lose their readiness, are evicted", load, behaving(2, 24, &[cpu(70)], &behavior)).with(|setup| {
+        setup.restart = Some(Duration::from_secs(40));
+        setup.incidents = vec![
+            incident(5, 0.5, IncidentKind::Crash, None),
+            incident(36, 0.3, IncidentKind::Unready, Some(looks(4))),
+            incident(50, 0.4, IncidentKind::Evict, None),
+            incident(78, 0.5, IncidentKind::Crash, None),
+        ];
+    })
+}
+
+fn troubles() -> Vec<Series> {
+    let cpu_under = |name, shows, load, change: fn(&mut Setup)| series(name, shows, load, spec(2, 24, &[cpu(70)])).with(change);
+    let steps = || levels(&[(0.0, 3.0), (8.0, 7.0), (45.0, 9.0), (60.0, 4.0)]);
+    vec![
+        cpu_under("starts", "CPU, log-normal start times: half take 1 min, one in a hundred 4 min", steps(), |setup| {
+            setup.pod_start = Duration::from_secs(60);
+            setup.pod_start_p99 = Some(Duration::from_secs(240));
+        }),
+        cpu_under("nodes", "CPU, pods that wait for a node", steps(), |setup| setup.nodes = Some(Nodes::of(2))),
+        cpu_under("rollout", "CPU, a rolling update without surge while the load changes", steps(), |setup| {
+            setup.rollouts = vec![Rollout { max_surge: 0, ..Rollout::at(looks(38)) }];
+        }),
+        failures(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ballast::core;
+use ballast::core::{self, Phase, Ready};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use super::clock::Clock;
 /// Value of their label `app`.
 pub const APP: &str = "web";
 
-/// The pods of one namespace, and whether each is ready.
+/// The pods of one namespace, and the state that each was last given.
 pub struct Mirror {
     api: Api<Pod>,
-    known: HashMap<String, bool>,
+    known: HashMap<String, (Phase, Option<Ready>)>,
 }
 
 impl Mirror {
@@ -33,9 +33,9 @@ impl Mirror {
             .into_iter()
             .for_each(|gone| drop(gone.unwrap()));
         self.known.retain(|name, _| named.contains(name.as_str()));
-        let changed: Vec<&core::Pod> = pods.iter().filter(|pod| self.known.get(&*pod.name) != Some(&is_ready(pod))).collect();
+        let changed: Vec<&core::Pod> = pods.iter().filter(|pod| self.known.get(&*pod.name) != Some(&state(pod))).collect();
         futures::future::join_all(changed.iter().map(|pod| self.write(pod, clock))).await;
-        self.known.extend(changed.into_iter().map(|pod| (pod.name.to_string(), is_ready(pod))));
+        self.known.extend(changed.into_iter().map(|pod| (pod.name.to_string(), state(pod))));
     }
 
     async fn write(&self, pod: &core::Pod, clock: &Clock) {
@@ -52,14 +52,18 @@ impl Mirror {
     }
 }
 
-fn is_ready(pod: &core::Pod) -> bool {
-    pod.ready.is_some_and(|ready| ready.status)
+fn state(pod: &core::Pod) -> (Phase, Option<Ready>) {
+    (pod.phase, pod.ready)
 }
 
 fn status(pod: &core::Pod, clock: &Clock) -> Value {
-    let start = clock.scaled(pod.start_time.unwrap());
-    // A pod that is not ready has not been since its start.
-    let (ready, since) = if is_ready(pod) { ("True", clock.unscaled(pod.ready.unwrap().since)) } else { ("False", start.clone()) };
-    let condition = json!({"type": "Ready", "status": ready, "lastTransitionTime": since});
-    json!({"phase": "Running", "startTime": start, "conditions": [condition]})
+    let Some((start, ready)) = pod.start_time.zip(pod.ready) else {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"});
+        return json!({"phase": "Pending", "conditions": [condition]});
+    };
+    // That it has not been ready since its start is compared with its start, any other change with samples.
+    let since = if ready.since == start { clock.scaled(start) } else { clock.unscaled(ready.since) };
+    let word = if ready.status { "True" } else { "False" };
+    let condition = json!({"type": "Ready", "status": word, "lastTransitionTime": since});
+    json!({"phase": "Running", "startTime": clock.scaled(start), "conditions": [condition]})
 }

@@ -55,7 +55,7 @@ pub async fn compare(plane: &'static Plane, calls: Calls, series: Series) -> Com
         let (real, latest) =
             tokio::task::spawn_blocking(move || Real::new(plane, &calls, namespace, &own, handle).run(&own)).await.unwrap();
         let seconds: Vec<u64> = real.iter().map(|row| row.second).collect();
-        let simulated = simulate(&series, series.setup, &policy(&series), &seconds);
+        let simulated = simulate(&series, &series.setup, &policy(&series), &seconds);
         let comparison = Comparison { series: series.clone(), real, simulated };
         if comparison.difference().is_none() || latest < SYNC + LATE || attempt == TRIES {
             return comparison;
@@ -127,7 +127,10 @@ impl Real {
 
     /// What it did, and how long after its time the latest look was over.
     fn run(mut self, series: &Series) -> (Vec<Row>, Duration) {
-        run(plan(series, series.setup), &mut self, |_, _| {});
+        let plan = plan(series, &series.setup);
+        // What is not modelled would fail on both sides alike.
+        assert_eq!(plan.check(&self.signals), [], "{}", series.name);
+        run(plan, &mut self, |_, _| {});
         let handle = self.handle.clone();
         handle.block_on(self.api().delete(&self.namespace, &DeleteParams::default())).unwrap();
         // With an old object in its cache it decides as ever, but its conditions are lost: an unwritten status then says nothing.

@@ -11,7 +11,7 @@ use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::clock::{LOOK, in_model};
-use super::list::Series;
+use super::list::{Series, WORKLOAD};
 use crate::twin::conditions;
 
 /// What an autoscaler did at one look.
@@ -53,13 +53,13 @@ pub fn policy(series: &Series) -> Policy {
 }
 
 /// Plan of a run, the same for both sides.
-pub fn plan(series: &Series, setup: Setup) -> Run<'_> {
-    Run { setup, load: &series.load, warm_up: Duration::ZERO }
+pub fn plan<'a>(series: &'a Series, setup: &'a Setup) -> Run<'a> {
+    Run { setup, workload: &WORKLOAD, load: &series.load, warm_up: Duration::ZERO }
 }
 
 /// Runs a policy over a series with looks at these seconds.
-pub fn simulate(series: &Series, setup: Setup, policy: &Policy, seconds: &[u64]) -> Vec<Row> {
-    let mut paced = Paced { inner: Ballast::new(policy.clone()), seconds };
+pub fn simulate(series: &Series, setup: &Setup, policy: &Policy, seconds: &[u64]) -> Vec<Row> {
+    let mut paced = Paced { inner: Ballast::stock(policy.clone()), seconds };
     let (mut said, mut rows) = (Said::default(), Vec::new());
     run(plan(series, setup), &mut paced, |cluster, look| {
         let decision = look.decision.as_ref().unwrap();
