@@ -102,6 +102,15 @@ fn contenders_see_the_same_load() {
     assert!(old.score.pod_hours > keda.score.pod_hours);
 }
 
+/// The stock HPA keeps its own.
+#[test]
+fn defaults_are_those_of_the_controllers_flags() {
+    let with = |more: &[&str]| trial(&[&[POLICY, "--trace", HOUR, "--peak", "20", "--against", "hpa"], more].concat()).contenders;
+    let (usual, hasty) = (with(&[]), with(&["--horizontal-pod-autoscaler-downscale-stabilization", "0s"]));
+    assert!(hasty[0].score.reversals > usual[0].score.reversals, "{:?} {:?}", hasty[0].score, usual[0].score);
+    assert_eq!(hasty[1], usual[1]);
+}
+
 #[test]
 fn schedules_are_honoured_on_the_calendar_of_the_load() {
     // Monday 7:30 in Berlin: half an hour later office hours begin with a floor of 5.
@@ -167,6 +176,7 @@ fn a_cluster_file_describes_what_options_cannot_and_options_stand_over_it() {
 #[case::figure(&[POLICY, "--trace", HOUR, "--assert", "violations<1"], &["\"violations\" is not a figure", "violation_seconds"])]
 #[case::rival(&[POLICY, "--trace", HOUR, "--assert", "actions<hpa.actions"], &["hpa does not take part (--against)"])]
 #[case::noise(&[POLICY, "--trace", HOUR, "--noise", "lots"], &["--noise", "poisson"])]
+#[case::sync_period(&[POLICY, "--trace", HOUR, "--sync-period", "0s"], &["error: --sync-period: 0s: must be 1s to 5m"])]
 #[case::cluster(&[POLICY, "--trace", HOUR, "--cluster", POLICY], &["policy.yaml: apiVersion: unknown field; there are podStartSeconds, "])]
 fn wrong_usage_and_input_are_code_2(#[case] args: &[&str], #[case] said: &[&str]) {
     let output = simulate(args);

@@ -83,6 +83,21 @@ fn expectations_until_a_time_hold_at_every_look() {
     assert!(at.contains("replicas: expected 8, got 4"), "{text}");
 }
 
+/// A fixture is about one controller, and that may run with other defaults.
+#[test]
+fn defaults_are_those_of_the_controllers_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fixture(
+        dir.path(),
+        "- {name: x, replicas: 4, signals: [{signal: cpu, values: 54x9}], expect: [{at: 0s, replicas: 5, verdict: ScaleUp}]}\n",
+    );
+    assert_eq!(test(&[&path]).status.code(), Some(1));
+    let narrow = test(&[&path, "--tolerance", "0.05"]);
+    assert_eq!(narrow.status.code(), Some(0), "{}", out(&narrow));
+    let wrong = test(&[&path, "--sync-period", "10m"]);
+    assert_eq!((wrong.status.code(), err(&wrong).as_str()), (Some(2), "error: --sync-period: 600s: must be 1s to 5m\n"));
+}
+
 #[test]
 fn sizes_set_by_others_are_followed() {
     let dir = tempfile::tempdir().unwrap();

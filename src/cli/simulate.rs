@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::output::{put, width};
-use crate::api::Defaults;
 use crate::api::quantity::Quantity;
+use crate::config::PolicyDefaults;
 use crate::report::{TrialView, html, trial_page};
 use crate::sim::Trial;
 use crate::trial::span::{Moment, share, some_span, span};
@@ -41,6 +41,8 @@ pub struct SimulateArgs {
 
     #[command(flatten)]
     result: ResultArgs,
+    #[command(flatten)]
+    defaults: PolicyDefaults,
 }
 
 /// What becomes of a trial.
@@ -161,7 +163,8 @@ pub fn main(args: &SimulateArgs) -> ExitCode {
 }
 
 fn tried(args: &SimulateArgs) -> Result<(Bench, Trial), TrialError> {
-    let defaults = Defaults::default();
+    args.defaults.validate()?;
+    let defaults = args.defaults.compiled();
     let written = policy_file::policy(&args.policy, &defaults)?;
     for warning in &written.compiled.warnings {
         eprintln!("warning: {}: {warning}", written.place);

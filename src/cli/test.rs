@@ -7,8 +7,9 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use super::output::{is_closed_pipe, put};
-use crate::api::Defaults;
+use crate::config::PolicyDefaults;
 use crate::report::suite_page;
+use crate::trial::TrialError;
 use crate::trial::fixture::{Suite, suite};
 
 /// `ballast test`.
@@ -27,6 +28,8 @@ pub struct TestArgs {
     /// Form of the output.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    #[command(flatten)]
+    defaults: PolicyDefaults,
 }
 
 /// Forms of output.
@@ -58,7 +61,8 @@ Exit codes: 0 all as expected, 1 something is not, 2 wrong usage, or a fixture o
 
 /// Runs the command.
 pub fn main(args: &TestArgs) -> ExitCode {
-    let suite = match suite(&args.paths, &args.filter, &Defaults::default()) {
+    let valid = args.defaults.validate().map_err(TrialError::from);
+    let suite = match valid.and_then(|()| suite(&args.paths, &args.filter, &args.defaults.compiled())) {
         Ok(suite) => suite,
         Err(error) => {
             eprintln!("error: {error}");

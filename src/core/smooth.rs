@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SmoothParameters, Time};
 
-/// Memory of the noise: bursts that come once an hour belong to it. Half an hour gave a fifth more violations at equal pod-hours.
+/// Memory of the noise: bursts that come once an hour belong to it. Half an hour gave 5 % more violations for as many pod-hours.
 const NOISE_TIME: Duration = Duration::from_hours(2);
 /// What a fresh filter is taken to have seen, without any noise: eight samples of 15 s.
 const NOISE_PRIOR: Duration = Duration::from_mins(2);

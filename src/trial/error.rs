@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::api::FieldError;
+use crate::config::ConfigError;
 use crate::sim::{Problem, TraceError};
 
 /// Why nothing can be tried.
@@ -58,6 +59,9 @@ pub enum TrialError {
         /// What is wrong, and what is allowed.
         message: String,
     },
+    /// A default of policies is out of its range.
+    #[error(transparent)]
+    Defaults(#[from] ConfigError),
 }
 
 impl TrialError {

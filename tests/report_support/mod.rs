@@ -1,15 +1,16 @@
 //! Trials to draw: a recorded day under three autoscalers, hostile names, and a long one.
 
-use std::fs::File;
-use std::path::Path;
+#[path = "../docs_support/mod.rs"]
+mod docs_support;
+
+use std::process::Command;
 use std::time::Duration;
 
 use ballast::api::{Defaults, ScalePolicy, compile};
 use ballast::core::{Policy, Verdict};
-use ballast::sim::{Ballast, Figures, Kpa, Load, Meter, Outcome, Run, Setup, Shape, State, Told, Trace, Trial, Workload};
+use ballast::sim::{Ballast, Figures, Kpa, Load, Meter, Outcome, Run, Setup, Shape, State, Told, Trial, Workload};
+use docs_support::{calls, page};
 use serde_json::{Value, json};
-
-const PEAK: f64 = 40.0;
 
 fn policy(metric: &Value, smoothing: &Value) -> Policy {
     let spec = json!({
@@ -28,13 +29,13 @@ fn rps() -> Value {
     json!({ "type": "Prometheus", "prometheus": { "name": "rps", "query": "sum(rate(http_requests_total[1m]))", "target": target } })
 }
 
-/// Twelve hours of a public web server, from six in the morning of its place.
+/// What the README shows: its first command on recorded load.
 pub fn recorded() -> Trial {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/traces/nasa_http_1995_07.csv.gz");
-    let load = Load::of_trace(&Trace::read(File::open(file).unwrap()).unwrap(), 5.25..5.75, PEAK);
-    let mut trial = contest("nasa_http_1995_07, 6 July", &load, 3600);
-    trial.start = Some(805_024_800);
-    trial
+    let call = calls(&page("README.md"), "simulate").remove(0);
+    let call = call.iter().take_while(|word| *word != "--report").map(String::as_str).chain(["-o", "json"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("simulate").args(call).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Three autoscalers under a load.

@@ -14,7 +14,7 @@ const HIGHEST_UTILIZATION: f64 = 0.8;
 ///
 /// Square-root staffing gives a small service relatively more spare than a large one. It takes the arrival rate for known; what is not
 /// known of it adds to the spare (staffing under an uncertain rate, Whitt 1999). On recorded load, `beta` = 1 without the noise took as many
-/// pod-hours for twice the violations.
+/// pod-hours for 27 % more violations.
 pub fn staffing(load: f64, noise: f64) -> f64 {
     let load = load.max(0.0);
     (load + BETA * load.sqrt() + DEVIATIONS * noise.max(0.0)).max(load / HIGHEST_UTILIZATION)
