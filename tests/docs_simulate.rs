@@ -17,8 +17,7 @@ fn simulate(call: &[String]) -> Output {
     let mut call = call.to_vec();
     let report = call.iter().position(|word| word == "--report").map(|at| at + 1);
     if let Some(at) = report {
-        let file = dir.path().join(&call[at]);
-        call[at] = file.to_str().unwrap().into();
+        dir.path().join(&call[at]).to_str().unwrap().clone_into(&mut call[at]);
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).arg("simulate").args(&call).output().unwrap();

@@ -83,7 +83,8 @@ fn a_recorded_day_is_drawn_and_can_be_explored() {
         let points = usize::try_from(lines[name].as_u64().unwrap_or_default()).unwrap();
         assert!((least..=4000).contains(&points), "{name}: {lines}");
     }
-    for (plot, least) in [("load", 4), ("rivals", 4), ("short", 3)] {
+    let contenders = trial.contenders.len() as u64;
+    for (plot, least) in [("load", 4), ("rivals", contenders + 1), ("short", contenders)] {
         let drawn = page.value(&format!(
             "[...document.querySelectorAll('#{plot} .scatterlayer path.js-line')].filter(p => p.getAttribute('d').length > 20 && p.getBBox().width > 0).length"
         ));
