@@ -18,6 +18,9 @@
 //! What forecasts learned is saved by itself, hourly (`forecast::keep`): a gap of it makes them ask for less or not at all, which the
 //! proposals hold as any fall of demand.
 //!
+//! The noise that a `Capacity` target leaves room for is one of the filters' values, but no bound of it is known for the time in which nobody
+//! looked: it is kept as saved, less what it would have faded by at most, and the restored level, a quarter higher, makes up for that at first.
+//!
 //! What load did while no controller ran cannot be known; up to the patience given, it is taken to have stayed below `p`.
 
 use std::time::Duration;
