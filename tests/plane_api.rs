@@ -281,6 +281,7 @@ fn a_policy_made_from_annotations_is_accepted() {
             "preset",
             "interval",
             "mode",
+            "forecast",
             "pause",
         ]
         .map(example)

@@ -122,9 +122,9 @@ fn every_shape_of_a_prometheus_answer_gives_its_size() {
                 "partly 30 per pod, target 10", "partly: 30/10", mean, json!("30")),
             row("filled", &format!("sum(hits{{{all}}})"), average("5"), 5,
                 "filled 25 in all, target 5 per replica", "filled: 5/5 (avg)", mean, json!("5")),
-            row("capacity", r#"sum(work{namespace="${namespace}"})"#, ("Capacity", "2"), 11,
-                "capacity 16 in all, capacity 2 per replica", "capacity: 1.455/2 (capacity)", mean, json!("1455m")),
-            row("bears", r#"share{namespace="${namespace}",pod=~"${pods}"}"#, ("Capacity", "4"), 6,
+            row("capacity", r#"sum(work{namespace="${namespace}"})"#, ("Capacity", "2"), 10,
+                "capacity 16 in all, capacity 2 per replica", "capacity: 1.6/2 (capacity)", mean, json!("1600m")),
+            row("bears", r#"share{namespace="${namespace}",pod=~"${pods}"}"#, ("Capacity", "4"), 5,
                 "bears 16 in all, capacity 4 per replica", "bears: 8/4 (capacity)", mean, json!("8")),
         ];
         join_all(rows.iter().map(|row| scene.deployment(row.name, 2))).await;

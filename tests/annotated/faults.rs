@@ -20,7 +20,7 @@ fn a_wrong_annotation_is_named_with_what_is_allowed_and_changes_nothing() {
             ("target-cpu", "70"), ("target-cpu", "0%"), ("target-cpu", "many%"), ("target-memory", "512"), ("target-memory", "-1Gi"),
             ("target-rps", "0"), ("target-rps", "100/s"), ("capacity-rps", "-3"), ("query-target", "x"), ("query-capacity", "0"),
             ("preset-target", "none"), ("source", ""), ("interval", "0"), ("interval", "301s"), ("interval", "6m"),
-            ("mode", "off"), ("pause", "maybe"), ("pause", "down until=tomorrow"), ("schedule", "weekdays"), ("schedule", "0 8 * * * min=5"),
+            ("mode", "off"), ("forecast", "maybe"), ("pause", "maybe"), ("pause", "down until=tomorrow"), ("schedule", "weekdays"), ("schedule", "0 8 * * * min=5"),
         ];
         #[rustfmt::skip]
         let rules: [(Annotations, &str); 12] = [
