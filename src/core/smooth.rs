@@ -5,7 +5,7 @@
 //! ```text
 //! m      = m + (1 - exp(-dt / theta)) * (a - m)                 level, theta 30 s
 //! sigma2 = sigma2 + dt / (T + dt) * (e^2 - sigma2)              e = a - m clipped to +-(4 sigma + 5 % of m); T = min(t + 2 min, 2 h)
-//! D      = max(m, a - z * sigma)                                demand that is acted on, z 1.5
+//! D      = max(m, a - z * sigma * sqrt(T / 2 h))                demand that is acted on, z 1.5
 //! ```
 //!
 //! What the past adds may hold a size but never raises it (see `demand`): a size grows only if the measured value asks for it too.
@@ -79,9 +79,15 @@ impl Level {
 
     /// Demand to act on when `raw` was measured.
     pub fn demand(&self, parameters: SmoothParameters, raw: f64) -> f64 {
-        let demand = self.mean.max(raw - parameters.noise_band.max(0.0) * self.noise);
+        let demand = self.mean.max(raw - parameters.noise_band.max(0.0) * self.doubt());
         // An average never quite reaches 0, and a replica must not stay up for its tail.
         if raw <= 0.0 && demand < Self::NOTHING { 0.0 } else { demand }
+    }
+
+    /// The part of the noise by which a rise is doubted: what a filter learned in a few minutes may have been one rise, and doubting the
+    /// next for it would answer a step by too little.
+    fn doubt(&self) -> f64 {
+        self.noise * self.learned.div_duration_f64(NOISE_TIME).min(1.0).sqrt()
     }
 
     /// The level `m`.
