@@ -1,10 +1,16 @@
-//! How commands find their cluster.
+//! How commands find their cluster and wait for it.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use kube::Config;
 use kube::config::KubeConfigOptions;
+
+/// Waits for a command on this thread.
+pub fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(command)
+}
 
 /// The configuration from the given file, or by kubectl's rules.
 pub async fn kube_config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config> {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use kube::api::ListParams;
 use kube::{Api, Client, Config};
 
-use super::cluster::kube_config;
+use super::cluster::{block_on, kube_config};
 use super::controller::{Controller, ask};
 use super::output::{is_closed_pipe, put, width};
 use crate::api::{Defaults, ScalePolicy, compile};
@@ -95,14 +95,7 @@ pub fn main(args: &ExplainArgs) -> ExitCode {
         eprintln!("error: --watch shows a page; it cannot be combined with --output json or yaml");
         return ExitCode::from(2);
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(show(args)) {
+    match block_on(show(args)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever closed the pipe has read enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,

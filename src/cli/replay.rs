@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use kube::Client;
 
-use super::cluster::kube_config;
+use super::cluster::{block_on, kube_config};
 use super::explain::{self, PolicyName, policy_name};
 use super::server::ServerArgs;
 use super::simulate::{ClusterArgs, Output, ResultArgs, quantity};
@@ -116,14 +116,7 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(replay(args, clock, span)) {
+    match block_on(replay(args, clock, span)) {
         Ok(code) => code,
         Err(error) => {
             for line in format!("{error:#}").lines() {
@@ -169,11 +162,7 @@ async fn bear_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to):
     let mut wanted = Vec::new();
     for (signal, query) in policy.signals.iter().zip(queries) {
         let given = capacities.get(signal.name().as_ref()).copied();
-        let full = given.or_else(|| model.signals.get(signal.name().as_ref()).map(|meter| meter.full)).or(match signal.target {
-            Target::Capacity(milli) => Some(milli / 1000.0),
-            Target::AverageValue(milli) => Some(milli / 1000.0 / args.utilization),
-            Target::Utilization(_) | Target::Value(_) => None,
-        });
+        let full = given.or_else(|| model.full(signal, args.utilization));
         if let Some(full) = given
             && !matches!(signal.target, Target::Utilization(_))
         {

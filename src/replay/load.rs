@@ -12,7 +12,7 @@ use crate::core::{Signal, SignalKind, Target, Time};
 use crate::report::timestamp;
 use crate::sim::load::SLOT;
 use crate::sim::{Load, Outage, OutageKind, Trace};
-use crate::source::prometheus::{enforce, substitute_ever};
+use crate::source::prometheus::{Run, enforce, substitute_ever};
 use crate::source::{PrometheusQuery, Query, WhenEmpty};
 
 /// Time between two points: what the load of the model cluster is made of.
@@ -229,10 +229,13 @@ pub(super) async fn own(
     let Workload { namespace, policy, .. } = *workload;
     let name = quoted(policy);
     let runs = asker.range(&format!("{metric}{{name={name}{more}}} or {metric}{{exported_name={name}{more}}}"), from, to, STEP).await?;
-    let is = |labels: &BTreeMap<String, String>, label: &str, wanted: &str| {
-        labels.get(&format!("exported_{label}")).or_else(|| labels.get(label)).is_some_and(|found| found == wanted)
-    };
-    Ok(runs.into_iter().filter(|run| is(&run.labels, "namespace", namespace) && is(&run.labels, "name", policy)).collect())
+    let is = |run: &Run, label: &str, wanted: &str| own_label(run, label).is_some_and(|found| found == wanted);
+    Ok(runs.into_iter().filter(|run| is(run, "namespace", namespace) && is(run, "name", policy)).collect())
+}
+
+/// A label that the controller gave, also where those of its pod renamed it.
+pub(super) fn own_label<'a>(run: &'a Run, label: &str) -> Option<&'a String> {
+    run.labels.get(&format!("exported_{label}")).or_else(|| run.labels.get(label))
 }
 
 /// Several series as one.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::history::{Asker, NoHistory};
+use super::load::{own_label, quoted};
 use super::look::{Look, Unreadable};
 use crate::core::Time;
 use crate::source::prometheus::Run;
@@ -24,7 +25,7 @@ pub struct Looks {
 /// Where the server does not answer, or refuses.
 pub async fn looks(asker: &Asker, namespace: &str, name: &str, from: Time, to: Time) -> Result<Looks, NoHistory> {
     // The controller's own labels may have been renamed by those of its pod (honor_labels: false).
-    let quoted = serde_json::Value::from(name).to_string();
+    let quoted = quoted(name);
     let mut runs = Vec::new();
     for label in ["name", "exported_name"] {
         runs.extend(asker.samples(&format!("ballast_look_word{{{label}={quoted}}}"), from, to).await?);
@@ -62,12 +63,12 @@ fn scrapes(runs: &[Run], namespace: &str) -> BTreeSet<Vec<u64>> {
     // A place is everything but the word's number: who was scraped, which policy, which of its looks.
     let mut places: HashMap<BTreeMap<&str, &str>, usize> = HashMap::new();
     let mut scrapes: HashMap<(usize, i64), BTreeMap<usize, u64>> = HashMap::new();
-    for Run { labels, points } in runs {
-        let own = |name: &str| labels.get(&format!("exported_{name}")).or_else(|| labels.get(name));
-        if own("namespace").is_none_or(|found| found != namespace) {
+    for run in runs {
+        let Run { labels, points } = run;
+        if own_label(run, "namespace").is_none_or(|found| found != namespace) {
             continue;
         }
-        let Some(word) = own("word").and_then(|word| word.parse().ok()) else { continue };
+        let Some(word) = own_label(run, "word").and_then(|word| word.parse().ok()) else { continue };
         let place = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| *name != "word").collect();
         let next = places.len();
         let place = *places.entry(place).or_insert(next);

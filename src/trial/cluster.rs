@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::{TrialError, read};
 use crate::cluster::fault;
+use crate::core::{Signal, Target};
 use crate::sim::{Meter, Setup};
 
 /// Behaviour of the cluster, and what its signals show.
@@ -39,6 +40,17 @@ pub struct Overrides {
 }
 
 impl Model {
+    /// What one pod bears of a signal at 100 %: as the file says, else by the target, an average of which is this share of it. `None`: neither
+    /// tells.
+    pub fn full(&self, signal: &Signal, utilization: f64) -> Option<f64> {
+        match (self.signals.get(&**signal.name()), signal.target) {
+            (Some(meter), _) => Some(meter.full),
+            (None, Target::Capacity(milli)) => Some(milli / 1000.0),
+            (None, Target::AverageValue(milli)) => Some(milli / 1000.0 / utilization),
+            (None, Target::Utilization(_) | Target::Value(_)) => None,
+        }
+    }
+
     /// Reads a file: the fields of [`Setup`], and `signals` with a [`Meter`] by name.
     ///
     /// # Errors

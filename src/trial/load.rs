@@ -98,13 +98,7 @@ pub(super) fn measures_load(signal: &Signal) -> bool {
 /// What one pod bears at 100 %, in the unit of the policy's first signal that measures load, and that signal's name.
 fn capacity(subject: &Contender, model: &Model, utilization: f64) -> Option<(f64, String)> {
     let signal = subject.compiled.policy.signals.iter().find(|signal| measures_load(signal))?;
-    let full = match (model.signals.get(&**signal.name()), signal.target) {
-        (Some(meter), _) => meter.full,
-        (None, Target::Capacity(milli)) => milli / 1000.0,
-        (None, Target::AverageValue(milli)) => milli / 1000.0 / utilization,
-        _ => return None,
-    };
-    Some((full, signal.name().to_string()))
+    Some((model.full(signal, utilization)?, signal.name().to_string()))
 }
 
 /// Reads a trace and makes it the subject's load.

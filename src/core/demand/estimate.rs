@@ -70,9 +70,7 @@ impl Seen {
         let outlook = self.outlook(context, target, filter, if saturated { raw } else { present }, demand);
         Smooth { raw, demand, present, level: Some(filter.level), trend, saturated, drop, outlook }
     }
-}
 
-impl Seen {
     /// What the past of the signal says about the time in which pods ordered now bear load.
     fn outlook(self, context: &Context<'_>, target: Target, filter: &mut Filter, demand: f64, reactive: f64) -> Option<Outlook> {
         let forecast = context.policy.forecast;
