@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{ApiResource, DynamicObject};
-use kube::core::{GroupVersion, Selector};
+use kube::core::GroupVersion;
 use kube::{Api, Client, Error, discovery};
 use parking_lot::Mutex;
 use thiserror::Error as ThisError;
 
 use super::index::{Index, WorkloadKey};
+use super::labels::PodSelector;
 use super::slim::{WorkloadKind, parsed};
 use super::writer::writer;
 use super::{CALL_TIMEOUT, Key, in_words};
@@ -37,7 +38,7 @@ pub struct ScaleView {
     /// Selector of its pods as text; may be empty.
     pub selector_text: Arc<str>,
     /// The same, parsed.
-    pub selector: Arc<Selector>,
+    pub selector: Arc<PodSelector>,
     /// Why the selector cannot be used.
     pub selector_error: Option<String>,
     /// Version that a write must still find.
