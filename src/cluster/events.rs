@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::backlog::Backlog;
 use super::bucket::Bucket;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::clock::Clock;
@@ -21,8 +22,12 @@ use crate::telemetry::Metrics;
 
 /// Events kept in mind for counting repeats; beyond it the oldest is forgotten and would show as a new one.
 const REMEMBERED: usize = 4096;
-/// Events waiting to be written; beyond it they are dropped and counted.
-const WAITING: usize = 1024;
+/// Events waiting to be written, some 400 bytes each; beyond it they are dropped and counted. Enough for every policy of a large cluster to move once.
+const WAITING: usize = 16_384;
+/// Events written per second on average, and at once after a pause. client-go has no limit over all objects; this one keeps a step of the whole
+/// cluster from being felt by others.
+const PER_SECOND: f64 = 100.0;
+const BURST: f64 = 200.0;
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
 
@@ -76,6 +81,7 @@ pub struct Recorder {
 struct Writer {
     client: Client,
     bucket: Bucket,
+    sizes: Backlog,
     clock: Clock,
     metrics: Metrics,
     known: HashMap<Record, (String, i32)>,
@@ -87,11 +93,18 @@ struct Writer {
 
 impl Recorder {
     /// A recorder, and the task that writes until every recorder is gone or `shutdown` has passed and the queue is empty.
-    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
+    /// It lets writes of `sizes` pass.
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        sizes: Backlog,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        // As client-go: a burst for the start, then a rate an API server does not notice.
-        let bucket = Bucket::new(clock.clone(), 20.0, 200.0);
-        let writer = Writer { client, bucket, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
+        let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
+        let writer =
+            Writer { client, bucket, sizes, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
         (Self { sender, metrics }, writer.run(receiver, shutdown))
     }
 
@@ -116,6 +129,7 @@ impl Writer {
                 () = shutdown.cancelled() => None,
             };
             let Some(record) = record else { return };
+            self.sizes.give_way().await;
             self.bucket.take().await;
             let outcome = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
                 Ok(Ok(())) => "written",

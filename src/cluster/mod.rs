@@ -1,5 +1,6 @@
 //! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
 
+mod backlog;
 mod bucket;
 mod checkpoint;
 mod events;
@@ -22,17 +23,18 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
+pub use backlog::Backlog;
 pub use bucket::Bucket;
 pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
 pub use events::{EventType, ObjectRef, Recorder};
 pub(crate) use guard::fault;
 pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
+pub use labels::PodSelector;
 pub use lease::{Leadership, LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
-pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
+pub use queue::{Pace, ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::{cpu_limit_of, request_of};
 pub use scale::{ScaleClient, ScaleError, ScaleView};
-pub use labels::PodSelector;
 pub use slim::{PodResources, PodRow, WorkloadKind};
 pub use sources::SourceRow;
 pub use status::{StatusWriter, replace_status};

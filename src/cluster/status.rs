@@ -1,12 +1,12 @@
 //! Status of policies: written when a reader would notice a change, and never in the way of a decision.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use kube::{Client, Error, Resource};
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::backlog::Backlog;
 use super::bucket::Bucket;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::api::conditions::without_numbers;
@@ -27,6 +28,12 @@ use crate::telemetry::Metrics;
 
 /// A moving value alone is written this often at most: it is for people, who read it when they look.
 const VALUES_EVERY: Duration = Duration::from_secs(15);
+
+/// Statuses written per second on average, and at once after a pause: a few in a hundred of what a small API server takes.
+const PER_SECOND: f64 = 200.0;
+const BURST: f64 = 400.0;
+/// Statuses being written at once.
+const WORKERS: usize = 4;
 
 /// Takes statuses and never blocks; clones share the queue.
 #[derive(Clone)]
@@ -38,9 +45,10 @@ struct Shared {
     client: Client,
     clock: Clock,
     bucket: Bucket,
+    sizes: Backlog,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
-    written: Mutex<HashMap<Key, (ScalePolicyStatus, Instant)>>,
+    written: Mutex<HashMap<Key, Written>>,
     added: Notify,
 }
 
@@ -49,12 +57,21 @@ struct Shared {
 struct Waiting {
     order: VecDeque<Key>,
     statuses: HashMap<Key, Shown>,
+    /// Being written: the next status of the same policy must not overtake.
+    writing: HashSet<Key>,
 }
 
 /// A status, and the UID of the policy that it is meant for: a namesake must not get it.
 struct Shown {
     uid: String,
     status: ScalePolicyStatus,
+}
+
+/// What a policy shows, as far as it must be told from the next.
+struct Written {
+    essence: u64,
+    readable: u64,
+    at: Instant,
 }
 
 // === impl Waiting ===
@@ -66,9 +83,14 @@ impl Waiting {
         }
     }
 
+    /// The oldest of those of which none is being written.
     fn pop(&mut self) -> Option<(Key, Shown)> {
-        while let Some(key) = self.order.pop_front() {
-            if let Some(shown) = self.statuses.remove(&key) {
+        for _ in 0..self.order.len() {
+            let key = self.order.pop_front()?;
+            if self.writing.contains(&key) {
+                self.order.push_back(key);
+            } else if let Some(shown) = self.statuses.remove(&key) {
+                self.writing.insert(key.clone());
                 return Some((key, shown));
             }
         }
@@ -76,23 +98,39 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// A write has ended; whether the policy's next status waits.
+    fn ended(&mut self, key: &Key) -> bool {
+        self.writing.remove(key);
+        self.statuses.contains_key(key)
+    }
+}
+
 // === impl StatusWriter ===
 
 impl StatusWriter {
     /// A writer, and its task, which ends at `shutdown` when nothing waits any more.
-    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
-        let bucket = Bucket::new(clock.clone(), 50.0, 100.0);
-        let shared =
-            Arc::new(Shared { client, clock, bucket, metrics, waiting: Mutex::default(), written: Mutex::default(), added: Notify::new() });
-        (Self { shared: Arc::clone(&shared) }, shared.run(shutdown))
+    /// It lets writes of `sizes` pass.
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        sizes: Backlog,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()>) {
+        let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
+        let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
+        let shared = Arc::new(Shared { client, clock, bucket, sizes, metrics, waiting, written, added });
+        let workers: Vec<_> = (0..WORKERS).map(|_| Arc::clone(&shared).run(shutdown.clone())).collect();
+        (Self { shared }, async { drop(futures::future::join_all(workers).await) })
     }
 
     /// Hands over the status that the policy with this UID should show.
     pub fn put(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) {
         let now = self.shared.clock.instant();
-        if let Some((old, at)) = self.shared.written.lock().get(key) {
-            let settled = now.saturating_duration_since(*at) >= VALUES_EVERY;
-            if essence(old) == essence(status) && (!settled || readable(old) == readable(status)) {
+        if let Some(old) = self.shared.written.lock().get(key) {
+            let settled = now.saturating_duration_since(old.at) >= VALUES_EVERY;
+            if old.essence == essence(status) && (!settled || old.readable == readable(status)) {
                 return;
             }
         }
@@ -102,7 +140,7 @@ impl StatusWriter {
 
     /// What a policy shows already, as read with it.
     pub fn known(&self, key: &Key, status: &ScalePolicyStatus) {
-        self.shared.written.lock().insert(key.clone(), (status.clone(), self.shared.clock.instant()));
+        self.shared.written.lock().insert(key.clone(), Written::new(status, self.shared.clock.instant()));
     }
 
     /// Forgets a policy.
@@ -113,26 +151,47 @@ impl StatusWriter {
 
     /// Forgets everything: what waits belongs to a term that is over.
     pub fn clear(&self) {
-        *self.shared.waiting.lock() = Waiting::default();
+        let mut waiting = self.shared.waiting.lock();
+        waiting.order.clear();
+        waiting.statuses.clear();
+        drop(waiting);
         self.shared.written.lock().clear();
     }
 }
 
-/// What must be seen at once when it changes.
-fn essence(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
-    let failing = |c: &Condition| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive");
-    let cause = |c: &Condition| failing(c).then(|| without_numbers(&c.message));
-    let conditions: Vec<_> = status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), cause(c))).collect();
-    let decision = status.decision.as_ref().map(|d| (d.from, d.to, d.verdict.clone(), d.reason.clone(), d.held_by.clone()));
-    let sizes = (status.current_replicas, status.desired_replicas, status.observed_generation);
-    let events = (status.scale_events.len(), status.last_scale_time.clone());
-    (conditions, decision, sizes, events, status.target.clone(), status.memory.clone())
+// === impl Written ===
+
+impl Written {
+    fn new(status: &ScalePolicyStatus, at: Instant) -> Self {
+        Self { essence: essence(status), readable: readable(status), at }
+    }
 }
 
-/// All that a reader sees, without the times and ages that change by themselves.
-fn readable(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
-    let conditions: Vec<_> = status.conditions.iter().map(|c| c.message.clone()).collect();
-    (conditions, status.metrics_text.clone(), status.decision.as_ref().and_then(|decision| decision.until.clone()))
+/// A mark of what must be seen at once when it changes.
+fn essence(status: &ScalePolicyStatus) -> u64 {
+    let mut mark = DefaultHasher::new();
+    for condition in &status.conditions {
+        (&condition.type_, &condition.status, &condition.reason).hash(&mut mark);
+        if condition.status == "False" && matches!(condition.type_.as_str(), "AbleToScale" | "ScalingActive") {
+            without_numbers(&condition.message).hash(&mut mark);
+        }
+    }
+    let decision = status.decision.as_ref().map(|d| (d.from, d.to, &d.verdict, &d.reason, &d.held_by));
+    let last_move = status.last_scale_time.as_ref().map(|time| time.0);
+    (decision, status.current_replicas, status.desired_replicas, status.observed_generation).hash(&mut mark);
+    (status.scale_events.len(), last_move, &status.target, &status.memory).hash(&mut mark);
+    mark.finish()
+}
+
+/// A mark of all that a reader sees, without the times and ages that change by themselves.
+fn readable(status: &ScalePolicyStatus) -> u64 {
+    let mut mark = DefaultHasher::new();
+    for condition in &status.conditions {
+        condition.message.hash(&mut mark);
+    }
+    let until = status.decision.as_ref().and_then(|decision| decision.until.as_ref());
+    (&status.metrics_text, until.map(|until| until.0)).hash(&mut mark);
+    mark.finish()
 }
 
 // === impl Shared ===
@@ -147,11 +206,17 @@ impl Shared {
                     () = self.added.notified() => continue,
                 }
             };
+            // Wakes the next worker if there is more, since `notify_one` wakes a single one.
+            self.added.notify_one();
+            self.sizes.give_way().await;
             self.bucket.take().await;
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
-                    self.written.lock().insert(key, (status, self.clock.instant()));
+                    // One that was forgotten meanwhile stays so.
+                    if let Some(shown) = self.written.lock().get_mut(&key) {
+                        *shown = Written::new(&status, self.clock.instant());
+                    }
                 }
                 // The policy has gone, and its status with it; or a namesake has taken its place.
                 Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
@@ -159,6 +224,9 @@ impl Shared {
                     self.metrics.status("failed");
                     warn!(policy = %key, error = in_words(&error), "cannot write the status");
                 }
+            }
+            if self.waiting.lock().ended(&key) {
+                self.added.notify_one();
             }
         }
     }

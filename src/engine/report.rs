@@ -24,6 +24,10 @@ const AFTER_STALE: Duration = Duration::from_millis(100);
 /// row, up to 32 times.
 const AFTER_CONFLICT: Duration = Duration::from_millis(250);
 
+/// A write waits for its turn as long as the policy's interval, by which it would be decided again; those of short intervals at least this
+/// long, or a crowd of them would be decided again and again and never be written.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
@@ -148,6 +152,7 @@ impl Engine {
                 from: decision.from,
                 to: decision.to,
                 resource_version: scale.resource_version.clone(),
+                until: self.parts.clock.instant() + compiled.policy.interval.max(SHORTEST_WAIT),
             };
             entry.writing = Some(decision);
             self.parts.queue.push(write);
@@ -191,6 +196,11 @@ impl Engine {
                 return;
             }
             WriteOutcome::NotLeading => return,
+            WriteOutcome::Late => {
+                debug!(policy = %key, "the write waited too long; deciding again");
+                self.due.at_latest(key, self.parts.clock.instant());
+                return;
+            }
             WriteOutcome::Failed(error) => {
                 warn!(policy = %key, target = %compiled.target, from = write.from, to = write.to, %error, "cannot scale");
                 entry.set_conditions(&[decision.condition_after_failure(&error)], now);

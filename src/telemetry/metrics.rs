@@ -46,6 +46,8 @@ pub struct Metrics {
     events: Family<OutcomeLabel, Counter>,
     statuses: Family<OutcomeLabel, Counter>,
     checkpoints: Family<OutcomeLabel, Counter>,
+    /// Writes of replica counts that wait or are under way.
+    pub writes_waiting: Gauge,
     /// Policies known.
     pub policies: Gauge,
     /// 1 while this process leads.
@@ -76,6 +78,7 @@ impl Metrics {
             events: Family::default(),
             statuses: Family::default(),
             checkpoints: Family::default(),
+            writes_waiting: Gauge::default(),
             policies: Gauge::default(),
             leader: Gauge::default(),
             lateness: seconds(),
@@ -91,6 +94,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("ballast");
         registry.register("decisions", "Decisions by verdict", metrics.decisions.clone());
         registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
+        registry.register("scale_writes_waiting", "Writes of replica counts that wait or are under way", metrics.writes_waiting.clone());
         registry.register("events", "Events by outcome", metrics.events.clone());
         registry.register("status_writes", "Writes of policy status by outcome", metrics.statuses.clone());
         registry.register(
