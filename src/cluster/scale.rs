@@ -94,8 +94,8 @@ impl ScaleClient {
 
     /// The size of a target.
     pub async fn read(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
-        if let Some(kind) = WorkloadKind::find(&target.api_version, &target.kind) {
-            return self.watched(kind, namespace, target);
+        if self.is_watched(target) {
+            return self.watched(namespace, target);
         }
         let resource = self.resource(&target.api_version, &target.kind).await?;
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
@@ -111,7 +111,14 @@ impl ScaleClient {
         writer(&self.client, resource, target).await
     }
 
-    fn watched(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+    /// Whether the size of a target is known without asking.
+    pub fn is_watched(&self, target: &TargetRef) -> bool {
+        WorkloadKind::find(&target.api_version, &target.kind).is_some()
+    }
+
+    /// The size of a target of a watched kind, as it was seen last.
+    pub fn watched(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+        let kind = WorkloadKind::find(&target.api_version, &target.kind).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
         let key = WorkloadKey { kind, key: Key::new(namespace, &target.name) };
         let row = self.index.workload(&key).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
         Ok(ScaleView {

@@ -46,6 +46,9 @@ use remember::{Done, Remember};
 /// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// A look that has not ended by then never will; it is made again, so that whatever became of it no policy is forgotten.
+const LOST_LOOK: Duration = Duration::from_secs(60);
+
 /// How long the end of writes under way is waited for at shutdown.
 const LAST_WRITES: Duration = Duration::from_secs(6);
 
@@ -221,8 +224,9 @@ impl Engine {
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Ok(compiled) = &entry.compiled else { continue };
-            if entry.looking {
+            if let Some(lost) = entry.last_look.map(|last| last + LOST_LOOK).filter(|lost| entry.looking && now < *lost) {
                 entry.again = true;
+                self.due.at_latest(&key, lost);
                 continue;
             }
             entry.looking = true;
@@ -231,17 +235,20 @@ impl Engine {
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
             jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected });
         }
-        for group in look::groups(jobs) {
-            let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
-            let looker = Looker { index, scale: self.parts.scale.clone(), sources };
-            let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
-            tokio::spawn(async move {
-                let result = looker.look(group, clock.now()).await;
+        if jobs.is_empty() {
+            return;
+        }
+        let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
+        let looker = Looker { index, scale: self.parts.scale.clone(), sources };
+        let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
+        tokio::spawn(async move {
+            let tell = |told: Vec<Seen>| {
                 metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
                 // The engine has gone: there is nobody to decide.
-                let _ = seen.send(result);
-            });
-        }
+                let _ = seen.send(told);
+            };
+            looker.look(jobs, clock.now(), &tell).await;
+        });
     }
 
     fn changed(&mut self, change: Change) {
