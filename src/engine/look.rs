@@ -10,7 +10,7 @@ use kube::api::ApiResource;
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
 use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
-use crate::source::{Ask, Query, Sources};
+use crate::source::{Ask, Batch, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
@@ -87,8 +87,9 @@ impl Looker {
         let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
         let scales = futures::future::join_all(scales).await;
         let mut targets = Vec::with_capacity(jobs.len());
-        let (mut asks, mut surprises) = (Vec::new(), Vec::new());
+        let (mut batches, mut surprises) = (Vec::with_capacity(jobs.len()), Vec::new());
         for (job, scale) in jobs.into_iter().zip(scales) {
+            let mut asks = Vec::new();
             let target = scale.map(|scale| {
                 let pods = self.index.pods_of(&job.key.namespace, &scale);
                 // Without a selector there are no pods to speak of, and nothing to ask about them.
@@ -102,15 +103,15 @@ impl Looker {
                 (scale, pods)
             });
             targets.push((job, target));
+            batches.push(Batch { asks, deadline });
         }
-        let readings = self.sources.collect_within(&asks, now, deadline);
+        let readings = Arc::clone(&self.sources).answer(batches, now).concat();
         let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises)).await;
-        let mut readings = readings.into_iter();
-        let seen = targets.into_iter().map(|(job, target)| {
+        let mut readings: HashMap<usize, Vec<Reading>> = readings.into_iter().collect();
+        let seen = targets.into_iter().enumerate().map(|(place, (job, target))| {
             let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
             let target = target.map(|(scale, pods)| {
-                let asked = if selector(&scale) == Selector::Usable { job.compiled.queries.len() } else { 0 };
-                let mine = readings.by_ref().take(asked).collect();
+                let mine = readings.remove(&place).unwrap_or_default();
                 let writer = writers.remove(&job.key);
                 let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, mine) };
                 (scale, observation)
