@@ -68,7 +68,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let settings =
         Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
     let (index, changes) = Index::new();
-    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index)));
+    let sources = Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index));
     let metrics = Metrics::new(args.record_looks, [Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
 
     // Three steps down: stop deciding; then write out what is queued; then let the lease go.

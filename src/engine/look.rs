@@ -19,8 +19,9 @@ use crate::source::{Ask, Batch, Query, Sources};
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
-/// Sizes being read at once from the API server, of kinds that are not watched.
+/// Sizes being read at once from the API server, of kinds that are not watched, and how many of them at most are then looked at together.
 const SIZES: usize = 32;
+const TOGETHER: usize = 1024;
 
 /// Questions for writers under way at once, and how long all of them may take: one sync of Argo CD may set every size of a cluster, and the
 /// answer to it matters more than the name.
@@ -60,22 +61,30 @@ pub struct Looker {
     pub scale: ScaleClient,
     /// Numbers.
     pub sources: Arc<Sources>,
+    /// Takes what was seen.
+    pub tell: Arc<dyn Fn(Vec<Seen>) + Send + Sync>,
 }
 
 // === impl Looker ===
 
 impl Looker {
     /// Looks at all of `jobs` and tells what was seen, each as soon as it is known: nobody waits for another's slow source, target or writer.
-    pub async fn look(&self, jobs: Vec<Job>, now: Time, tell: &impl Fn(Vec<Seen>)) {
+    pub async fn look(self: Arc<Self>, jobs: Vec<Job>, now: Time) {
         let (near, far): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| self.scale.is_watched(&job.compiled.target));
         let sizes = near.into_iter().map(|job| (self.scale.watched(&job.key.namespace, &job.compiled.target), job)).collect();
-        let far = stream::iter(far).map(async |job| (self.scale.read(&job.key.namespace, &job.compiled.target).await, job));
-        let far = far.buffer_unordered(SIZES).ready_chunks(usize::MAX).for_each_concurrent(None, |sizes| self.see(sizes, now, tell));
-        futures::future::join(self.see(sizes, now, tell), far).await;
+        let client = self.scale.clone();
+        let read = move |job: Job| {
+            let client = client.clone();
+            async move { (client.read(&job.key.namespace, &job.compiled.target).await, job) }
+        };
+        let far = stream::iter(far).map(read).buffer_unordered(SIZES).ready_chunks(TOGETHER);
+        let near = Arc::clone(&self).see(sizes, now);
+        let far = far.for_each_concurrent(None, move |sizes| Arc::clone(&self).see(sizes, now));
+        futures::future::join(near, far).await;
     }
 
     /// Gathers what belongs to these sizes.
-    async fn see(&self, sizes: Vec<(Result<ScaleView, ScaleError>, Job)>, now: Time, tell: &impl Fn(Vec<Seen>)) {
+    async fn see(self: Arc<Self>, sizes: Vec<(Result<ScaleView, ScaleError>, Job)>, now: Time) {
         let (mut batches, mut waiting, mut surprises, mut unreadable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (scale, job) in sizes {
             let scale = match scale {
@@ -97,7 +106,7 @@ impl Looker {
             waiting.push(Some(Waiting { job, scale, pods, surprised }));
         }
         if !unreadable.is_empty() {
-            tell(unreadable);
+            (self.tell)(unreadable);
         }
         let mut writers = pin!(writers(&self.scale, surprises).fuse());
         let mut known: Option<HashMap<Key, Writer>> = None;
@@ -119,23 +128,20 @@ impl Looker {
                 let Some(waits) = waiting.get_mut(place) else { continue };
                 match (&mut known, waits) {
                     (None, Some(waits)) if waits.surprised => held.push((place, readings)),
-                    (known, waits) => {
-                        let writer = |key| known.as_mut().and_then(|known| known.remove(key));
-                        seen.extend(waits.take().map(|waits| waits.seen(readings, writer)));
-                    }
+                    (known, waits) => seen.extend(waits.take().map(|waits| waits.seen(readings, known.as_mut()))),
                 }
             }
             if !seen.is_empty() {
-                tell(seen);
+                (self.tell)(seen);
             }
         }
         if !held.is_empty() {
             let mut known = writers.await;
             let last = held.into_iter().filter_map(|(place, readings)| {
                 let waits = waiting.get_mut(place)?.take()?;
-                Some(waits.seen(readings, |key| known.remove(key)))
+                Some(waits.seen(readings, Some(&mut known)))
             });
-            tell(last.collect());
+            (self.tell)(last.collect());
         }
     }
 }
@@ -152,9 +158,10 @@ struct Waiting {
 // === impl Waiting ===
 
 impl Waiting {
-    fn seen(self, readings: Vec<Reading>, writer: impl FnOnce(&Key) -> Option<Writer>) -> Seen {
+    fn seen(self, readings: Vec<Reading>, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
         let Self { job, scale, pods, .. } = self;
-        let observation = Observation { writer: writer(&job.key), ..observe(&job.compiled, &scale, &pods, readings) };
+        let writer = writers.and_then(|writers| writers.remove(&job.key));
+        let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, readings) };
         Seen { foreign: pods.foreign, target: Ok((scale, observation)), job }
     }
 }

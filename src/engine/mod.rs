@@ -238,17 +238,16 @@ impl Engine {
         if jobs.is_empty() {
             return;
         }
-        let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
-        let looker = Looker { index, scale: self.parts.scale.clone(), sources };
         let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
-        tokio::spawn(async move {
-            let tell = |told: Vec<Seen>| {
-                metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
-                // The engine has gone: there is nobody to decide.
-                let _ = seen.send(told);
-            };
-            looker.look(jobs, clock.now(), &tell).await;
-        });
+        let time = clock.now();
+        let tell = move |told| {
+            metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
+            // The engine has gone: there is nobody to decide.
+            let _ = seen.send(told);
+        };
+        let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
+        let looker = Looker { index, scale: self.parts.scale.clone(), sources, tell: Arc::new(tell) };
+        tokio::spawn(Arc::new(looker).look(jobs, time));
     }
 
     fn changed(&mut self, change: Change) {

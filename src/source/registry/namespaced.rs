@@ -79,6 +79,11 @@ impl Namespaced {
         health.collect()
     }
 
+    /// Whether there is an object of that name, usable or not.
+    pub fn exists(&self, namespace: &str, name: &str) -> bool {
+        self.catalog.find(namespace, name).is_some()
+    }
+
     /// The server of that name in a namespace, if there is one.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Fault> {
         let key = (namespace.to_owned(), name.to_owned());
