@@ -85,7 +85,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
 
     let sizes = Backlog::new(metrics.writes_waiting.clone());
     let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), written.clone());
-    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), written.clone());
+    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), &written);
     io.spawn(run_events);
     io.spawn(run_status);
     let pace = Pace { per_second: args.write_qps, at_once: args.write_concurrency, backlog: sizes };

@@ -116,8 +116,8 @@ impl StatusWriter {
         clock: Clock,
         metrics: Metrics,
         sizes: Backlog,
-        shutdown: CancellationToken,
-    ) -> (Self, impl Future<Output = ()>) {
+        shutdown: &CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
         let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
         let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
         let shared = Arc::new(Shared { client, clock, bucket, sizes, metrics, waiting, written, added });

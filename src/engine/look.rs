@@ -98,12 +98,12 @@ impl Looker {
             // Without a selector there are no pods to speak of, and nothing to ask about them.
             let asks = if selector(&scale) == Selector::Usable { asks(&job, &scale, &pods) } else { Vec::new() };
             batches.push(Batch { asks, deadline: job.compiled.policy.interval.clamp(SHORTEST_LOOK, LONGEST_LOOK) });
-            let surprised = job.expected.is_some_and(|expected| expected != scale.spec_replicas);
-            if surprised {
+            let unexpected = job.expected.is_some_and(|expected| expected != scale.spec_replicas);
+            if unexpected {
                 let target = Key::new(&job.key.namespace, &job.compiled.target.name);
                 surprises.push((job.key.clone(), target, scale.resource.clone()));
             }
-            waiting.push(Some(Waiting { job, scale, pods, surprised }));
+            waiting.push(Some(Waiting { job, scale, pods, unexpected }));
         }
         if !unreadable.is_empty() {
             (self.tell)(unreadable);
@@ -127,7 +127,7 @@ impl Looker {
             for (place, readings) in answered {
                 let Some(waits) = waiting.get_mut(place) else { continue };
                 match (&mut known, waits) {
-                    (None, Some(waits)) if waits.surprised => held.push((place, readings)),
+                    (None, Some(waits)) if waits.unexpected => held.push((place, readings)),
                     (known, waits) => seen.extend(waits.take().map(|waits| waits.seen(readings, known.as_mut()))),
                 }
             }
@@ -152,7 +152,7 @@ struct Waiting {
     scale: ScaleView,
     pods: TargetPods,
     /// The size is not the expected one, so who set it is asked as well.
-    surprised: bool,
+    unexpected: bool,
 }
 
 // === impl Waiting ===
