@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bucket::Bucket;
-use super::lease::Leadership;
+use super::shards::{Lead, Shards};
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 
 /// A size to be written.
@@ -22,6 +22,8 @@ use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 pub struct ScaleWrite {
     /// The policy that decided it.
     pub policy: Key,
+    /// In which term of its shard: in another one others may have decided since.
+    pub lead: Lead,
     /// Where the target's scale subresource is.
     pub resource: ApiResource,
     /// Name of the target; its namespace is the policy's.
@@ -69,7 +71,7 @@ struct Shared {
     added: Notify,
     client: Client,
     bucket: Bucket,
-    leadership: Leadership,
+    shards: Shards,
     results: mpsc::UnboundedSender<WriteResult>,
 }
 
@@ -120,13 +122,13 @@ impl WriteQueue {
     pub fn start(
         client: Client,
         bucket: Bucket,
-        leadership: Leadership,
+        shards: Shards,
         workers: usize,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> (Self, mpsc::UnboundedReceiver<WriteResult>) {
         let (results, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { pending: Mutex::default(), added: Notify::new(), client, bucket, leadership, results });
+        let shared = Arc::new(Shared { pending: Mutex::default(), added: Notify::new(), client, bucket, shards, results });
         for _ in 0..workers {
             tasks.spawn(Arc::clone(&shared).work(shutdown.clone()));
         }
@@ -163,7 +165,7 @@ impl Shared {
     }
 
     async fn send(&self, write: &ScaleWrite) -> WriteOutcome {
-        if !self.leadership.is_leader() {
+        if !self.shards.holds(write.lead) {
             return WriteOutcome::NotLeading;
         }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.policy.namespace, &write.resource);
@@ -186,6 +188,7 @@ mod tests {
         let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
         ScaleWrite {
             policy: Key::new("n", policy),
+            lead: Lead { shard: 0, term: 1 },
             resource,
             target: policy.to_owned(),
             target_uid: None,

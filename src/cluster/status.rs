@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use super::{CALL_TIMEOUT, Key, MANAGER, Shards, in_words};
 use crate::api::conditions::without_numbers;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::clock::Clock;
@@ -38,6 +38,7 @@ struct Shared {
     client: Client,
     clock: Clock,
     bucket: Bucket,
+    shards: Shards,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
     written: Mutex<HashMap<Key, (ScalePolicyStatus, Instant)>>,
@@ -80,10 +81,24 @@ impl Waiting {
 
 impl StatusWriter {
     /// A writer, and its task, which ends at `shutdown` when nothing waits any more.
-    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        shards: Shards,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()>) {
         let bucket = Bucket::new(clock.clone(), 50.0, 100.0);
-        let shared =
-            Arc::new(Shared { client, clock, bucket, metrics, waiting: Mutex::default(), written: Mutex::default(), added: Notify::new() });
+        let shared = Arc::new(Shared {
+            client,
+            clock,
+            bucket,
+            shards,
+            metrics,
+            waiting: Mutex::default(),
+            written: Mutex::default(),
+            added: Notify::new(),
+        });
         (Self { shared: Arc::clone(&shared) }, shared.run(shutdown))
     }
 
@@ -109,6 +124,11 @@ impl StatusWriter {
     pub fn forget(&self, key: &Key) {
         self.shared.waiting.lock().statuses.remove(key);
         self.shared.written.lock().remove(key);
+    }
+
+    /// Whether a status of this policy is still to be written.
+    pub fn waits(&self, key: &Key) -> bool {
+        self.shared.waiting.lock().statuses.contains_key(key)
     }
 
     /// Forgets everything: what waits belongs to a term that is over.
@@ -148,6 +168,11 @@ impl Shared {
                 }
             };
             self.bucket.take().await;
+            // Another member may have written a newer one.
+            if !self.shards.leads(&uid) {
+                self.metrics.status("not_leading");
+                continue;
+            }
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");

@@ -36,7 +36,7 @@ impl Engine {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
-        if edited || !self.leading {
+        if edited || entry.leaving || !self.parts.shards.holds(entry.lead) {
             return;
         }
         self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
@@ -76,8 +76,7 @@ impl Engine {
     fn rivals(&self, of: &Key) -> Vec<String> {
         let Some(entry) = self.entries.get(of) else { return Vec::new() };
         let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref);
-        let usable = |key: &&Key| self.entries.get(*key).is_none_or(|entry| entry.compiled.is_ok());
-        let policies = rivals.policies.iter().filter(usable).map(|key| format!("ScalePolicy/{}", key.name));
+        let policies = rivals.policies.iter().filter(|key| self.is_usable(key)).map(|key| format!("ScalePolicy/{}", key.name));
         policies.chain(rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name))).collect()
     }
 
@@ -142,6 +141,7 @@ impl Engine {
         if moves && compiled.policy.mode == Mode::Enforce {
             let write = ScaleWrite {
                 policy: key.clone(),
+                lead: entry.lead,
                 resource: scale.resource.clone(),
                 target: compiled.target.name.clone(),
                 target_uid: scale.uid.clone(),
@@ -225,6 +225,9 @@ impl Engine {
             self.malformed.remove(key);
             return;
         };
+        if !self.parts.shards.leads(&malformed.uid) {
+            return;
+        }
         if self.malformed.insert(key.clone(), Arc::clone(&malformed)).is_some_and(|told| told == malformed) {
             return;
         }
