@@ -162,7 +162,13 @@ impl Engine {
         let key = &write.policy;
         self.parts.metrics.wrote(outcome.word());
         let now = self.parts.clock.now();
-        let Some(entry) = self.entries.get_mut(key) else { return };
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.lead == write.lead) else {
+            // The shard was lost while the write was under way; what it did is said at least.
+            if matches!(outcome, WriteOutcome::Written(_)) {
+                info!(policy = %key, target = write.target, from = write.from, to = write.to, "scaled");
+            }
+            return;
+        };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
         let Ok(compiled) = entry.compiled.clone() else { return };
         match outcome {

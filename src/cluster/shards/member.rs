@@ -150,6 +150,9 @@ impl Member {
             self.release_all(&listed).await?;
             return Ok(false);
         }
+        if !self.is_active() {
+            return Ok(true);
+        }
         self.follow_shards(&listed, &live, stopping).await
     }
 
@@ -187,6 +190,11 @@ impl Member {
             (Some(slot), Some(scheme)) => self.shards.extend(slot.min(scheme)),
             _ => self.shards.give_up(),
         }
+    }
+
+    fn is_active(&self) -> bool {
+        let now = self.now();
+        [self.slot_until, self.scheme_until].iter().all(|until| until.is_some_and(|until| now < until))
     }
 
     async fn renew_slot(&mut self) -> Result<(), Failed> {
@@ -260,12 +268,15 @@ impl Member {
                     self.waits_for(format!("{holder}, which holds the lease {name}, to end"));
                     return Ok(false);
                 }
-                // Written after we began to look the last time: at least since then it holds.
+                // Written after we began to look the last time: at least since then it holds. Unless that was long ago, it will do.
                 (Step::Renew, Some(looked)) if renewed => {
-                    self.scheme_until = Some(looked + self.leases.options().renew_deadline);
+                    let until = looked + self.leases.options().renew_deadline;
+                    self.scheme_until = self.scheme_until.max(Some(until));
                     self.extend();
                     self.waiting = None;
-                    return Ok(true);
+                    if until.saturating_duration_since(self.now()) >= self.leases.options().renew_deadline * 2 / 3 {
+                        return Ok(true);
+                    }
                 }
                 _ => {}
             }
@@ -305,7 +316,6 @@ impl Member {
             match action {
                 Action::Leave if confirmed && !stopping => self.shards.leave(shard),
                 Action::Leave if !confirmed => release.push(shard),
-                Action::Keep if !confirmed && handed_over.contains(&shard) => release.push(shard),
                 Action::Keep if !confirmed && !stopping => take.push(shard),
                 Action::Take if !stopping => take.push(shard),
                 Action::Expect => soon = true,

@@ -236,3 +236,76 @@ impl Shards {
         self.handed_over.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::Time;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    fn three() -> (Clock, Shards) {
+        let clock = Clock::manual(Time::from_secs(0));
+        let shards = Shards::standby(clock.clone(), 3);
+        shards.extend(clock.instant() + DEADLINE);
+        shards.hold(0);
+        shards.hold(2);
+        (clock, shards)
+    }
+
+    #[test]
+    fn what_is_held_is_led_until_the_deadline_and_not_a_moment_longer() {
+        let (clock, shards) = three();
+        assert!(shards.leads_shard(0) && !shards.leads_shard(1) && shards.leads_any());
+        clock.advance(DEADLINE.checked_sub(Duration::from_millis(1)).unwrap());
+        assert!(shards.leads_shard(2));
+        clock.advance(Duration::from_millis(1));
+        assert!(!shards.leads_shard(2) && !shards.leads_any() && shards.led().is_empty());
+    }
+
+    #[test]
+    fn what_was_not_renewed_in_time_must_be_taken_again() {
+        let (clock, shards) = three();
+        let before = shards.led();
+        clock.advance(DEADLINE / 2);
+        shards.extend(clock.instant() + DEADLINE);
+        assert_eq!(shards.led(), before, "renewed in time: the same term");
+        clock.advance(DEADLINE);
+        shards.extend(clock.instant() + DEADLINE);
+        assert!(shards.led().is_empty(), "others may have had it");
+        shards.hold(0);
+        assert!(shards.leads_shard(0) && !shards.holds(before[0]), "another term: what was decided before is not written");
+    }
+
+    #[test]
+    fn a_shard_is_led_until_it_is_handed_over() {
+        let (_, shards) = three();
+        shards.leave(2);
+        assert_eq!(shards.leaving(), [2]);
+        assert!(shards.leads_shard(2), "what is under way may be written");
+        assert!(shards.take_handed_over().is_empty());
+        shards.handed_over(2);
+        assert_eq!(shards.take_handed_over(), [2]);
+        assert!(!shards.leads_shard(2) && shards.leads_shard(0));
+    }
+
+    #[test]
+    fn one_process_alone_leads_everything_without_a_lease() {
+        let clock = Clock::manual(Time::from_secs(0));
+        let shards = Shards::always(clock.clone());
+        clock.advance(DEADLINE * 100);
+        assert!(shards.leads("any") && shards.holds(shards.led()[0]));
+    }
+
+    #[test]
+    fn uids_spread_evenly_over_shards_and_again_over_the_objects_of_a_shard() {
+        let uids: Vec<String> = (0..8_000).map(|n| format!("6f2c41d0-0d7b-4f6e-9c1a-{n:012x}")).collect();
+        let mut counts = vec![[0_usize; 4]; 8];
+        for uid in &uids {
+            counts[shard_of(uid, 8)][crate::checkpoint::object_of(uid, 4)] += 1;
+        }
+        assert!(counts.iter().flatten().all(|count| (180..330).contains(count)), "{counts:?}");
+    }
+}
