@@ -121,7 +121,7 @@ async fn list(State(admin): State<Served>, Query(listed): Query<Listed>) -> Resp
 fn refusal(error: &NoRecord) -> Response {
     let (status, leader) = match error {
         NoRecord::NotFound(_) => (StatusCode::NOT_FOUND, None),
-        NoRecord::NotLeading { leader } => (StatusCode::SERVICE_UNAVAILABLE, leader.as_ref()),
+        NoRecord::NotLeading { leader } | NoRecord::Elsewhere { leader, .. } => (StatusCode::SERVICE_UNAVAILABLE, leader.as_ref()),
         NoRecord::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
     };
     (status, Json(json!({ "error": error.to_string(), "leader": leader }))).into_response()

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::api::source_config::{ADDRESS, is_address};
 use crate::api::{Defaults, join};
+use crate::cluster::MOST_SHARDS;
 use crate::core;
 
 /// `ballast run`: the controller.
@@ -65,7 +66,10 @@ pub struct RunArgs {
     /// Run only while holding the lease, so that replicas of the controller stand by for each other.
     #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
     pub leader_elect: bool,
-    /// Name of the lease.
+    /// Shards that the replicas share out among themselves, 1 to 64. 1: one replica decides all policies and the others stand by. The same for all.
+    #[arg(long, env = "BALLAST_SHARDS", value_name = "N", default_value_t = 1, help_heading = "Operation")]
+    pub shards: usize,
+    /// Name of the lease; those of several shards and of their members begin with it.
     #[arg(long, env = "BALLAST_LEASE_NAME", value_name = "NAME", default_value = "ballast", help_heading = "Operation")]
     pub lease_name: String,
     /// Namespace of the lease; default: the pod's own, else `ballast-system`.
@@ -297,6 +301,8 @@ impl RunArgs {
         }
         check(self.write_qps > 0.0 && self.write_qps.is_finite(), "--write-qps", self.write_qps.to_string(), "above 0")?;
         check((1..=256).contains(&self.write_concurrency), "--write-concurrency", self.write_concurrency.to_string(), "1 to 256")?;
+        check((1..=MOST_SHARDS).contains(&self.shards), "--shards", self.shards.to_string(), "1 to 64")?;
+        check(self.leader_elect || self.shards == 1, "--shards", self.shards.to_string(), "1 without --leader-elect")?;
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
         check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
         let interval = self.checkpoint_interval;

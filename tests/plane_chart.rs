@@ -79,6 +79,7 @@ async fn can(plane: &Plane, account: &str, verb: &str, what: &str, subresource: 
 #[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
 #[case::namespaced("dry-namespaced", &["--values", "ci/namespaced-values.yaml"])]
 #[case::single("dry-single", &["--values", "ci/single-values.yaml"])]
+#[case::shards("dry-shards", &["--values", "ci/shards-values.yaml"])]
 #[case::sources("dry-sources", &["--values", "ci/sources-values.yaml"])]
 fn the_server_takes_every_object(#[case] namespace: &str, #[case] args: &[&str]) {
     run(async {
@@ -118,7 +119,7 @@ fn the_plain_manifest_can_be_applied_twice() {
 /// named, and says so in status and Events. What it is not given fails for it alone and with a reason.
 #[rstest]
 #[case::whole_cluster("wide", "")]
-#[case::one_namespace("narrow", "watchNamespaces={narrow-shop}")]
+#[case::one_namespace_in_shards("narrow", "watchNamespaces={narrow-shop},shards=2")]
 fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
     // The one that watches all namespaces would do the other's work.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -312,6 +313,9 @@ fn the_rights_are_no_more_than_that() {
             (false, "update", "leases.coordination.k8s.io/another", "", "rights"),
             (false, "delete", "leases.coordination.k8s.io/rights-ballast", "", "rights"),
             (false, "create", "leases.coordination.k8s.io", "", "rights-shop"),
+            (false, "list", "leases.coordination.k8s.io", "", "rights"),
+            (false, "update", "leases.coordination.k8s.io/rights-ballast-member-0", "", "rights"),
+            (false, "get", "leases.coordination.k8s.io/rights-ballast-shard-0", "", "rights"),
             (true, "create", "configmaps", "", "rights"),
             (true, "update", "configmaps/rights-ballast-memory-0", "", "rights"),
             (false, "update", "configmaps/another", "", "rights"),

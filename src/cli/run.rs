@@ -16,7 +16,7 @@ use super::cluster::kube_config;
 use crate::admin::{self, Readiness, Served};
 use crate::clock::Clock;
 use crate::cluster::{
-    Backlog, Checkpoints, Index, Leadership, LeaseOptions, Pace, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
+    Backlog, Checkpoints, Index, LeaseOptions, Pace, Recorder, ScaleClient, Shards, StatusWriter, Watches, WriteQueue, run_lease, run_member,
     start_watches,
 };
 use crate::config::{File, RunArgs};
@@ -81,15 +81,15 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
     let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
-    let leadership = if args.leader_elect { Leadership::standby(clock.clone()) } else { Leadership::always(clock.clone()) };
+    let shards = if args.leader_elect { Shards::standby(clock.clone(), args.shards) } else { Shards::always(clock.clone()) };
 
     let sizes = Backlog::new(metrics.writes_waiting.clone());
     let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), written.clone());
-    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), &written);
+    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), shards.clone(), sizes.clone(), &written);
     io.spawn(run_events);
     io.spawn(run_status);
     let pace = Pace { per_second: args.write_qps, at_once: args.write_concurrency, backlog: sizes };
-    let (queue, results) = WriteQueue::start(writes.clone(), clock.clone(), &pace, leadership.clone(), &io, &written);
+    let (queue, results) = WriteQueue::start(writes.clone(), clock.clone(), &pace, shards.clone(), &io, &written);
 
     let defaults = Arc::new(LiveDefaults::new(args.defaults.compiled(), file.defaults));
     if let Some(path) = args.config.clone() {
@@ -100,7 +100,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         let watches = watches.clone();
         move || watches.waiting()
     });
-    let (records, asks) = Records::channel(leadership.clone());
+    let (records, asks) = Records::channel(shards.clone());
     tasks.spawn(admin::serve(listener, Served { readiness, metrics: metrics.clone(), records }, drained.clone()));
 
     let (annotated, annotated_rx) = mpsc::unbounded_channel();
@@ -109,7 +109,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         index: Arc::clone(&index),
         client: writes.clone(),
         events: events.clone(),
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
         kinds,
     };
@@ -119,7 +119,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         sources: Arc::clone(&sources),
         client: writes.clone(),
         events: events.clone(),
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
     };
     let engine = Engine::new(Parts {
@@ -129,13 +129,13 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         queue,
         status,
         events,
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
         metrics,
         defaults,
         annotated: annotated.clone(),
         changed_sources,
-        checkpoints: checkpoints(args, &writes, &namespace, &leadership),
+        checkpoints: checkpoints(args, &writes, &namespace, &shards),
     });
 
     let signalled = signal();
@@ -149,8 +149,12 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     tasks.spawn(annotations.run(annotated_rx, annotated, stop.clone()));
     let lease = args.leader_elect.then(|| {
         let options = lease_options(args, namespace);
-        info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, "waiting to lead");
-        tasks.spawn(run_lease(writes.clone(), options, leadership, stop.clone(), drained.clone()))
+        info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, shards = args.shards, "waiting to lead");
+        if args.shards > 1 {
+            tasks.spawn(run_member(writes.clone(), options, shards, stop.clone(), drained.clone()))
+        } else {
+            tasks.spawn(run_lease(writes.clone(), options, shards, stop.clone(), drained.clone()))
+        }
     });
     let engine = tasks.spawn(engine.run(changes, results, asks, stop.clone()));
 
@@ -208,10 +212,10 @@ fn own_namespace(config: &Config) -> String {
 }
 
 /// Where memory is kept, unless that is switched off.
-fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, leadership: &Leadership) -> Option<(Checkpoints, Duration)> {
+fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, shards: &Shards) -> Option<(Checkpoints, Duration)> {
     let interval = Some(args.checkpoint_interval).filter(|interval| !interval.is_zero())?;
     let name = format!("{}-memory", args.lease_name);
-    Some((Checkpoints::new(client.clone(), namespace, &name, leadership.clone()), interval))
+    Some((Checkpoints::new(client.clone(), namespace, &name, shards.clone()), interval))
 }
 
 /// Unique per process: two controllers on one host, or one restarted, are not the same holder.

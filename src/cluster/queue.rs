@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
 use super::bucket::Bucket;
-use super::lease::Leadership;
+use super::shards::{Lead, Shards};
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::clock::Clock;
 
@@ -25,6 +25,8 @@ use crate::clock::Clock;
 pub struct ScaleWrite {
     /// The policy that decided it.
     pub policy: Key,
+    /// In which term of its shard: in another one others may have decided since.
+    pub lead: Lead,
     /// Where the target's scale subresource is.
     pub resource: ApiResource,
     /// Name of the target; its namespace is the policy's.
@@ -89,7 +91,7 @@ struct Shared {
     added: Notify,
     client: Client,
     bucket: Bucket,
-    leadership: Leadership,
+    shards: Shards,
     results: mpsc::UnboundedSender<WriteResult>,
 }
 
@@ -146,14 +148,14 @@ impl WriteQueue {
         client: Client,
         clock: Clock,
         pace: &Pace,
-        leadership: Leadership,
+        shards: Shards,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> (Self, mpsc::UnboundedReceiver<WriteResult>) {
         let (results, receiver) = mpsc::unbounded_channel();
         let bucket = Bucket::new(clock.clone(), pace.per_second, pace.per_second.max(1.0));
         let (pending, added, backlog) = (Mutex::default(), Notify::new(), pace.backlog.clone());
-        let shared = Arc::new(Shared { pending, backlog, clock, added, client, bucket, leadership, results });
+        let shared = Arc::new(Shared { pending, backlog, clock, added, client, bucket, shards, results });
         for _ in 0..pace.at_once {
             tasks.spawn(Arc::clone(&shared).work(shutdown.clone()));
         }
@@ -197,7 +199,7 @@ impl Shared {
     }
 
     async fn send(&self, write: &ScaleWrite) -> WriteOutcome {
-        if !self.leadership.is_leader() {
+        if !self.shards.holds(write.lead) {
             return WriteOutcome::NotLeading;
         }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.policy.namespace, &write.resource);
@@ -220,6 +222,7 @@ mod tests {
         let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
         ScaleWrite {
             policy: Key::new("n", policy),
+            lead: Lead { shard: 0, term: 1 },
             resource,
             target: policy.to_owned(),
             target_uid: None,

@@ -20,7 +20,7 @@ use tracing::warn;
 
 use super::backlog::Backlog;
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use super::{CALL_TIMEOUT, Key, MANAGER, Shards, in_words};
 use crate::api::conditions::without_numbers;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::clock::Clock;
@@ -46,6 +46,7 @@ struct Shared {
     clock: Clock,
     bucket: Bucket,
     sizes: Backlog,
+    shards: Shards,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
     written: Mutex<HashMap<Key, Written>>,
@@ -115,12 +116,13 @@ impl StatusWriter {
         client: Client,
         clock: Clock,
         metrics: Metrics,
+        shards: Shards,
         sizes: Backlog,
         shutdown: &CancellationToken,
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
         let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
-        let shared = Arc::new(Shared { client, clock, bucket, sizes, metrics, waiting, written, added });
+        let shared = Arc::new(Shared { client, clock, bucket, shards, sizes, metrics, waiting, written, added });
         let workers: Vec<_> = (0..WORKERS).map(|_| Arc::clone(&shared).run(shutdown.clone())).collect();
         (Self { shared }, async { drop(futures::future::join_all(workers).await) })
     }
@@ -147,6 +149,12 @@ impl StatusWriter {
     pub fn forget(&self, key: &Key) {
         self.shared.waiting.lock().statuses.remove(key);
         self.shared.written.lock().remove(key);
+    }
+
+    /// Whether a status of this policy is still to be written, or being written.
+    pub fn waits(&self, key: &Key) -> bool {
+        let waiting = self.shared.waiting.lock();
+        waiting.statuses.contains_key(key) || waiting.writing.contains(key)
     }
 
     /// Forgets everything: what waits belongs to a term that is over.
@@ -210,6 +218,12 @@ impl Shared {
             self.added.notify_one();
             self.sizes.give_way().await;
             self.bucket.take().await;
+            // Another member may have written a newer one.
+            if !self.shards.leads(&uid) {
+                self.metrics.status("not_leading");
+                self.waiting.lock().ended(&key);
+                continue;
+            }
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");

@@ -10,6 +10,7 @@ use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Record};
+use crate::cluster::Lead;
 use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Reason, Time, Verdict};
 use crate::report::Ring;
 
@@ -20,6 +21,10 @@ pub struct Entry {
     pub object: Arc<ScalePolicy>,
     /// What it says, or what is wrong with it.
     pub compiled: Result<Arc<Compiled>, Vec<FieldError>>,
+    /// The term of its shard in which it was taken.
+    pub lead: Lead,
+    /// Its shard is on its way to another member: no more decisions.
+    pub leaving: bool,
     /// The core's memory.
     pub memory: Memory,
     /// What of it a successor would find.
@@ -54,11 +59,18 @@ pub struct Entry {
 
 impl Entry {
     /// A policy seen for the first time by this process.
-    pub fn new(object: Arc<ScalePolicy>, compiled: Result<Arc<Compiled>, Vec<FieldError>>, (keeper, memory): (Keeper, Memory)) -> Self {
+    pub fn new(
+        object: Arc<ScalePolicy>,
+        compiled: Result<Arc<Compiled>, Vec<FieldError>>,
+        lead: Lead,
+        (keeper, memory): (Keeper, Memory),
+    ) -> Self {
         let status = object.status.clone().unwrap_or_default();
         Self {
             object,
             compiled,
+            lead,
+            leaving: false,
             memory,
             keeper,
             status,

@@ -13,6 +13,7 @@ mod records;
 mod remember;
 mod report;
 mod said;
+mod shards;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use tracing::info;
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::cluster::{
-    Change, Checkpoints, Index, Key, Leadership, Malformed, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue,
+    Change, Checkpoints, Index, Key, Lead, Malformed, Recorder, ScaleClient, Shards, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue,
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
@@ -42,6 +43,7 @@ use due::Due;
 use entry::Entry;
 use look::{Job, Looker, Seen};
 use remember::{Done, Remember};
+use shards::{Leaving, Other};
 
 /// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -69,8 +71,8 @@ pub struct Parts {
     pub status: StatusWriter,
     /// Events.
     pub events: Recorder,
-    /// Whether this process may decide.
-    pub leadership: Leadership,
+    /// Which policies this process decides.
+    pub shards: Shards,
     /// Time.
     pub clock: Clock,
     /// The controller's own metrics.
@@ -94,7 +96,11 @@ pub struct Engine {
     due: Due<Key>,
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
-    leading: bool,
+    /// Shards whose policies are in `entries`.
+    led: BTreeMap<usize, Lead>,
+    leaving: BTreeMap<usize, Leaving>,
+    /// All other policies, while any shard is led.
+    others: HashMap<Key, Other>,
     remember: Remember,
     remembered: mpsc::UnboundedReceiver<Done>,
     /// Defaults that the policies were compiled with.
@@ -111,8 +117,9 @@ impl Engine {
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
-        let (entries, malformed) = (HashMap::new(), HashMap::new());
-        Self { defaults, parts, entries, malformed, due, seen, seen_rx, leading: false, remember, remembered }
+        let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
+        Self { defaults, parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -125,11 +132,11 @@ impl Engine {
         shutdown: CancellationToken,
     ) {
         loop {
-            self.follow_leadership();
+            self.follow_shards();
             self.follow_defaults();
-            if self.leading {
+            if !self.led.is_empty() {
                 self.sweep();
-                self.checkpoint(false);
+                self.checkpoint();
             }
             let now = self.parts.clock.instant();
             let sleep = self.due.first().map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
@@ -154,11 +161,12 @@ impl Engine {
         if last.await.is_err() {
             info!("some writes have not ended in time");
         }
-        if self.leading {
+        if !self.led.is_empty() {
             // Exact memory for whoever takes over.
-            self.checkpoint(true);
+            let led: Vec<usize> = self.led.keys().copied().collect();
+            self.checkpoint_of(&led);
             let last = tokio::time::timeout(LAST_WRITES, async {
-                while self.is_checkpointing() {
+                while led.iter().any(|&shard| self.is_checkpointing(shard)) {
                     let Some(done) = self.remembered.recv().await else { break };
                     self.remembered(done);
                 }
@@ -167,38 +175,6 @@ impl Engine {
                 info!("some checkpoints have not been written in time");
             }
         }
-    }
-
-    /// On taking the lead, everything remembered from an earlier term is dropped: another process may have decided since. What counts is
-    /// what it saved, which is read before anything is decided.
-    fn follow_leadership(&mut self) {
-        let leading = self.parts.leadership.is_leader();
-        if !leading {
-            self.forget_memory();
-        }
-        if leading == self.leading || leading && !self.remembers() {
-            return;
-        }
-        self.leading = leading;
-        self.parts.metrics.leader.set(i64::from(leading));
-        info!(leading, "leadership changed");
-        self.entries.clear();
-        self.parts.metrics.seen.clear();
-        self.parts.status.clear();
-        self.malformed.clear();
-        if leading {
-            for (key, policy) in self.parts.index.policies() {
-                self.insert(&key, policy);
-            }
-            for key in self.parts.index.malformed_policies() {
-                self.malformed(&key);
-            }
-            for workload in self.parts.index.annotated() {
-                self.reread(workload);
-            }
-            self.memory_restored();
-        }
-        self.count();
     }
 
     /// New defaults mean new policies, with the memory they had.
@@ -224,6 +200,9 @@ impl Engine {
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Ok(compiled) = &entry.compiled else { continue };
+            if entry.leaving {
+                continue;
+            }
             if let Some(lost) = entry.last_look.map(|last| last + LOST_LOOK).filter(|lost| entry.looking && now < *lost) {
                 entry.again = true;
                 self.due.at_latest(&key, lost);
@@ -251,7 +230,7 @@ impl Engine {
     }
 
     fn changed(&mut self, change: Change) {
-        if !self.leading {
+        if self.led.is_empty() {
             return;
         }
         match change {
@@ -298,6 +277,9 @@ impl Engine {
 
     /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.
     fn insert(&mut self, key: &Key, policy: Arc<ScalePolicy>) {
+        let shard = self.parts.shards.shard(policy.metadata.uid.as_deref().unwrap_or_default());
+        let Some(lead) = self.led.get(&shard).copied() else { return self.insert_other(key, policy) };
+        self.others.remove(key);
         self.malformed.remove(key);
         if let Some(entry) = self.entries.get_mut(key) {
             let same = entry.object.metadata.uid == policy.metadata.uid && entry.object.metadata.generation == policy.metadata.generation;
@@ -324,7 +306,7 @@ impl Engine {
             }
             _ => {
                 let memory = self.remember.recall(&policy);
-                let entry = Entry::new(policy, compiled, memory);
+                let entry = Entry::new(policy, compiled, lead, memory);
                 self.parts.status.known(key, &entry.status);
                 self.entries.insert(key.clone(), entry);
             }
@@ -338,10 +320,10 @@ impl Engine {
     }
 
     fn forget(&mut self, key: &Key) {
-        let Some(entry) = self.entries.remove(key) else { return };
-        self.due.remove(key);
-        self.parts.status.forget(key);
-        self.parts.metrics.forget(&labels(key));
+        if let Some(other) = self.others.remove(key) {
+            self.reread_target(&other.object);
+        }
+        let Some(entry) = self.drop_entry(key) else { return };
         self.reread_target(&entry.object);
         info!(policy = %key, "policy removed; its target keeps its size");
     }

@@ -40,7 +40,7 @@ impl Engine {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
-        if edited || !self.leading {
+        if edited || entry.leaving || !self.parts.shards.holds(entry.lead) {
             return;
         }
         self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
@@ -80,8 +80,7 @@ impl Engine {
     fn rivals(&self, of: &Key) -> Vec<String> {
         let Some(entry) = self.entries.get(of) else { return Vec::new() };
         let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref);
-        let usable = |key: &&Key| self.entries.get(*key).is_none_or(|entry| entry.compiled.is_ok());
-        let policies = rivals.policies.iter().filter(usable).map(|key| format!("ScalePolicy/{}", key.name));
+        let policies = rivals.policies.iter().filter(|key| self.is_usable(key)).map(|key| format!("ScalePolicy/{}", key.name));
         policies.chain(rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name))).collect()
     }
 
@@ -146,6 +145,7 @@ impl Engine {
         if moves && compiled.policy.mode == Mode::Enforce {
             let write = ScaleWrite {
                 policy: key.clone(),
+                lead: entry.lead,
                 resource: scale.resource.clone(),
                 target: compiled.target.name.clone(),
                 target_uid: scale.uid.clone(),
@@ -167,7 +167,13 @@ impl Engine {
         let key = &write.policy;
         self.parts.metrics.wrote(outcome.word());
         let now = self.parts.clock.now();
-        let Some(entry) = self.entries.get_mut(key) else { return };
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.lead == write.lead) else {
+            // The shard was lost while the write was under way; what it did is said at least.
+            if matches!(outcome, WriteOutcome::Written(_)) {
+                info!(policy = %key, target = write.target, from = write.from, to = write.to, "scaled");
+            }
+            return;
+        };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
         let Ok(compiled) = entry.compiled.clone() else { return };
         match outcome {
@@ -235,6 +241,9 @@ impl Engine {
             self.malformed.remove(key);
             return;
         };
+        if !self.parts.shards.leads(&malformed.uid) {
+            return;
+        }
         if self.malformed.insert(key.clone(), Arc::clone(&malformed)).is_some_and(|told| told == malformed) {
             return;
         }

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub policies: Gauge,
     /// 1 while this process leads.
     pub leader: Gauge,
+    /// Shards whose policies this process decides.
+    pub shards_led: Gauge,
     /// Seconds between the time a decision was due and the time it was made.
     pub lateness: Histogram,
     /// Seconds from the start of a sweep to its decisions.
@@ -81,6 +83,7 @@ impl Metrics {
             writes_waiting: Gauge::default(),
             policies: Gauge::default(),
             leader: Gauge::default(),
+            shards_led: Gauge::default(),
             lateness: seconds(),
             collect: seconds(),
             current: Family::default(),
@@ -103,7 +106,8 @@ impl Metrics {
             metrics.checkpoints.clone(),
         );
         registry.register("policies", "Policies known", metrics.policies.clone());
-        registry.register("leader", "1 while this process leads", metrics.leader.clone());
+        registry.register("leader", "1 while this process leads, if only one of several shards", metrics.leader.clone());
+        registry.register("shards_led", "Shards whose policies this process decides", metrics.shards_led.clone());
         registry.register("decision_lateness_seconds", "Time from when a decision was due to when it was made", metrics.lateness.clone());
         registry.register("collect_seconds", "Time from the start of a sweep to its decisions", metrics.collect.clone());
         registry.register("policy_current_replicas", "spec.replicas of the policy's target", metrics.current.clone());

@@ -96,9 +96,14 @@ impl Ballast {
 
     /// SIGTERM by process id, then waits for the end: how it stops in a cluster.
     pub async fn stop(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        self.signal("TERM").await;
         tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("ballast does not end on SIGTERM").unwrap()
+    }
+
+    /// Sends a signal by process id: `STOP` freezes it, `CONT` lets it go on.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap().success());
     }
 
     /// SIGKILL: a crash.
