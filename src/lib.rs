@@ -13,10 +13,11 @@
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`report`] | the record of a policy for people: JSON and terminal page; a trial as an HTML page |
-//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
+//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`], [`bucket`] | commands, flags, logs and metrics, the admin port, the only clock, limits of rates |
 
 pub mod admin;
 pub mod api;
+pub mod bucket;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;

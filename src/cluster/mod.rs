@@ -1,6 +1,5 @@
 //! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
 
-mod bucket;
 mod checkpoint;
 mod events;
 mod guard;
@@ -21,7 +20,7 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
-pub use bucket::Bucket;
+pub use crate::bucket::{self, Bucket};
 pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
 pub use events::{EventType, ObjectRef, Recorder};
 pub(crate) use guard::fault;
