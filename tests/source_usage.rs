@@ -101,6 +101,9 @@ async fn a_body_that_is_none_says_so(#[case] start: &'static str, #[case] end: E
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.unwrap();
+        // Before it was asked, an answer is none.
+        let mut request = [0; 4096];
+        let _ = tokio::io::AsyncReadExt::read(&mut connection, &mut request).await.unwrap();
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{start}", 1_u64 << 40);
         connection.write_all(head.as_bytes()).await.unwrap();
         let more = vec![b'x'; 1 << 16];
@@ -175,6 +178,6 @@ proptest! {
     fn no_entry_grows_without_bounds(start in "(\\{\"items\":)?[\\[\\{\" a:]{0,8}", more in "[a\\[\\{\": ]{1,4}") {
         let mut endless = Endless(start.as_bytes(), more.as_bytes(), 0);
         prop_assert!(decode(&mut endless, None, Arc::default()).is_err());
-        prop_assert!(endless.2 <= (1 << 20) + (64 << 10), "{} bytes were read", endless.2);
+        prop_assert!(endless.2 <= (1 << 20) + (128 << 10), "{} bytes were read", endless.2);
     }
 }

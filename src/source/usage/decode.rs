@@ -40,10 +40,15 @@ struct Limited<R> {
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The reader comes again after an error, to see the end of what it is in.
+        let too_large = || io::Error::other(format!("an entry is larger than {} KiB", ENTRY_LIMIT >> 10));
+        if self.left.get() == 0 {
+            return Err(too_large());
+        }
         let count = self.body.read(buffer)?;
         let left = self.left.get().checked_sub(count);
-        self.left.set(left.ok_or_else(|| io::Error::other(format!("an entry is larger than {} KiB", ENTRY_LIMIT >> 10)))?);
-        Ok(count)
+        self.left.set(left.unwrap_or_default());
+        left.map(|_| count).ok_or_else(too_large)
     }
 }
 
@@ -65,7 +70,8 @@ struct Entry {
     window: Option<Duration>,
     /// Name of a container, and where its usage ends in `usage`.
     containers: Vec<(String, usize)>,
-    usage: Vec<(String, Option<i64>)>,
+    /// Resource, and how much, as it was written: most is not asked for.
+    usage: Vec<(String, String)>,
     /// How many of both are of this entry.
     used: (usize, usize),
 }
@@ -85,7 +91,7 @@ impl Entry {
         let start = |place: usize| place.checked_sub(1).map_or(0, |before| containers[before].1);
         let milli = |place: usize| {
             let usage = &self.usage[start(place)..containers[place].1];
-            usage.iter().find(|(name, _)| name == resource).and_then(|(_, milli)| *milli)
+            usage.iter().find(|(name, _)| name == resource).and_then(|(_, text)| quantity::milli(text).ok())
         };
         match container {
             Some(wanted) => milli(containers.iter().position(|(name, _)| name == wanted)?),
@@ -101,10 +107,8 @@ fn buffer<T: Default>(row: &mut Vec<(String, T)>, used: &mut usize) -> usize {
         row.push((String::new(), T::default()));
     }
     *used += 1;
-    let place = *used - 1;
-    row[place].0.clear();
-    row[place].1 = T::default();
-    place
+    row[*used - 1].0.clear();
+    *used - 1
 }
 
 struct List<'a>(&'a mut Reading);
@@ -141,11 +145,10 @@ struct Pod<'a>(&'a mut Entry);
 
 impl Part for Pod<'_> {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        let mut text = String::new();
         match key {
             "metadata" => map.next_value_seed(Take(Metadata(self.0))),
-            "timestamp" => map.next_value_seed(Take(Text(&mut text))).map(|()| self.0.time = time(&text)),
-            "window" => map.next_value_seed(Take(Text(&mut text))).map(|()| self.0.window = go_duration(&text)),
+            "timestamp" => map.next_value_seed(Take(Parse(&mut self.0.time, time))),
+            "window" => map.next_value_seed(Take(Parse(&mut self.0.window, go_duration))),
             "containers" => map.next_value_seed(Take(Containers(self.0))),
             _ => map.next_value::<serde::de::IgnoredAny>().map(drop),
         }
@@ -196,16 +199,18 @@ struct Usage<'a>(&'a mut Entry);
 impl Part for Usage<'_> {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         let place = buffer(&mut self.0.usage, &mut self.0.used.1);
-        let (name, milli) = &mut self.0.usage[place];
+        let (name, text) = &mut self.0.usage[place];
         name.push_str(key);
-        map.next_value_seed(Take(Milli(milli)))
+        text.clear();
+        map.next_value_seed(Take(Text(text)))
     }
 }
 
-struct Milli<'a>(&'a mut Option<i64>);
+/// A text that means something, or nothing.
+struct Parse<'a, T>(&'a mut Option<T>, fn(&str) -> Option<T>);
 
-impl Part for Milli<'_> {
+impl<T> Part for Parse<'_, T> {
     fn text(&mut self, text: &str) {
-        *self.0 = quantity::milli(text).ok();
+        *self.0 = self.1(text);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
 
 /// One value of a document: it takes the form it expects and passes over every other, so that one odd entry does not spoil the rest.
 pub trait Part: Sized {
@@ -39,9 +40,9 @@ impl<'de, P: Part> Visitor<'de> for Take<P> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let mut key = String::new();
-        while map.next_key_seed(Take(Text(&mut key)))?.is_some() {
-            self.0.field(&key, &mut map)?;
+        let mut key = Key::default();
+        while map.next_key_seed(Take(&mut key))?.is_some() {
+            self.0.field(std::str::from_utf8(&key.0).unwrap_or_default(), &mut map)?;
         }
         Ok(())
     }
@@ -74,6 +75,17 @@ impl<'de, P: Part> Visitor<'de> for Take<P> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// A field's name. There are a handful per entry, so they have room in place.
+#[derive(Default)]
+struct Key(SmallVec<[u8; 32]>);
+
+impl Part for &mut Key {
+    fn text(&mut self, text: &str) {
+        self.0.clear();
+        self.0.extend_from_slice(text.as_bytes());
     }
 }
 

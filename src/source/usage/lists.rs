@@ -209,12 +209,17 @@ impl Lists {
             Scope::Cluster => None,
             Scope::Namespace(namespace) => Some(Arc::clone(namespace)),
         };
-        let decoded = tokio::task::spawn_blocking(move || decode(Blocking { pipe, runtime }, namespace, wanted));
-        // The reader stops at the first error, and then says which.
-        let fed = body.copy_to(&mut feed).await;
-        drop(feed);
-        let decoded = decoded.await.map_err(|error| Failure::unreachable(format!("{API}: {error}")))?;
+        let mut decoding = tokio::task::spawn_blocking(move || decode(Blocking { pipe, runtime }, namespace, wanted));
+        let (fed, decoded) = tokio::select! {
+            fed = body.copy_to(&mut feed) => {
+                drop(feed);
+                (fed, decoding.await)
+            }
+            // Without waiting for the rest of what cannot be read.
+            decoded = &mut decoding => (Ok(()), decoded),
+        };
         fed.map_err(|failure| failure.of(API))?;
+        let decoded = decoded.map_err(|error| Failure::unreachable(format!("{API}: {error}")))?;
         decoded.map_err(|error| Failure::invalid(format!("{API}: the answer cannot be read: {error}")))
     }
 
