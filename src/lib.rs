@@ -14,10 +14,11 @@
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`report`] | the record of a policy for people: JSON and terminal page; a trial as an HTML page |
 //! | [`hashing`] | hashes that every process and version agrees on |
-//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
+//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`], [`bucket`] | commands, flags, logs and metrics, the admin port, the only clock, limits of rates |
 
 pub mod admin;
 pub mod api;
+pub mod bucket;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;

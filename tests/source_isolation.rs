@@ -225,6 +225,8 @@ async fn a_list_of_the_cluster_that_does_not_pay_is_not_repeated(#[case] status:
     let sources = sources(&api.uri(), "http://127.0.0.1:9");
     for _ in 0..2 {
         sources.collect(&cpu_in(8), now()).await;
+        // An answer of just now would do.
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let readings = sources.collect(&cpu_in(8), now()).await;
     assert!(readings.iter().all(|reading| per_pod(reading) == [Some(250.0)]), "{readings:?}");

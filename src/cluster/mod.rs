@@ -1,7 +1,6 @@
 //! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
 
 mod backlog;
-mod bucket;
 mod checkpoint;
 mod events;
 mod guard;
@@ -24,8 +23,8 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
+pub use crate::bucket::{self, Bucket};
 pub use backlog::Backlog;
-pub use bucket::Bucket;
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use events::{EventType, ObjectRef, Recorder};
 pub(crate) use guard::fault;

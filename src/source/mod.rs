@@ -11,13 +11,14 @@ mod fault;
 mod health;
 mod plan;
 pub mod preset;
+mod presets;
 pub mod prometheus;
 mod registry;
 mod request;
-mod resource;
 mod round;
 mod samples;
 mod sources;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,9 @@ use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::failure::quote;
-use super::plan::{self, Job, Place};
+use super::plan::{self, Job, Place, Work};
+use super::presets;
+use super::prometheus::Turn;
 use super::request::Outcome;
 use super::sources::Sources;
 use super::{Ask, Batch, Query};
@@ -51,6 +53,8 @@ struct Unit {
     /// How many of those are not expired.
     waiting: usize,
     abort: AbortHandle,
+    /// Its turn at a server, if it needs one.
+    turn: Option<Arc<Turn>>,
 }
 
 /// Which job ended, and how; `Err` inside of `Ok` are failures of sources.
@@ -63,7 +67,7 @@ impl Round {
     pub fn new(sources: Arc<Sources>, batches: Vec<Batch>, now: Time) -> Self {
         let jobs = plan::plan(
             &batches,
-            |namespaces| sources.cluster_lists.pay(namespaces),
+            |namespaces| sources.usage.cluster_pays(namespaces),
             |namespace, source| sources.registry.is_own(namespace, source),
         );
         let mut round = Self {
@@ -122,6 +126,11 @@ impl Round {
         self.deadlines.last().map_or(Duration::MAX, |(deadline, _)| deadline.saturating_sub(self.elapsed()))
     }
 
+    /// The shortest deadline of a batch.
+    fn shortest(&self) -> Duration {
+        self.deadlines.last().map_or(Duration::MAX, |(deadline, _)| *deadline)
+    }
+
     fn elapsed(&self) -> Duration {
         self.sources.clock.instant().saturating_duration_since(self.start)
     }
@@ -142,10 +151,14 @@ impl Round {
             }
         }
         let (abort, registration) = AbortHandle::new_pair();
-        self.units.push(Unit { places, waiting, abort });
+        let turn = match &work {
+            Work::Prometheus { turn, .. } | Work::Preset { turn, .. } => Some(Arc::clone(turn)),
+            _ => None,
+        };
+        self.units.push(Unit { places, waiting, abort, turn });
         if waiting > 0 {
             let (sources, now) = (Arc::clone(&self.sources), self.now);
-            let work = Abortable::new(async move { sources.perform(work, now).await }, registration);
+            let work = Abortable::new(async move { sources.perform(work, waiting, now).await }, registration);
             self.work.push(work.map(move |ended| (unit, ended)).boxed());
         }
     }
@@ -155,11 +168,7 @@ impl Round {
         let places = std::mem::take(&mut self.units[unit].places);
         match ended {
             Err(Aborted) => {}
-            Ok(Err(failure)) => {
-                for place in places {
-                    self.answer(place, |_| Err(failure.clone()));
-                }
-            }
+            Ok(Err(failure)) => self.fail(places, &failure),
             Ok(Ok(Outcome::Answered(answer))) => {
                 let now = self.now;
                 for place in places {
@@ -173,11 +182,19 @@ impl Round {
                 }
             }
             Ok(Ok(Outcome::Found(server))) => {
-                let (jobs, refused) = plan::queries(&server, self.asks(&places));
+                let (jobs, refused) = plan::queries(&server, self.asks(&places), self.shortest());
                 for (place, failure) in refused {
                     self.answer(place, |_| Err(failure));
                 }
                 self.begin_all(jobs);
+            }
+            Ok(Ok(Outcome::TooLarge { server, preset, cuts, failure })) => {
+                let part: Vec<_> = self.asks(&places).collect();
+                match presets::halves(&server, preset, &part, cuts) {
+                    Some(Ok(jobs)) => self.begin_all(jobs),
+                    Some(Err(failure)) => self.fail(places, &failure),
+                    None => self.fail(places, &failure),
+                }
             }
             Ok(Ok(Outcome::NotEverywhere)) => {
                 let jobs = plan::by_namespace(self.asks(&places));
@@ -189,6 +206,12 @@ impl Round {
     /// The asks at these places that still wait.
     fn asks<'a>(&'a self, places: &'a [Place]) -> impl Iterator<Item = (Place, &'a Ask)> {
         places.iter().filter_map(|&(batch, n)| Some(((batch, n), &self.open[batch].as_ref()?.asks[n].ask)))
+    }
+
+    fn fail(&mut self, places: Vec<Place>, failure: &Failure) {
+        for place in places {
+            self.answer(place, |_| Err(failure.clone()));
+        }
     }
 
     fn answer(&mut self, (batch, n): Place, reading: impl FnOnce(&Ask) -> Result<Reading, Failure>) {
@@ -216,9 +239,10 @@ impl Round {
                 if reading.is_some() {
                     continue;
                 }
-                let late = Failure::unreachable(format!("no answer within {} s", deadline.as_secs_f64()));
-                *reading = Some(named(ask, &late).into());
                 let unit = &mut self.units[*unit];
+                let unsent = unit.turn.as_ref().and_then(|turn| turn.late(deadline));
+                let late = unsent.unwrap_or_else(|| Failure::unreachable(format!("no answer within {} s", deadline.as_secs_f64())));
+                *reading = Some(named(ask, &late).into());
                 unit.waiting -= 1;
                 if unit.waiting == 0 {
                     unit.abort.abort();

@@ -12,8 +12,8 @@ use super::apiserver::TIMEOUT;
 use super::custom::Custom;
 use super::health::{Health, SourceHealth};
 use super::registry::{Registry, Settings};
-use super::resource::ClusterLists;
 use super::round::Round;
+use super::usage::Lists;
 use super::{Ask, Batch, Catalog, Fault};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
@@ -21,28 +21,30 @@ use crate::core::{Failure, Reading, Time};
 
 /// Requests under way at once to one metrics API. Each has its own, because each is another server behind the API server: an adapter that
 /// hangs must not keep usage of CPU waiting.
-const CONCURRENCY: usize = 8;
+pub(super) const CONCURRENCY: usize = 8;
 /// A request waits this many timeouts for its turn.
 const PATIENCE: u32 = 3;
 
 /// Every source of numbers.
 pub struct Sources {
     pub(super) client: Client,
+    pub(super) usage: Arc<Lists>,
     pub(super) registry: Registry,
     pub(super) custom: Custom,
-    pub(super) cluster_lists: ClusterLists,
-    pub(super) slots: Slots,
+    pub(super) slots: AllSlots,
     pub(super) clock: Clock,
 }
 
-/// Turns at the API server, by who answers in the end, and how it fared.
-pub(super) struct Slots {
-    pub resource: (Semaphore, Health),
-    pub custom: (Semaphore, Health),
-    pub external: (Semaphore, Health),
+/// Turns at the API server, by who answers in the end.
+pub(super) struct AllSlots {
+    pub custom: Slots,
+    pub external: Slots,
     /// Reads of `MetricSource`s and their Secrets.
     pub lookups: Semaphore,
 }
+
+/// Turns at one API, and how it fared.
+pub(super) type Slots = (Semaphore, Health);
 
 // === impl Sources ===
 
@@ -51,8 +53,8 @@ impl Sources {
     pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Arc<Self> {
         Arc::new(Self {
             registry: Registry::new(client.clone(), clock.clone(), settings, catalog),
-            cluster_lists: ClusterLists::new(clock.clone()),
-            slots: Slots::new(&clock),
+            usage: Lists::new(client.clone(), clock.clone()),
+            slots: AllSlots::new(&clock),
             custom: Custom::new(client.clone(), clock.clone()),
             client,
             clock,
@@ -103,9 +105,13 @@ impl Sources {
 
     /// Counters of every source that was asked: the three metrics APIs, and Prometheus servers by name (`namespace/name` for a `MetricSource`).
     pub fn health(&self) -> BTreeMap<String, SourceHealth> {
-        let Slots { resource, custom, external, .. } = &self.slots;
-        let apis = [("metrics.k8s.io", resource), ("custom.metrics.k8s.io", custom), ("external.metrics.k8s.io", external)];
-        let apis = apis.into_iter().map(|(name, (_, health))| (name.to_owned(), health.snapshot()));
+        let AllSlots { custom, external, .. } = &self.slots;
+        let apis = [
+            ("metrics.k8s.io", self.usage.health()),
+            ("custom.metrics.k8s.io", custom.1.snapshot()),
+            ("external.metrics.k8s.io", external.1.snapshot()),
+        ];
+        let apis = apis.into_iter().map(|(name, health)| (name.to_owned(), health));
         apis.chain(self.registry.health()).collect()
     }
 }
@@ -118,11 +124,11 @@ pub(super) async fn slot(slots: &Semaphore) -> Result<SemaphorePermit<'_>, Failu
     }
 }
 
-// === impl Slots ===
+// === impl AllSlots ===
 
-impl Slots {
+impl AllSlots {
     fn new(clock: &Clock) -> Self {
         let api = || (Semaphore::new(CONCURRENCY), Health::new(clock.clone()));
-        Self { resource: api(), custom: api(), external: api(), lookups: Semaphore::new(CONCURRENCY) }
+        Self { custom: api(), external: api(), lookups: Semaphore::new(CONCURRENCY) }
     }
 }

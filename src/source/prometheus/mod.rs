@@ -6,6 +6,8 @@ mod client;
 mod decode;
 mod enforce;
 mod substitute;
+mod targets;
+mod turns;
 mod window;
 
 pub use address::Reach;
@@ -13,5 +15,7 @@ pub use answer::reading;
 pub use client::{Login, Material, Server, Trust};
 pub use decode::{Answer, Number, Run, Series, decode};
 pub use enforce::enforce;
-pub use substitute::{substitute, substitute_ever};
+pub use substitute::{is_plain, substitute, substitute_all, substitute_ever};
+pub use targets::ByPod;
+pub use turns::{Budget, Turn};
 pub use window::window;

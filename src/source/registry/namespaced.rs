@@ -12,7 +12,7 @@ use crate::api::metric_source::Header;
 use crate::api::{MetricSourceSpec, join};
 use crate::clock::Clock;
 use crate::core::{Failure, FailureKind, Time};
-use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
+use crate::source::prometheus::{Budget, Login, Material, Reach, Server, Trust};
 use crate::source::{Catalog, CatalogEntry, Cause, Fault, SourceHealth};
 
 /// How long Secrets are taken as they were read. A change of the object is seen at once; one of a Secret is not, since Secrets are not
@@ -157,6 +157,7 @@ impl Namespaced {
             login,
             trust: trust(spec, &mut secrets).await?,
             reach: self.reach,
+            budget: Budget::new(spec.concurrency, spec.queries_per_second),
         })
     }
 }
