@@ -5,7 +5,7 @@ pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Spreads a weak hash over all bits: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+/// Spreads a weak hash over all bits: the finalizer of `SplitMix64` (Steele, Lea and Flood, 2014).
 pub const fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -68,14 +68,13 @@ impl Keeper {
         self.object
     }
 
-    /// The newest record found lies in this object.
+    /// The newest record lies in this object.
     pub const fn lies_in(&mut self, object: usize) {
         self.object = Some(object);
     }
 
     /// A checkpoint was written. What was put into the status since then is newer.
-    pub fn written(&mut self, mut record: Record, object: usize) {
-        self.object = Some(object);
+    pub fn written(&mut self, mut record: Record) {
         self.learned = record.memory.learned_until();
         record.memory.keep_learned(0);
         if self.saved.as_ref().is_none_or(|saved| saved.taken <= record.taken) {

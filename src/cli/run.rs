@@ -149,12 +149,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     tasks.spawn(annotations.run(annotated_rx, annotated, stop.clone()));
     let lease = args.leader_elect.then(|| {
         let options = lease_options(args, namespace);
-        info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, shards = args.shards, "waiting to lead");
-        if args.shards > 1 {
-            tasks.spawn(run_member(writes.clone(), options, shards, stop.clone(), drained.clone()))
-        } else {
-            tasks.spawn(run_lease(writes.clone(), options, shards, stop.clone(), drained.clone()))
-        }
+        tasks.spawn(hold_leases(writes.clone(), options, shards, stop.clone(), drained.clone()))
     });
     let engine = tasks.spawn(engine.run(changes, results, asks, stop.clone()));
 
@@ -176,6 +171,17 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+/// Takes part in the election: of one leader, or of those who share several shards.
+async fn hold_leases(client: Client, options: LeaseOptions, shards: Shards, stop: CancellationToken, drained: CancellationToken) {
+    let lease = format!("{}/{}", options.namespace, options.name);
+    info!(%lease, identity = %options.identity, shards = shards.count(), "waiting to lead");
+    if shards.count() > 1 {
+        run_member(client, options, shards, stop, drained).await;
+    } else {
+        run_lease(client, options, shards, stop, drained).await;
+    }
 }
 
 /// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.

@@ -23,8 +23,6 @@ pub struct Entry {
     pub compiled: Result<Arc<Compiled>, Vec<FieldError>>,
     /// The term of its shard in which it was taken.
     pub lead: Lead,
-    /// Its shard is on its way to another member: no more decisions.
-    pub leaving: bool,
     /// The core's memory.
     pub memory: Memory,
     /// What of it a successor would find.
@@ -70,7 +68,6 @@ impl Entry {
             object,
             compiled,
             lead,
-            leaving: false,
             memory,
             keeper,
             status,

@@ -119,7 +119,7 @@ impl Engine {
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
         let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
-        Self { defaults, parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered }
+        Self { parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered, defaults }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -131,6 +131,7 @@ impl Engine {
         mut asks: mpsc::Receiver<Ask>,
         shutdown: CancellationToken,
     ) {
+        let shards = self.parts.shards.clone();
         loop {
             self.follow_shards();
             self.follow_defaults();
@@ -147,6 +148,7 @@ impl Engine {
                 Some(result) = results.recv() => self.written(result),
                 Some(ask) = asks.recv() => self.answer(ask),
                 Some(done) = self.remembered.recv() => self.remembered(done),
+                () = shards.changed() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -200,7 +202,7 @@ impl Engine {
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Ok(compiled) = &entry.compiled else { continue };
-            if entry.leaving {
+            if self.leaving.contains_key(&entry.lead.shard) {
                 continue;
             }
             if let Some(lost) = entry.last_look.map(|last| last + LOST_LOOK).filter(|lost| entry.looking && now < *lost) {

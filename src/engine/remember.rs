@@ -267,7 +267,8 @@ impl Engine {
         let now = self.parts.clock.now();
         for (key, record) in keys.into_iter().zip(records) {
             let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.uid() == record.uid) else { continue };
-            entry.keeper.written(record, object);
+            entry.keeper.written(record);
+            entry.keeper.lies_in(object);
             if self.remember.is_on() && entry.keep(false, now) {
                 self.parts.status.put(&key, entry.uid(), &entry.status);
             }

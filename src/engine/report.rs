@@ -40,7 +40,7 @@ impl Engine {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
-        if edited || entry.leaving || !self.parts.shards.holds(entry.lead) {
+        if edited || self.leaving.contains_key(&entry.lead.shard) || !self.parts.shards.holds(entry.lead) {
             return;
         }
         self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());

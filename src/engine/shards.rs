@@ -18,7 +18,7 @@ pub(super) struct Other {
     pub usable: bool,
 }
 
-/// A shard on its way to another member.
+/// A shard on its way to another member: its policies are not decided any more.
 #[derive(Clone, Copy)]
 pub(super) enum Leaving {
     /// What was decided is being written, no longer than this.
@@ -114,7 +114,6 @@ impl Engine {
         for shard in self.parts.shards.leaving() {
             if self.led.contains_key(&shard) && !self.leaving.contains_key(&shard) {
                 self.leaving.insert(shard, Leaving::Writing(now + LAST_WRITES));
-                self.entries.values_mut().filter(|entry| entry.lead.shard == shard).for_each(|entry| entry.leaving = true);
             } else if !self.led.contains_key(&shard) {
                 // Its memory was not read yet: there is nothing to finish.
                 self.parts.shards.handed_over(shard);

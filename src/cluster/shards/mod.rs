@@ -42,6 +42,8 @@ pub struct Shards {
     state: Arc<Mutex<State>>,
     /// Wakes the task that holds the leases.
     handed_over: Arc<Notify>,
+    /// Wakes the engine.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,7 @@ impl Shards {
     /// So many shards, of which none is led until its lease is taken.
     pub fn standby(clock: Clock, count: usize) -> Self {
         let state = State { until: Until::Never, term: 0, held: BTreeMap::new(), holders: BTreeMap::new() };
-        Self { count, clock, state: Arc::new(Mutex::new(state)), handed_over: Arc::default() }
+        Self { count, clock, state: Arc::new(Mutex::new(state)), handed_over: Arc::default(), changed: Arc::default() }
     }
 
     /// How many shards there are, led or not.
@@ -165,6 +167,11 @@ impl Shards {
         self.handed_over.notify_one();
     }
 
+    /// Waits for a shard that is gained, or that should be handed over. One that is lost is no such news: it is asked for at each write.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// Who decided about this shard when its lease was read last, while it is somebody else.
     pub fn holder(&self, shard: usize) -> Option<String> {
         self.state.lock().holders.get(&shard).cloned()
@@ -202,6 +209,7 @@ impl Shards {
             state.term += 1;
             let held = Held { term: state.term, leaving: Leaving::No };
             state.held.insert(shard, held);
+            self.changed.notify_one();
         }
     }
 
@@ -219,6 +227,7 @@ impl Shards {
     pub(super) fn leave(&self, shard: usize) {
         if let Some(held) = self.state.lock().held.get_mut(&shard).filter(|held| held.leaving == Leaving::No) {
             held.leaving = Leaving::Asked;
+            self.changed.notify_one();
         }
     }
 
