@@ -29,6 +29,10 @@ use crate::telemetry::Metrics;
 /// A moving value alone is written this often at most: it is for people, who read it when they look.
 const VALUES_EVERY: Duration = Duration::from_secs(15);
 
+/// Share by which a value may be off before it is written again: the noise of a steady load is no news, and a cluster of thousands of steady
+/// policies writes nothing.
+const UNNOTICED: f32 = 0.05;
+
 /// Statuses written per second on average, and at once after a pause: a few in a hundred of what a small API server takes.
 const PER_SECOND: f64 = 200.0;
 const BURST: f64 = 400.0;
@@ -71,8 +75,15 @@ struct Shown {
 /// What a policy shows, as far as it must be told from the next.
 struct Written {
     essence: u64,
-    readable: u64,
+    values: Values,
     at: Instant,
+}
+
+/// What a reader sees of moving values: the numbers in the texts, and a mark of the texts without them. Times and ages are left out, as they
+/// change by themselves.
+struct Values {
+    words: u64,
+    numbers: Box<[f32]>,
 }
 
 // === impl Waiting ===
@@ -132,7 +143,7 @@ impl StatusWriter {
         let now = self.shared.clock.instant();
         if let Some(old) = self.shared.written.lock().get(key) {
             let settled = now.saturating_duration_since(old.at) >= VALUES_EVERY;
-            if old.essence == essence(status) && (!settled || old.readable == readable(status)) {
+            if old.essence == essence(status) && (!settled || old.values.as_good_as(&Values::of(status))) {
                 return;
             }
         }
@@ -171,7 +182,7 @@ impl StatusWriter {
 
 impl Written {
     fn new(status: &ScalePolicyStatus, at: Instant) -> Self {
-        Self { essence: essence(status), readable: readable(status), at }
+        Self { essence: essence(status), values: Values::of(status), at }
     }
 }
 
@@ -191,15 +202,36 @@ fn essence(status: &ScalePolicyStatus) -> u64 {
     mark.finish()
 }
 
-/// A mark of all that a reader sees, without the times and ages that change by themselves.
-fn readable(status: &ScalePolicyStatus) -> u64 {
-    let mut mark = DefaultHasher::new();
-    for condition in &status.conditions {
-        condition.message.hash(&mut mark);
+// === impl Values ===
+
+impl Values {
+    fn of(status: &ScalePolicyStatus) -> Self {
+        let texts = status.conditions.iter().map(|condition| &condition.message).chain(&status.metrics_text);
+        let (mut words, mut numbers) = (DefaultHasher::new(), Vec::new());
+        for text in texts {
+            let mut rest = text.as_str();
+            while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+                let (before, from) = rest.split_at(start);
+                let (number, after) = from.split_at(from.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(from.len()));
+                before.hash(&mut words);
+                // A full stop at the end of a sentence is none of the number's.
+                match number.trim_end_matches('.').parse() {
+                    Ok(number) => numbers.push(number),
+                    Err(_) => number.hash(&mut words),
+                }
+                rest = after;
+            }
+            rest.hash(&mut words);
+        }
+        status.decision.as_ref().and_then(|decision| decision.until.as_ref()).map(|until| until.0).hash(&mut words);
+        Self { words: words.finish(), numbers: numbers.into() }
     }
-    let until = status.decision.as_ref().and_then(|decision| decision.until.as_ref());
-    (&status.metrics_text, until.map(|until| until.0)).hash(&mut mark);
-    mark.finish()
+
+    /// Whether a reader of these would not be misled.
+    fn as_good_as(&self, now: &Self) -> bool {
+        let same = |(old, new): (&f32, &f32)| (old - new).abs() <= UNNOTICED * old.abs().max(new.abs());
+        self.words == now.words && self.numbers.len() == now.numbers.len() && self.numbers.iter().zip(&now.numbers).all(same)
+    }
 }
 
 // === impl Shared ===
@@ -265,5 +297,28 @@ pub async fn replace_status<K: Resource<DynamicType = ()>>(
     match tokio::time::timeout(CALL_TIMEOUT, client.request::<IgnoredAny>(request)).await {
         Ok(result) => result.map(|_| ()),
         Err(_) => Err(Error::Service(format!("no answer within {} s", CALL_TIMEOUT.as_secs()).into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Values {
+        Values::of(&ScalePolicyStatus { metrics_text: Some(text.to_owned()), ..ScalePolicyStatus::default() })
+    }
+
+    #[test]
+    fn noise_is_no_news_but_other_words_and_values_are() {
+        let old = values("cpu 50%/60%, rps 1.24k/2k");
+        for same in ["cpu 50%/60%, rps 1.24k/2k", "cpu 48%/60%, rps 1.20k/2k", "cpu 52%/60%, rps 1.3k/2k"] {
+            assert!(old.as_good_as(&values(same)), "{same}");
+        }
+        for news in ["cpu 54%/60%, rps 1.24k/2k", "cpu <unknown>/60%, rps 1.24k/2k", "cpu 50%/60%, rps 1.24M/2k", "cpu 50%/60%", "cpu 0%/60%, rps 1.24k/2k"]
+        {
+            assert!(!old.as_good_as(&values(news)), "{news}");
+        }
+        assert!(values("0/10").as_good_as(&values("0/10")) && !values("0/10").as_good_as(&values("1/10")));
+        assert!(values("1.2.3").as_good_as(&values("1.2.3")) && !values("1.2.3").as_good_as(&values("1.2.4")), "no number");
     }
 }
