@@ -43,9 +43,9 @@ async fn what_the_budget_cannot_serve_in_time_says_so_and_leaves_no_debt() {
     for _ in 0..2 {
         let batches = different(40).into_iter().map(|ask| Batch { asks: vec![ask], deadline: Duration::from_secs(1) }).collect();
         let out = Arc::clone(&sources).answer(batches, now()).concat().await;
-        let (served, late): (Vec<&Reading>, Vec<&Reading>) =
+        let (answered, late): (Vec<&Reading>, Vec<&Reading>) =
             out.iter().map(|(_, readings)| &readings[0]).partition(|reading| matches!(reading, Reading::Total(_)));
-        assert!((1..=12).contains(&served.len()), "{} were served", served.len());
+        assert!((1..=12).contains(&answered.len()), "{} were answered", answered.len());
         let said = late.iter().filter(|reading| {
             failed(reading).1.ends_with(
                 "source main: its budget of 2 queries at once and 4 per second had no room within 1 s; ask fewer different queries, or raise \

@@ -54,7 +54,9 @@ fn a_list_of_a_large_cluster_is_never_in_memory() {
     assert!(list.len() > 7 << 20, "{}", list.len());
     let _profiler = dhat::Profiler::builder().testing().build();
     let mut wanted = WantedUsage::default();
-    asks.iter().for_each(|ask| wanted.add(ask));
+    for ask in &asks {
+        wanted.add(ask);
+    }
     let before = dhat::HeapStats::get();
     let listed = decode(list.as_bytes(), None, Arc::new(wanted)).unwrap();
     let after = dhat::HeapStats::get();

@@ -61,7 +61,7 @@ pub(super) fn plan(batches: &[Batch], pays: impl Fn(usize) -> bool, own: impl Fn
     jobs
 }
 
-fn same<'a>(ask: &'a Ask, own: impl Fn(&str, &str) -> bool) -> Same<'a> {
+fn same(ask: &Ask, own: impl Fn(&str, &str) -> bool) -> Same<'_> {
     let namespace = &*ask.namespace;
     match &ask.query {
         query @ Query::Pods { .. } => Same::Pods { namespace, pods: &ask.selector, query },
@@ -123,7 +123,8 @@ pub(super) fn queries<'a>(
             if part.len() == 1 { texts.extend(part) } else { parts.push((preset, part)) }
         }
     }
-    let (mut refused, mut by_text): (Vec<(Place, Failure)>, HashMap<String, Vec<Place>>) = (Vec::new(), HashMap::new());
+    let mut refused = Vec::new();
+    let mut by_text: HashMap<String, Vec<Place>> = HashMap::new();
     for (place, ask) in texts {
         match text(server, ask) {
             Ok(query) => by_text.entry(query).or_default().push(place),

@@ -31,15 +31,12 @@ pub(super) fn parts<'a>(server: &Server, mut asks: Vec<Placed<'a>>) -> Vec<Vec<P
             let fits = pods + more.0 <= server.most_pods() && bytes + more.1 <= MOST_BYTES;
             fits && !(one_namespace && before.namespace != ask.namespace) && is_plain(&part[0]) == is_plain(&placed)
         });
-        match part {
-            Some(part) => {
-                (pods, bytes) = (pods + more.0, bytes + more.1);
-                part.push(placed);
-            }
-            None => {
-                (pods, bytes) = more;
-                parts.push(vec![placed]);
-            }
+        if let Some(part) = part {
+            (pods, bytes) = (pods + more.0, bytes + more.1);
+            part.push(placed);
+        } else {
+            (pods, bytes) = more;
+            parts.push(vec![placed]);
         }
     }
     parts
@@ -54,7 +51,7 @@ pub(super) fn job(server: &Arc<Server>, preset: &'static Preset, part: &[Placed<
         (Some(label), Some((_, ask))) => Some(prometheus::enforce(preset.by_pod, label, &ask.namespace)?),
         _ => None,
     };
-    let query = prometheus::substitute_all(limited.as_deref().unwrap_or(preset.by_pod), namespaces.iter().copied(), pods.iter().copied())?;
+    let query = prometheus::substitute_all(limited.as_deref().unwrap_or(preset.by_pod), &namespaces, &pods)?;
     // The names change with every rollout, the moment should not.
     let turn = Turn::new(server, preset.name, spread);
     let pods = part.iter().map(|(_, ask)| ask.pods.len()).sum();

@@ -42,23 +42,23 @@ impl Sources {
         match work {
             Work::Find { namespace, source } => {
                 let _slot = slot(&self.slots.lookups).await?;
-                Ok(self.registry.find(&namespace, &source).await?.map_or(Outcome::Unknown, Outcome::Found))
+                Ok(Box::pin(self.registry.find(&namespace, &source)).await?.map_or(Outcome::Unknown, Outcome::Found))
             }
             Work::Usage { scope, wanted } => match self.usage.get(scope, wanted, asks).await {
                 Some(usage) => usage.map(Answered::Usage).map(Outcome::Answered),
                 None => Ok(Outcome::NotEverywhere),
             },
             Work::Pods { namespace, pods, metric, selector } => {
-                let request = self.custom.pods(&namespace, &pods, &metric, &selector);
+                let request = || self.custom.pods(&namespace, &pods, &metric, &selector);
                 counted(&self.slots.custom, asks, request).await.map(Answered::Pods).map(Outcome::Answered)
             }
             Work::Total { namespace, query: Query::Object { metric, selector, api_version, kind, name } } => {
                 let (selector, api_version) = (&*selector, &*api_version);
                 let object = ObjectAsk { namespace: &namespace, metric: &metric, selector, api_version, kind: &kind, name: &name };
-                counted(&self.slots.custom, asks, self.custom.object(&object)).await.map(Answered::Total).map(Outcome::Answered)
+                counted(&self.slots.custom, asks, || self.custom.object(&object)).await.map(Answered::Total).map(Outcome::Answered)
             }
             Work::Total { namespace, query: Query::External { metric, selector } } => {
-                let request = external::total(&self.client, &namespace, &metric, &selector);
+                let request = || external::total(&self.client, &namespace, &metric, &selector);
                 counted(&self.slots.external, asks, request).await.map(Answered::Total).map(Outcome::Answered)
             }
             Work::Total { .. } => Err(Failure::refused("no such request")),
@@ -85,10 +85,13 @@ impl Sources {
 }
 
 /// A request to a metrics API, in its turn.
-async fn counted<T>((slots, health): &Slots, asks: usize, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn counted<T, R>((slots, health): &Slots, asks: usize, request: impl FnOnce() -> R) -> Result<T, Failure>
+where
+    R: Future<Output = Result<T, Failure>>,
+{
     health.asked(asks);
     let _slot = health.waiting(slot(slots)).await?;
-    health.count(request).await
+    health.count(Box::pin(request())).await
 }
 
 // === impl Answered ===

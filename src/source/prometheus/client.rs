@@ -152,13 +152,13 @@ impl Server {
     /// Asks for the value of `query` at `now`.
     pub async fn query(&self, query: &str, now: Time, turn: &Turn) -> Result<Answer, Failure> {
         turn.comes().await;
-        self.counted(Some(turn), self.ask(query, now)).await.map_err(|fault| fault.failure.of(&self.label()))
+        self.counted(Some(turn), || self.ask(query, now)).await.map_err(|fault| fault.failure.of(&self.label()))
     }
 
     /// Asks for the values of `query` by namespace and pod.
     pub async fn query_by_pod(&self, query: &str, now: Time, turn: &Turn) -> Result<ByPod, Fault> {
         turn.comes().await;
-        self.counted(Some(turn), self.ask_by_pod(query, now)).await.map_err(|fault| fault.of(&self.label()))
+        self.counted(Some(turn), || self.ask_by_pod(query, now)).await.map_err(|fault| fault.of(&self.label()))
     }
 
     fn label(&self) -> String {
@@ -191,26 +191,30 @@ impl Server {
             Cause::Unauthorized | Cause::Forbidden => fault.of(&format!("spec.auth: {}", self.material.login.words())),
             _ => fault.of(&format!("spec.url: {}", self.material.url)),
         };
-        self.counted(None, self.ask("vector(1)", now)).await.map(drop).map_err(told)
+        self.counted(None, || self.ask("vector(1)", now)).await.map(drop).map_err(told)
     }
 
     /// Asks for the values of `query` from `start` to `end`, both included, every `step`.
     pub async fn query_range(&self, query: &str, start: Time, end: Time, step: Duration) -> Result<Vec<Run>, Fault> {
         let step = step.as_secs_f64().to_string();
-        self.counted(None, self.ask_runs("query_range", query, &[("start", &seconds(start)), ("end", &seconds(end)), ("step", &step)]))
-            .await
+        let about = [("start", &*seconds(start)), ("end", &*seconds(end)), ("step", &*step)];
+        self.counted(None, || self.ask_runs("query_range", query, &about)).await
     }
 
     /// Asks for the samples behind a range selector at `at`, as they were stored, e.g. `up[5m]` for those of five minutes.
     pub async fn query_samples(&self, query: &str, at: Time) -> Result<Vec<Run>, Fault> {
-        self.counted(None, self.ask_runs("query", query, &[("time", &seconds(at))])).await
+        let about = [("time", &*seconds(at))];
+        self.counted(None, || self.ask_runs("query", query, &about)).await
     }
 
-    /// Awaits a request when it is its turn, and counts it.
-    async fn counted<T>(&self, turn: Option<&Turn>, request: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    /// Makes a request when it is its turn, and counts it. Thousands may wait, so a request takes room only then.
+    async fn counted<T, R>(&self, turn: Option<&Turn>, request: impl FnOnce() -> R) -> Result<T, Fault>
+    where
+        R: Future<Output = Result<T, Fault>>,
+    {
         let _slot = self.health.waiting(self.turns.take()).await?;
         turn.inspect(|turn| turn.begin());
-        self.health.count(request).await
+        self.health.count(Box::pin(request())).await
     }
 
     async fn ask(&self, query: &str, now: Time) -> Result<Answer, Fault> {

@@ -1,5 +1,6 @@
 //! `${namespace}`, `${name}` and `${pods}` in queries.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::core::Failure;
@@ -17,12 +18,8 @@ pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
 }
 
 /// The same for many targets, whose namespaces and pods are the alternatives of regular expressions.
-pub fn substitute_all<'a>(
-    query: &str,
-    namespaces: impl Iterator<Item = &'a str> + Clone,
-    pods: impl Iterator<Item = &'a str> + Clone,
-) -> Result<String, Failure> {
-    fill(query, |out| alternation(out, namespaces.clone()), "", |out| alternation(out, pods.clone()))
+pub fn substitute_all(query: &str, namespaces: &BTreeSet<&str>, pods: &BTreeSet<&str>) -> Result<String, Failure> {
+    fill(query, |out| alternation(out, namespaces.iter().copied()), "", |out| alternation(out, pods.iter().copied()))
 }
 
 /// The same for all pods that a target ever had, by the names that its kind gives them.

@@ -203,22 +203,22 @@ impl Lists {
     /// Reads an answer on a thread for work that takes its time. Whoever drops this closes the pipe, which ends that as well.
     async fn read(&self, path: &Path, wanted: Arc<Wanted>, scope: &Scope) -> Result<Listed, Failure> {
         let mut body = apiserver::open(&self.client, path, API, HINT).await?;
-        let (mut feed, pipe) = tokio::io::duplex(PIPE);
+        let (mut sink, pipe) = tokio::io::duplex(PIPE);
         let runtime = Handle::current();
         let namespace = match scope {
             Scope::Cluster => None,
             Scope::Namespace(namespace) => Some(Arc::clone(namespace)),
         };
         let mut decoding = tokio::task::spawn_blocking(move || decode(Blocking { pipe, runtime }, namespace, wanted));
-        let (fed, decoded) = tokio::select! {
-            fed = body.copy_to(&mut feed) => {
-                drop(feed);
-                (fed, decoding.await)
+        let (passed, decoded) = tokio::select! {
+            passed = body.copy_to(&mut sink) => {
+                drop(sink);
+                (passed, decoding.await)
             }
             // Without waiting for the rest of what cannot be read.
             decoded = &mut decoding => (Ok(()), decoded),
         };
-        fed.map_err(|failure| failure.of(API))?;
+        passed.map_err(|failure| failure.of(API))?;
         let decoded = decoded.map_err(|error| Failure::unreachable(format!("{API}: {error}")))?;
         decoded.map_err(|error| Failure::invalid(format!("{API}: the answer cannot be read: {error}")))
     }

@@ -1,6 +1,6 @@
 //! Which numbers are asked for, and those that were found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Listed {
     /// `None`: the list has no such pod.
     rows: Vec<Option<Row>>,
     /// Namespaces asked about that have entries, whosever.
-    measured: HashMap<Arc<str>, ()>,
+    measured: HashSet<Arc<str>>,
     /// Entries of the list, wanted or not.
     entries: usize,
 }
@@ -129,15 +129,15 @@ impl Wanted {
 impl Listed {
     /// Nothing found yet.
     pub(super) fn new(wanted: Arc<Wanted>) -> Self {
-        Self { rows: vec![None; wanted.pods], wanted, measured: HashMap::new(), entries: 0 }
+        Self { rows: vec![None; wanted.pods], wanted, measured: HashSet::new(), entries: 0 }
     }
 
     /// Takes an entry of the list, if somebody asked about it.
     pub(super) fn take<F: Fn(&str, Option<&str>) -> Option<i64>>(&mut self, entry: &Measured<'_, F>) {
         self.entries += 1;
         let Some((namespace, pods)) = self.wanted.namespaces.get_key_value(entry.namespace) else { return };
-        if !self.measured.contains_key(namespace) {
-            self.measured.insert(Arc::clone(namespace), ());
+        if !self.measured.contains(namespace) {
+            self.measured.insert(Arc::clone(namespace));
         }
         let Some(Pod { row, columns }) = pods.get(entry.pod) else { return };
         let value = |column: &u32| {
@@ -154,7 +154,7 @@ impl Listed {
 
     /// The usage of an ask's pods. No entry for any of them is a failure, as it is for the stock autoscaler.
     pub fn reading(&self, ask: &Ask, resource: &str, container: Option<&str>) -> Result<Reading, Failure> {
-        let pods = self.wanted.namespaces.get(&ask.namespace).filter(|_| self.measured.contains_key(&ask.namespace));
+        let pods = self.wanted.namespaces.get(&ask.namespace).filter(|_| self.measured.contains(&ask.namespace));
         let pods = pods.ok_or_else(|| nothing_in(&ask.namespace))?;
         let row = |name: &Arc<str>| pods.get(name).and_then(|pod| Some((pod, self.rows[pod.row].as_ref()?)));
         if !ask.pods.iter().any(|name| row(name).is_some()) {
