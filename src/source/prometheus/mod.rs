@@ -2,16 +2,20 @@
 
 mod address;
 mod answer;
+mod bounds;
 mod client;
 mod decode;
 mod enforce;
+mod limits;
 mod substitute;
 mod window;
 
 pub use address::Reach;
 pub use answer::reading;
+pub use bounds::check_bounds;
 pub use client::{Login, Material, Server, Trust};
 pub use decode::{Answer, Number, Run, Series, decode};
 pub use enforce::enforce;
+pub use limits::{LiveLimits, SourceLimits};
 pub use substitute::{substitute, substitute_ever};
 pub use window::window;
