@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 use source_support::prometheus::{Prometheus, Web, exporter};
-use source_support::{ask, query};
+use source_support::{ask, provider, query};
 
 /// Two tenants and somebody without a namespace; what is not the shop's is marked.
 const METRICS: &str = r#"
@@ -33,6 +33,7 @@ target_info{namespace="bank",instance="7770010",job="test"} 1
 
 /// Prometheus as the test cluster has it: newer than Debian's, with everything experimental switched on.
 async fn prometheus() -> Prometheus {
+    provider();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = Command::new(root.join("tests/cluster/build.sh")).arg("prometheus").output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
