@@ -22,6 +22,8 @@ use plane_support::{Container, Load, Options, Plane, Source, apply, apply_in, ev
 use rbac_support::{Feature, Grant, Stage, grants, without};
 use serde_json::json;
 use tokio::sync::Semaphore;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use Feature::{
     Annotate, Blame, Cpu, Event, Lead, Pods, Repeat, Rival, Save, SaveAgain, Scale, SourceKeys, SourceStatus, Start, Status, Unannotate,
@@ -191,9 +193,13 @@ fn refusal(grant: &Grant) -> String {
 fn no_other_secret_can_be_read() {
     run(async {
         let plane = plane(Options::default()).await;
-        let release = Stage::rendered();
+        // With every word of its log, and a server that is sent the Secret.
+        let release = Stage::logging("trace");
         let stage = Stage::start(plane, "rbac-secrets".into(), &release, &release.objects).await;
         stage.settle().await;
+        let server = MockServer::start().await;
+        let scalar = json!({ "status": "success", "data": { "resultType": "scalar", "result": [1, "1"] } });
+        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(scalar)).mount(&server).await;
         let elsewhere = "rbac-elsewhere";
         plane_support::ensure_namespace(&plane.client, elsewhere).await;
         for (namespace, name) in [("rbac-secrets", "token"), ("rbac-secrets", "other"), (elsewhere, "token")] {
@@ -202,12 +208,12 @@ fn no_other_secret_can_be_read() {
         }
         for (source, secret) in [("named", "token"), ("unnamed", "other")] {
             let token = json!({ "secretKeyRef": { "name": secret, "key": "key" } });
-            let spec = json!({ "spec": { "url": "http://127.0.0.1:1", "auth": { "bearerToken": token } } });
+            let spec = json!({ "spec": { "url": server.uri(), "auth": { "bearerToken": token } } });
             apply_in(plane, "rbac-secrets", ("ballast.dev/v1alpha1", "MetricSource", source), &spec).await;
         }
         let forbidden = "spec.auth.bearerToken.secretKeyRef: Secret rbac-secrets/other may not be read: bind a Role in namespace rbac-secrets \
                          with verb get on secrets, resourceNames [other], to the controller's ServiceAccount";
-        for (source, reason, words) in [("named", "ConnectionRefused", "127.0.0.1:1"), ("unnamed", "SecretForbidden", forbidden)] {
+        for (source, reason, words) in [("named", "QueryAnswered", ""), ("unnamed", "SecretForbidden", forbidden)] {
             eventually(&format!("condition of {source}"), SOON, async || {
                 let source = stage.get("ballast.dev/v1alpha1", "MetricSource", source).await?;
                 let ready = &source["status"]["conditions"][0];
@@ -216,7 +222,11 @@ fn no_other_secret_can_be_read() {
             })
             .await;
         }
-        assert!(!stage.says().await.contains("hunter2"), "a Secret's value is told");
+        let sent = server.received_requests().await.unwrap();
+        assert!(sent.iter().any(|request| request.headers.get("authorization").is_some_and(|value| value == "Bearer hunter2-of-nobody")));
+        let told = [stage.says().await, stage.admin("/metrics").await, stage.admin("/debug/policies").await, stage.admin("/readyz").await];
+        assert!(told[0].len() > 10_000 && told[1].contains("ballast_source"), "all of it was looked at");
+        assert!(!told.iter().any(|text| text.contains("hunter2") || text.contains("aHVudGVyMi")), "a Secret's value is told");
 
         let client = client_of(&kubeconfig_of(plane, "rbac-secrets", "rbac-ballast").await).await;
         let secrets = |namespace: &str| Api::<Secret>::namespaced(client.clone(), namespace);

@@ -24,8 +24,13 @@ pub struct Stage {
 impl Stage {
     /// What the chart makes for one namespace, with every value that adds a right.
     pub fn rendered() -> Release {
+        Self::logging("info")
+    }
+
+    /// The same with another level of the log.
+    pub fn logging(level: &str) -> Release {
         let set = format!(
-            "fullnameOverride={RELEASE},watchNamespaces={{{NAMESPACE}}},syncPeriod=1s,checkpointInterval=1s,cpuInitializationPeriod=0s,\
+            "log.level={level},fullnameOverride={RELEASE},watchNamespaces={{{NAMESPACE}}},syncPeriod=1s,checkpointInterval=1s,cpuInitializationPeriod=0s,\
              downscaleStabilization=0s,rbac.extraScaleResources[0].apiGroup=twin.test,rbac.extraScaleResources[0].resource=widgets,\
              rbac.secrets[0].namespace={NAMESPACE},rbac.secrets[0].names={{token}},\
              rbac.configMaps[0].namespace={NAMESPACE},rbac.configMaps[0].names={{ca}}"
@@ -77,6 +82,11 @@ impl Stage {
             }
         }
         text.replace("\\\"", "\"")
+    }
+
+    /// What the admin port answers.
+    pub async fn admin(&self, path: &str) -> String {
+        reqwest::get(format!("http://{}{path}", self.ballast.admin)).await.unwrap().text().await.unwrap()
     }
 
     /// The end of the log.
