@@ -73,7 +73,17 @@ async fn nothing_can_be_changed() {
             assert!(found.contains(" 405 "), "{method} {path}: {found}");
         }
     }
-    for path in ["/", "/debug", "/debug/pprof/profile", "/quit", "/config", "/metrics/../debug", "//metrics", "/debug/policies/a/b/c", "/%2e%2e/etc/passwd"] {
+    for path in [
+        "/",
+        "/debug",
+        "/debug/pprof/profile",
+        "/quit",
+        "/config",
+        "/metrics/../debug",
+        "//metrics",
+        "/debug/policies/a/b/c",
+        "/%2e%2e/etc/passwd",
+    ] {
         let found = ask(address, &request("GET", path)).await;
         assert!(found.contains(" 404 "), "{path}: {found}");
     }

@@ -103,10 +103,49 @@ fn any_json() -> BoxedStrategy<Value> {
 /// Names of fields, so that some of any JSON is understood.
 fn field() -> impl Strategy<Value = String> {
     let names = vec![
-        "type", "resource", "name", "target", "averageUtilization", "averageValue", "value", "prometheus", "query", "source", "external", "metric",
-        "selector", "matchLabels", "matchExpressions", "key", "operator", "values", "url", "auth", "tls", "headers", "sources", "defaults",
-        "schedules", "start", "end", "timezone", "minReplicas", "maxReplicas", "behavior", "scaleDown", "scaleUp", "policies", "periodSeconds",
-        "stabilizationWindowSeconds", "tolerance", "fallback", "smoothing", "forecast", "intervalSeconds", "metricSources", "allowedHosts",
+        "type",
+        "resource",
+        "name",
+        "target",
+        "averageUtilization",
+        "averageValue",
+        "value",
+        "prometheus",
+        "query",
+        "source",
+        "external",
+        "metric",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "key",
+        "operator",
+        "values",
+        "url",
+        "auth",
+        "tls",
+        "headers",
+        "sources",
+        "defaults",
+        "schedules",
+        "start",
+        "end",
+        "timezone",
+        "minReplicas",
+        "maxReplicas",
+        "behavior",
+        "scaleDown",
+        "scaleUp",
+        "policies",
+        "periodSeconds",
+        "stabilizationWindowSeconds",
+        "tolerance",
+        "fallback",
+        "smoothing",
+        "forecast",
+        "intervalSeconds",
+        "metricSources",
+        "allowedHosts",
     ];
     prop_oneof![4 => proptest::sample::select(names).prop_map(str::to_owned), 1 => "\\PC{0,8}"]
 }
@@ -114,8 +153,33 @@ fn field() -> impl Strategy<Value = String> {
 /// Values that mean something somewhere.
 fn near_words() -> impl Strategy<Value = String> {
     let words = vec![
-        "Resource", "Prometheus", "External", "cpu", "memory", "AverageValue", "Utilization", "Value", "Capacity", "70%", "100m", "1Gi", "-1", "0",
-        "1e309", "In", "Exists", "Max", "Percent", "Pods", "0 8 * * 1-5", "Europe/Berlin", "${pods}", "Smooth", "None", "*.example", "::1/128",
+        "Resource",
+        "Prometheus",
+        "External",
+        "cpu",
+        "memory",
+        "AverageValue",
+        "Utilization",
+        "Value",
+        "Capacity",
+        "70%",
+        "100m",
+        "1Gi",
+        "-1",
+        "0",
+        "1e309",
+        "In",
+        "Exists",
+        "Max",
+        "Percent",
+        "Pods",
+        "0 8 * * 1-5",
+        "Europe/Berlin",
+        "${pods}",
+        "Smooth",
+        "None",
+        "*.example",
+        "::1/128",
     ];
     proptest::sample::select(words).prop_map(str::to_owned)
 }
@@ -131,8 +195,41 @@ fn cron() -> impl Strategy<Value = String> {
 
 fn yaml() -> impl Strategy<Value = String> {
     let token = vec![
-        "sources:", "defaults:", "metricSources:", "\n", "\n  ", "- ", "{", "}", "[", "]", ": ", ", ", "&a ", "*a", "<<: ", "!!binary ", "|\n", "'", "\"",
-        "name", "url", "http://x", "shop", "1", "~", "---\n", "...\n", "#", "? ", "%TAG", "\t", "intervalSeconds", "allowedHosts", "\u{85}", "kind",
+        "sources:",
+        "defaults:",
+        "metricSources:",
+        "\n",
+        "\n  ",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ": ",
+        ", ",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!!binary ",
+        "|\n",
+        "'",
+        "\"",
+        "name",
+        "url",
+        "http://x",
+        "shop",
+        "1",
+        "~",
+        "---\n",
+        "...\n",
+        "#",
+        "? ",
+        "%TAG",
+        "\t",
+        "intervalSeconds",
+        "allowedHosts",
+        "\u{85}",
+        "kind",
     ];
     vec(proptest::sample::select(token), 0..40).prop_map(|tokens| tokens.concat())
 }
@@ -331,7 +428,7 @@ proptest! {
             std::fs::write(&path, text).unwrap();
             bounded(|| {
                 let _ = policy_file::policy(&path.to_string_lossy(), &defaults());
-                let _ = fixture::suite(&[path.clone()], "", &defaults());
+                let _ = fixture::suite(std::slice::from_ref(&path), "", &defaults());
                 let _ = ballast::trial::Model::read(&path);
             });
         }
@@ -366,7 +463,10 @@ fn bombs_are_refused_or_cheap() {
         bounded(|| {
             let metric = json!({ "name": "m", "query": query, "target": { "type": "Value", "value": "1" } });
             let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" });
-            compiled(&json!({ "scaleTargetRef": target, "maxReplicas": 9, "metrics": [{ "type": "Prometheus", "prometheus": metric }] }), 0);
+            compiled(
+                &json!({ "scaleTargetRef": target, "maxReplicas": 9, "metrics": [{ "type": "Prometheus", "prometheus": metric }] }),
+                0,
+            );
             let _ = enforce(&query, "namespace", "shop");
         });
     }
@@ -378,7 +478,8 @@ fn bombs_are_refused_or_cheap() {
     let packed = packed.finish().unwrap();
     assert!(bounded(|| checkpoint::open(&packed)).is_err());
     // Aliases of aliases.
-    let laughs = (1..20).fold("a0: &a0 [x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(",")));
+    let laughs =
+        (1..20).fold("a0: &a0 [x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(",")));
     assert!(bounded(|| config::File::parse(&laughs)).is_err());
     let nested = "[".repeat(20_000);
     assert!(bounded(|| config::File::parse(&nested)).is_err());

@@ -39,7 +39,8 @@ async fn prometheus() -> Prometheus {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let bin = String::from_utf8(built.stdout).unwrap();
     let program = Path::new(bin.lines().last().unwrap()).join("prometheus");
-    let features = "--enable-feature=promql-experimental-functions,promql-extended-range-selectors,promql-duration-expr,promql-binop-fill-modifiers";
+    let features =
+        "--enable-feature=promql-experimental-functions,promql-extended-range-selectors,promql-duration-expr,promql-binop-fill-modifiers";
     Prometheus::of(&program, &[features], Some(exporter(METRICS).await), Web::default()).await
 }
 
@@ -98,7 +99,10 @@ async fn scraped(server: &Prometheus) {
 async fn no_query_sees_another_tenants_series() {
     let server = prometheus().await;
     scraped(&server).await;
-    assert!(leak(&server, "secret").await.is_some() && leak(&server, r#"load{namespace=~"shop|bank"}"#).await.is_some(), "the test sees leaks");
+    assert!(
+        leak(&server, "secret").await.is_some() && leak(&server, r#"load{namespace=~"shop|bank"}"#).await.is_some(),
+        "the test sees leaks"
+    );
     let (mut passed, mut leaks) = (0, Vec::new());
     for attempt in ATTEMPTS {
         let Ok(text) = enforce(attempt, "namespace", "shop") else { continue };

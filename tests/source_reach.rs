@@ -120,7 +120,8 @@ async fn a_redirect_is_not_followed() {
         server.reset().await;
         Mock::given(any()).respond_with(redirect).mount(&server).await;
         let own = Watched::with("shop", "own", json!({ "url": server.uri() }));
-        let readings = sources_of(&api.uri(), "http://127.0.0.1:9", own).collect(&[ask("shop", "web", &[], query("own", "up"))], now()).await;
+        let readings =
+            sources_of(&api.uri(), "http://127.0.0.1:9", own).collect(&[ask("shop", "web", &[], query("own", "up"))], now()).await;
         assert!(failed(&readings[0]).1.contains("redirects are not followed"), "{readings:?}");
     }
     assert!(inner.received_requests().await.unwrap().is_empty());

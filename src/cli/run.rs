@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use super::cluster::kube_config;
 use crate::admin::{self, Readiness, Served};
+use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::cluster::{
     Bucket, Checkpoints, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
@@ -65,13 +66,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let (reads, writes, namespace, api_server) = clients(args).await?;
     let clock = Clock::real();
     let limits = Arc::new(LiveLimits::new(file.metric_sources));
-    let settings = Settings {
-        prometheus_url: args.prometheus_url.clone(),
-        sources: file.sources,
-        allow_loopback: args.allow_loopback_sources,
-        limits: Arc::clone(&limits),
-        api_server,
-    };
+    let settings = settings(args, file.sources, &limits, api_server);
     let (index, changes) = Index::new();
     let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index)));
     let metrics = Metrics::new(args.record_looks, [Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
@@ -174,6 +169,12 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+/// What holds for sources.
+fn settings(args: &RunArgs, sources: Vec<SourceConfig>, limits: &Arc<LiveLimits>, api_server: Option<SocketAddr>) -> Settings {
+    let (prometheus_url, allow_loopback) = (args.prometheus_url.clone(), args.allow_loopback_sources);
+    Settings { prometheus_url, sources, allow_loopback, limits: Arc::clone(limits), api_server }
 }
 
 /// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.

@@ -91,7 +91,7 @@ fn may(limits: &SourceLimits) -> String {
 /// Addresses outside of the link-local range at which large clouds serve their machines settings and credentials.
 const METADATA: [Ipv4Addr; 3] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 
-/// The same of IPv6, as prefixes of 32 bits: fd00:ec2::254 and its neighbours, fd20:ce::254, fd00:c1::a9fe:a9fe, fd00:42::42.
+/// The same of IPv6, as prefixes of 32 bits: `fd00:ec2::254` and its neighbours, `fd20:ce::254`, `fd00:c1::a9fe:a9fe`, `fd00:42::42`.
 const METADATA_V6: [[u16; 2]; 4] = [[0xfd00, 0xec2], [0xfd20, 0xce], [0xfd00, 0xc1], [0xfd00, 0x42]];
 
 fn reserved(address: IpAddr) -> bool {
@@ -253,7 +253,10 @@ mod tests {
         assert_eq!(said(&reach, "prometheus.monitoring.svc", 80, "10.1.2.3"), "reached");
         assert_eq!(said(&reach, "x", 80, "10.20.1.1"), "reached");
         assert_eq!(said(&reach, "x", 80, "::ffff:10.20.1.1"), "reached");
-        assert_eq!(said(&reach, "a.monitoring.svc", 80, "10.20.9.1"), "a.monitoring.svc is 10.20.9.1, which is in 10.20.9.0/24 of metricSources.deniedCIDRs");
+        assert_eq!(
+            said(&reach, "a.monitoring.svc", 80, "10.20.9.1"),
+            "a.monitoring.svc is 10.20.9.1, which is in 10.20.9.0/24 of metricSources.deniedCIDRs"
+        );
         assert_eq!(
             said(&reach, "evil.example", 80, "203.0.113.9"),
             "evil.example is 203.0.113.9, which is not allowed: a MetricSource may lead to *.monitoring.svc, 10.20.0.0/16 (metricSources of the \

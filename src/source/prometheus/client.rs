@@ -376,11 +376,7 @@ fn client(material: &Material, endpoint: &Url, host: Option<&str>) -> Result<Cli
         .timeout(material.timeout)
         .connect_timeout(material.timeout)
         .pool_max_idle_per_host(CONCURRENCY)
-        .dns_resolver(Guarded::new(
-            material.reach.clone(),
-            host.map(str::to_owned),
-            endpoint.port_or_known_default().unwrap_or_default(),
-        ));
+        .dns_resolver(Guarded::new(material.reach.clone(), host.map(str::to_owned), endpoint.port_or_known_default().unwrap_or_default()));
     if host.is_some() {
         // HTTP/2 has no Host header that could differ from the certificate's name.
         builder = builder.http1_only();

@@ -10,7 +10,7 @@ use crate::core::Failure;
 use crate::source::PLACEHOLDERS;
 use crate::source::failure::quote;
 
-/// A label that VictoriaMetrics takes for a query in Graphite's language.
+/// A label that `VictoriaMetrics` takes for a query in Graphite's language.
 const GRAPHITE: &str = "__graphite__";
 
 /// Sets `label="value"` in every selector of a query. A selector that already has this condition keeps it; any other condition on that label

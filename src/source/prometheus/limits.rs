@@ -142,7 +142,7 @@ impl HostPattern {
     fn parse(text: &str) -> Option<Self> {
         let (name, port) = match text.split_once(':') {
             None => (text, None),
-            Some((name, port)) => (name, Some(port.parse::<u16>().ok().filter(|port| *port > 0 && !text.contains("+"))?)),
+            Some((name, port)) => (name, Some(port.parse::<u16>().ok().filter(|number| *number > 0 && !port.starts_with('+'))?)),
         };
         let (name, below) = name.strip_prefix("*.").map_or((name, false), |name| (name, true));
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

@@ -114,7 +114,8 @@ impl Namespaced {
             return known.server.clone().map(Some);
         }
         let before = before.filter(|known| known.reach == reach).and_then(|known| Some((known.revision, known.server.ok()?)));
-        let (server, stale) = match (self.server(namespace, name, &entry, &reach, before.as_ref().map(|(_, server)| server)).await, before) {
+        let (server, stale) = match (self.server(namespace, name, &entry, &reach, before.as_ref().map(|(_, server)| server)).await, before)
+        {
             // The API server being away says nothing about the metrics server.
             (Err(fault), Some((revision, server))) if fault.failure.kind == FailureKind::Unreachable && revision == entry.revision => {
                 tracing::warn!(source = server.name(), error = %fault.failure.message, "keeping the Secrets read before");
@@ -132,7 +133,14 @@ impl Namespaced {
     }
 
     /// A server made of what the object says and its Secrets; the one before, if that is still right.
-    async fn server(&self, namespace: &str, name: &str, entry: &CatalogEntry, reach: &Reach, before: Option<&Arc<Server>>) -> Result<Arc<Server>, Fault> {
+    async fn server(
+        &self,
+        namespace: &str,
+        name: &str,
+        entry: &CatalogEntry,
+        reach: &Reach,
+        before: Option<&Arc<Server>>,
+    ) -> Result<Arc<Server>, Fault> {
         let spec = entry.spec.as_ref().map_err(|error| Failure::refused(error).because(Cause::InvalidSpec))?;
         let material = self.material(namespace, spec, reach).await?;
         match before {
