@@ -13,6 +13,7 @@ use crate::api::source_config::{ADDRESS, is_address};
 use crate::api::{Defaults, join};
 use crate::cluster::MOST_SHARDS;
 use crate::core;
+use crate::source::prometheus::SourceLimits;
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -37,7 +38,7 @@ pub struct RunArgs {
     /// Prometheus server behind the source named `default`.
     #[arg(long, env = "BALLAST_PROMETHEUS_URL", value_name = "URL", help_heading = "Metrics")]
     pub prometheus_url: Option<String>,
-    /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
+    /// File with `sources`, `metricSources` and per-namespace `defaults` (YAML); read again when it changes.
     #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
     pub config: Option<PathBuf>,
 
@@ -193,6 +194,9 @@ pub struct File {
     /// Defaults for the policies of a namespace, by namespace.
     #[serde(default)]
     pub defaults: BTreeMap<String, NamespaceDefaults>,
+    /// Where `MetricSource`s may lead.
+    #[serde(default)]
+    pub metric_sources: SourceLimits,
 }
 
 /// Defaults for the policies of one namespace; what is left out keeps the flag's value.

@@ -6,59 +6,26 @@
 mod deploy_support;
 mod plane_support;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use deploy_support::{Release, documents, helm, root};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use plane_support::{Ballast, Container, Load, Options, Plane, Source, Workload, ensure_namespace, eventually, plane, run};
+use kube::api::{Api, Patch, PatchParams};
+use plane_support::{
+    Ballast, Container, Load, Options, Plane, Source, Workload, apply, apply_in, ensure_namespace, eventually, kubeconfig_of, plane, run,
+};
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Wait for what the controller does within a tick or two.
 const SOON: Duration = Duration::from_secs(30);
 /// Of `ScalePolicy` and `MetricSource`.
 const VERSION: &str = "ballast.dev/v1alpha1";
 
-/// Creates or changes any object, as an administrator.
-async fn apply(plane: &Plane, object: &Value) {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let (group, version) = text("/apiVersion").rsplit_once('/').unwrap_or(("", text("/apiVersion")));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
-    let api: Api<DynamicObject> = match text("/metadata/namespace") {
-        "" => Api::all_with(plane.client.clone(), &resource),
-        namespace => Api::namespaced_with(plane.client.clone(), namespace, &resource),
-    };
-    let params = PatchParams::apply("plane-test").force();
-    api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{object}: {error}"));
-}
-
-/// Creates or changes an object of a namespace; `fields` are all but its type and name.
-async fn apply_in(plane: &Plane, namespace: &str, (api_version, kind, name): (&str, &str, &str), fields: &Value) {
-    let mut object = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace } });
-    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    apply(plane, &object).await;
-}
-
 /// Installs a rendered release without its CRDs, which the plane has and all tests share.
 async fn install(plane: &Plane, release: &Release) {
     for object in release.objects.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
         apply(plane, object).await;
     }
-}
-
-/// A kubeconfig that has the token of a `ServiceAccount` and nothing of the administrator's.
-async fn kubeconfig_of(plane: &Plane, namespace: &str, account: &str) -> PathBuf {
-    let token = plane.kubectl_ok(&["create", "token", account, "--namespace", namespace]).await;
-    let mut config = documents(&std::fs::read_to_string(&plane.kubeconfig).unwrap()).remove(0);
-    for user in config["users"].as_array_mut().unwrap() {
-        user["user"] = json!({ "token": token.trim() });
-    }
-    let path = plane.dir.join(format!("kubeconfig-{namespace}"));
-    std::fs::write(&path, config.to_string()).unwrap();
-    path
 }
 
 /// Whether the API server lets an account do something; `what` is `resource.group/subresource` or `resource/name`.
@@ -320,6 +287,10 @@ fn the_rights_are_no_more_than_that() {
             (true, "update", "configmaps/rights-ballast-memory-0", "", "rights"),
             (false, "update", "configmaps/another", "", "rights"),
             (false, "list", "configmaps", "", "rights"),
+            (false, "get", "scalepolicies.ballast.dev", "", "rights-shop"),
+            (false, "get", "metricsources.ballast.dev", "", "rights-shop"),
+            (false, "list", "qps.custom.metrics.k8s.io", "", "rights-shop"),
+            (false, "get", "queue.external.metrics.k8s.io", "", "rights-shop"),
             (false, "delete", "configmaps/rights-ballast-memory-0", "", "rights"),
             (false, "create", "configmaps", "", "rights-shop"),
             (false, "get", "secrets/other", "", "rights-shop"),

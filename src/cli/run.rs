@@ -1,5 +1,6 @@
 //! `ballast run`: wires the parts together and takes them down in order.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tracing::{error, info};
 
 use super::cluster::kube_config;
 use crate::admin::{self, Readiness, Served};
+use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::cluster::{
     Backlog, Checkpoints, Index, LeaseOptions, Pace, Recorder, ScaleClient, Shards, StatusWriter, Watches, WriteQueue, run_lease, run_member,
@@ -21,6 +23,7 @@ use crate::cluster::{
 };
 use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
+use crate::source::prometheus::LiveLimits;
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
@@ -63,10 +66,10 @@ pub fn main(args: &RunArgs) -> ExitCode {
 }
 
 async fn run(args: &RunArgs, file: File) -> Result<()> {
-    let (reads, writes, namespace) = clients(args).await?;
+    let (reads, writes, namespace, api_server) = clients(args).await?;
     let clock = Clock::real();
-    let settings =
-        Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
+    let limits = Arc::new(LiveLimits::new(file.metric_sources));
+    let settings = settings(args, file.sources, &limits, api_server);
     let (index, changes) = Index::new();
     let sources = Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index));
     let metrics = Metrics::new(args.record_looks, [Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
@@ -93,7 +96,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
 
     let defaults = Arc::new(LiveDefaults::new(args.defaults.compiled(), file.defaults));
     if let Some(path) = args.config.clone() {
-        tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
+        tasks.spawn(follow_file(path, Arc::clone(&sources), limits, Arc::clone(&defaults), stop.clone()));
     }
     let readiness = Readiness::default();
     readiness.add("watches", {
@@ -184,6 +187,12 @@ async fn hold_leases(client: Client, options: LeaseOptions, shards: Shards, stop
     }
 }
 
+/// What holds for sources.
+fn settings(args: &RunArgs, sources: Vec<SourceConfig>, limits: &Arc<LiveLimits>, api_server: Option<SocketAddr>) -> Settings {
+    let (prometheus_url, allow_loopback) = (args.prometheus_url.clone(), args.allow_loopback_sources);
+    Settings { prometheus_url, sources, allow_loopback, limits: Arc::clone(limits), api_server }
+}
+
 /// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.
 async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = Result<&'static str>> + Unpin) -> Result<bool> {
     while let Some(waiting) = watches.waiting() {
@@ -198,17 +207,20 @@ async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = R
     Ok(true)
 }
 
-/// Clients for reading and for writing, and the namespace of the lease.
-async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
+/// Clients for reading and for writing, the namespace of the lease, and the API server's address, unless that is a name.
+async fn clients(args: &RunArgs) -> Result<(Client, Client, String, Option<SocketAddr>)> {
     let mut config = kube_config(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
+    let server = &config.cluster_url;
+    let host = server.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let api_server = host.map(|host| SocketAddr::new(host, server.port_u16().unwrap_or(443)));
     // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
     config.read_timeout = Some(READ_TIMEOUT);
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
     // A retried write would be a stale one, and a retried question an answer to an older one.
     config.default_retry = false;
     let writes = Client::try_from(config).context("cannot make a client")?;
-    Ok((reads, writes, namespace))
+    Ok((reads, writes, namespace, api_server))
 }
 
 /// The namespace this process runs in, or the one the chart uses.
@@ -240,7 +252,13 @@ fn lease_options(args: &RunArgs, namespace: String) -> LeaseOptions {
 
 /// Reads the configuration file again and again, and takes it into use when it has changed. A file that cannot be used leaves the last
 /// good one in force and is named in the log once.
-async fn follow_file(path: PathBuf, sources: Arc<Sources>, defaults: Arc<LiveDefaults>, shutdown: CancellationToken) {
+async fn follow_file(
+    path: PathBuf,
+    sources: Arc<Sources>,
+    limits: Arc<LiveLimits>,
+    defaults: Arc<LiveDefaults>,
+    shutdown: CancellationToken,
+) {
     let mut last = std::fs::read_to_string(&path).ok();
     loop {
         tokio::select! {
@@ -254,6 +272,7 @@ async fn follow_file(path: PathBuf, sources: Arc<Sources>, defaults: Arc<LiveDef
         match File::read(&path) {
             Ok(file) => {
                 info!(file = %path.display(), "configuration changed");
+                limits.set(file.metric_sources);
                 sources.reload(file.sources);
                 defaults.reload(file.defaults);
             }

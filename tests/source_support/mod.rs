@@ -28,7 +28,7 @@ pub fn sources(api: &str, url: &str) -> Arc<Sources> {
 
 /// The same with `MetricSource`s.
 pub fn sources_of(api: &str, url: &str, watched: kubernetes::Watched) -> Arc<Sources> {
-    let settings = Settings { prometheus_url: Some(url.to_owned()), sources: vec![], allow_loopback: true };
+    let settings = Settings { prometheus_url: Some(url.to_owned()), allow_loopback: true, ..Settings::default() };
     Sources::new(kubernetes::client(api), Clock::real(), settings, Arc::new(watched))
 }
 

@@ -226,6 +226,11 @@ pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) -> Durati
         out.add(path, unknown, format!("unknown placeholder; there are {}", source::PLACEHOLDERS.join(", ")));
         return Duration::ZERO;
     }
+    // A parser that overflows its stack, or computes for seconds, would take all other policies with it.
+    if let Err(why) = source::prometheus::check_bounds(&filled) {
+        out.warn(path, query, format!("cannot be checked: {why}"));
+        return Duration::ZERO;
+    }
     match promql_parser::parser::parse(&filled) {
         Ok(expr) => source::prometheus::window(&expr),
         Err(error) => {

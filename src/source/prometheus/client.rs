@@ -115,7 +115,7 @@ impl Server {
         let refuse = |cause: Cause| move |why: String| Failure::refused(why).because(cause);
         let (endpoint, host) = endpoint(&material)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse(Cause::InvalidCredentials))?;
-        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse(Cause::InvalidCertificate))?;
+        let http = client(&material, &endpoint, host.as_deref()).map_err(refuse(Cause::InvalidCertificate))?;
         Ok(Arc::new(Self {
             name: name.to_owned(),
             turns: Turns::new(&material, clock.clone()),
@@ -257,7 +257,7 @@ impl Server {
         let status = response.status();
         let body = self.body(response).await;
         if !status.is_success() {
-            return Err(rejected(status, &body.unwrap_or_default(), self.material.reach));
+            return Err(rejected(status, &body.unwrap_or_default(), &self.material.reach));
         }
         body
     }
@@ -341,11 +341,11 @@ fn broken(error: &reqwest::Error) -> Fault {
 }
 
 /// What an answer with an error status means.
-fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Fault {
+fn rejected(status: StatusCode, body: &[u8], reach: &Reach) -> Fault {
     let said = match decode(body) {
         Err(DecodeError::Server(said)) => said,
         // A tenant chose the address: what is not a Prometheus's own error may be anybody's, and must not be read out to the tenant.
-        _ if reach != Reach::Everywhere => String::new(),
+        _ if *reach != Reach::Everywhere => String::new(),
         // A page of a proxy in between says nothing that helps.
         _ => match std::str::from_utf8(body) {
             Ok(text) if !text.trim_start().starts_with(['<', '{']) => text.to_owned(),
@@ -376,9 +376,11 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
     let invalid = |why: String| Failure::refused(why).because(Cause::InvalidSpec);
     let mut url = Url::parse(&material.url).map_err(|error| invalid(format!("url: cannot be read: {error}")))?;
     let host = url.host_str().ok_or_else(|| invalid("url: has no host".to_owned()))?.to_owned();
-    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
-        material.reach.check(&host, address).map_err(refuse)?;
+    let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
+    let port = url.port_or_known_default().unwrap_or_default();
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => material.reach.check(&host, port, address).map_err(refuse)?,
+        Err(_) => material.reach.admit(&host, port).map_err(refuse)?,
     }
     url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1"]);
     let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
@@ -418,7 +420,7 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
     Ok(headers)
 }
 
-fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client, String> {
+fn client(material: &Material, endpoint: &Url, host: Option<&str>) -> Result<Client, String> {
     let trust = &material.trust;
     let mut builder = Client::builder()
         .user_agent(concat!("ballast/", env!("CARGO_PKG_VERSION")))
@@ -428,12 +430,12 @@ fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client
         .timeout(material.timeout)
         .connect_timeout(material.timeout)
         .pool_max_idle_per_host(material.budget.concurrency)
-        .dns_resolver(Guarded { reach: material.reach, host: host.map(str::to_owned) });
+        .dns_resolver(Guarded::new(material.reach.clone(), host.map(str::to_owned), endpoint.port_or_known_default().unwrap_or_default()));
     if host.is_some() {
         // HTTP/2 has no Host header that could differ from the certificate's name.
         builder = builder.http1_only();
     }
-    if !https {
+    if endpoint.scheme() != "https" {
         // Saves reading the machine's certificate authorities, which a small image may not even have.
         builder = builder.tls_certs_only([]);
     } else if trust.insecure_skip_verify {

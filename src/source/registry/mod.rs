@@ -4,13 +4,14 @@ mod global;
 mod namespaced;
 mod secrets;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use global::Globals;
 use kube::Client;
-use namespaced::Namespaced;
+use namespaced::{Bounds, Namespaced};
 
-use super::prometheus::{Reach, Server};
+use super::prometheus::{LiveLimits, Server};
 use super::{Ask, Catalog, Fault, PrometheusQuery, Query, SourceHealth};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
@@ -25,6 +26,10 @@ pub struct Settings {
     pub sources: Vec<SourceConfig>,
     /// Whether a `MetricSource` may lead to loopback addresses; default false, as they are the controller's own.
     pub allow_loopback: bool,
+    /// Where else a `MetricSource` may lead; default: anywhere but to reserved addresses.
+    pub limits: Arc<LiveLimits>,
+    /// The API server's address, where it is one and no name.
+    pub api_server: Option<SocketAddr>,
 }
 
 /// All servers that can be asked.
@@ -37,9 +42,9 @@ pub(super) struct Registry {
 
 impl Registry {
     pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Self {
-        let reach = Reach::Network { loopback: settings.allow_loopback };
+        let bounds = Bounds { loopback: settings.allow_loopback, limits: settings.limits, api_server: settings.api_server };
         Self {
-            namespaced: Namespaced::new(client, clock.clone(), reach, catalog),
+            namespaced: Namespaced::new(client, clock.clone(), bounds, catalog),
             globals: Globals::new(clock, settings.prometheus_url, settings.sources),
         }
     }
