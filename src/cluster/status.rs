@@ -139,6 +139,7 @@ fn readable(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
 
 impl Shared {
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut last_error = String::new();
         loop {
             let next = self.waiting.lock().pop();
             let Some((key, Shown { uid, status })) = next else {
@@ -151,13 +152,19 @@ impl Shared {
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
+                    last_error.clear();
                     self.written.lock().insert(key, (status, self.clock.instant()));
                 }
                 // The policy has gone, and its status with it; or a namesake has taken its place.
                 Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
                 Err(error) => {
                     self.metrics.status("failed");
-                    warn!(policy = %key, error = in_words(&error), "cannot write the status");
+                    let error = in_words(&error);
+                    // An outage concerns all policies: it is said once, and counted.
+                    if error != last_error {
+                        warn!(policy = %key, %error, "cannot write the status");
+                        last_error = error;
+                    }
                 }
             }
         }

@@ -16,11 +16,11 @@ mod said;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ use crate::cluster::{
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
-use crate::core::Mode;
+use crate::core::{Mode, Time};
 use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -48,6 +48,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// How long the end of writes under way is waited for at shutdown.
 const LAST_WRITES: Duration = Duration::from_secs(6);
+
+/// A wall clock that differs by so many milliseconds from one look to the next was set; less is adjusted all the time.
+const CLOCK_SET: u64 = 1000;
 
 /// Longest sleep of the loop, so that leadership is never noticed later.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -96,6 +99,8 @@ pub struct Engine {
     remembered: mpsc::UnboundedReceiver<Done>,
     /// Defaults that the policies were compiled with.
     defaults: Arc<BTreeMap<String, NamespaceDefaults>>,
+    /// Wall clock and monotonic clock when they were read last.
+    clocks: (Time, Instant),
 }
 
 // === impl Engine ===
@@ -104,12 +109,13 @@ impl Engine {
     /// An engine that knows no policy yet.
     pub fn new(mut parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
-        let due = Due::new(parts.clock.instant());
+        let clocks = parts.clock.both();
+        let due = Due::new(clocks.1);
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
         let (entries, malformed) = (HashMap::new(), HashMap::new());
-        Self { defaults, parts, entries, malformed, due, seen, seen_rx, leading: false, remember, remembered }
+        Self { defaults, parts, entries, malformed, due, seen, seen_rx, leading: false, remember, remembered, clocks }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -196,6 +202,19 @@ impl Engine {
             self.memory_restored();
         }
         self.count();
+    }
+
+    /// Both clocks now. Where the wall clock was set meanwhile (corrected after a boot, or after a virtual machine was resumed), what the
+    /// policies remember is moved along: a window of five minutes is one of five minutes whatever the clock shows.
+    fn follow_clock(&mut self) -> (Time, Instant) {
+        let (now, instant) = self.parts.clock.both();
+        let (wall, monotonic) = std::mem::replace(&mut self.clocks, (now, instant));
+        let set = now.as_millis().saturating_sub((wall + instant.saturating_duration_since(monotonic)).as_millis());
+        if set.unsigned_abs() >= CLOCK_SET {
+            warn!(milliseconds = set, "the clock was set; windows and budgets go on as if it had always been so");
+            self.entries.values_mut().for_each(|entry| entry.memory.shift(set));
+        }
+        (now, instant)
     }
 
     /// New defaults mean new policies, with the memory they had.

@@ -27,7 +27,7 @@ const AFTER_CONFLICT: Duration = Duration::from_millis(250);
 impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
-        let (now, instant) = (self.parts.clock.now(), self.parts.clock.instant());
+        let (now, instant) = self.follow_clock();
         let Seen { job, target, foreign } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
@@ -161,7 +161,7 @@ impl Engine {
         let WriteResult { write, outcome } = result;
         let key = &write.policy;
         self.parts.metrics.wrote(outcome.word());
-        let now = self.parts.clock.now();
+        let (now, _) = self.follow_clock();
         let Some(entry) = self.entries.get_mut(key) else { return };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
         let Ok(compiled) = entry.compiled.clone() else { return };
