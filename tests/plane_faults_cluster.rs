@@ -18,7 +18,7 @@ use plane_support::{Server, Trouble, run};
 #[test]
 fn no_fault_around_it_takes_a_replica_away() {
     run(async {
-        let world = World::begin().await;
+        let world = World::begin(16).await;
         let gateway = |name, fault, trouble| world.gateway(name, fault, Signal::Queue, trouble);
         tokio::join!(
             gateway("busy", "API server: 429 with Retry-After of 1 s, to all", Trouble::Refused(everything, 429, Some(1))),
@@ -30,6 +30,7 @@ fn no_fault_around_it_takes_a_replica_away() {
             gateway("events-403", "API server: 403, to Events", Trouble::Refused(events, 403, None)),
             gateway("events-500", "API server: 500, to Events", Trouble::Refused(events, 500, None)),
             world.gateway("usage", "metrics.k8s.io: 429 with Retry-After of 5 s", Signal::Cpu, Trouble::Refused(usage, 429, Some(5))),
+            process::well(&world),
             server::contended(&world),
             process::frozen(&world),
             process::frozen_leader(&world),

@@ -25,7 +25,7 @@ use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
 /// Longest silence of the API server on a connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Time between two readings of the configuration file: a mounted `ConfigMap` changes within a minute anyway.
 const REREAD: Duration = Duration::from_secs(5);
@@ -186,7 +186,7 @@ async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = R
 async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
     let mut config = kube_config(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
-    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
+    // A watch ends after 20 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
     config.read_timeout = Some(READ_TIMEOUT);
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
     // A retried write would be a stale one, and a retried question an answer to an older one.

@@ -33,6 +33,8 @@ pub struct Job {
     pub due: Instant,
     /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
     pub expected: Option<u32>,
+    /// The watch is behind: the server is asked for the size.
+    pub afresh: bool,
 }
 
 /// What was seen of one policy's target.
@@ -84,7 +86,7 @@ impl Looker {
     /// Looks at all of `jobs`: sizes first, then one collection for everybody's signals.
     pub async fn look(&self, jobs: Vec<Job>, now: Time) -> Vec<Seen> {
         let deadline = jobs.iter().map(|job| job.compiled.policy.interval).min().unwrap_or(LONGEST_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
+        let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target, job.afresh));
         let scales = futures::future::join_all(scales).await;
         let mut targets = Vec::with_capacity(jobs.len());
         let (mut asks, mut surprises) = (Vec::new(), Vec::new());

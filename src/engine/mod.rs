@@ -52,6 +52,9 @@ const LAST_WRITES: Duration = Duration::from_secs(6);
 /// A wall clock that differs by so many milliseconds from one look to the next was set; less is adjusted all the time.
 const CLOCK_SET: u64 = 1000;
 
+/// After so many looks that did not show the last write, which are some tenths of a second, the watch is not waited for.
+const PATIENT_LOOKS: u32 = 5;
+
 /// Longest sleep of the loop, so that leadership is never noticed later.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -248,7 +251,8 @@ impl Engine {
             entry.last_look = Some(now);
             self.due.next_interval(&key, compiled.policy.interval, now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected });
+            let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected, afresh });
         }
         for group in look::groups(jobs) {
             let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));

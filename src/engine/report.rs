@@ -45,9 +45,10 @@ impl Engine {
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
         // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
-        if let Some(entry) = self.entries.get(&job.key)
-            && (entry.writing.is_some() || entry.replaced.as_ref() == Some(&scale.resource_version))
-        {
+        let Some(entry) = self.entries.get_mut(&job.key) else { return };
+        let behind = entry.replaced.as_ref() == Some(&scale.resource_version);
+        entry.behind = if behind { entry.behind.saturating_add(1) } else { 0 };
+        if entry.writing.is_some() || behind {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::table::Row;
 use super::{INTERVAL, PATIENCE, Place, Signal, World, long, queue, seconds};
-use crate::plane_support::{Fault, Level, Load, Plane, Source, cpu, eventually, now};
+use crate::plane_support::{Fault, Level, Load, Plane, Source, cpu, eventually, now, prometheus};
 
 /// A clock of its own for one process.
 struct WallClock {
@@ -38,7 +38,7 @@ impl WallClock {
 pub async fn stepped(world: &World, name: &'static str, step: i64) {
     let mut place = Place::begin(world, name, Signal::Queue).await;
     // Long enough that each step falls into it.
-    let wait: u32 = if long() { 60 } else { 25 };
+    let wait: u32 = if long() { 60 } else { 20 };
     let plain = json!({ "type": "None" });
     let slowly = |window: u32, pods: i32, period: u32| {
         let policies = json!([{ "type": "Pods", "value": pods, "periodSeconds": period }]);
@@ -54,8 +54,9 @@ pub async fn stepped(world: &World, name: &'static str, step: i64) {
     let rate = json!({ "metrics": [cpu(50)], "smoothing": plain, "behavior": slowly(0, 1, wait) });
     usage(&place.scene.name(&format!("{name}-rate")), 8);
     let rate = place.app(&format!("{name}-rate"), 8, rate).await;
+    let lone = prometheus("queue", r#"queue{namespace="${namespace}",app="${name}"}"#, ("AverageValue", "10"));
     let fallback = json!({ "holdSeconds": wait, "replicas": { "count": 2 } });
-    let outage = json!({ "metrics": [queue()], "smoothing": plain, "fallback": fallback });
+    let outage = json!({ "metrics": [lone], "smoothing": plain, "fallback": fallback });
     let outage = place.app(&format!("{name}-outage"), 8, outage).await;
     let collapse = json!({ "metrics": [queue()], "smoothing": { "type": "Smooth", "collapseHoldSeconds": wait } });
     let collapse = place.app(&format!("{name}-collapse"), 8, collapse).await;
@@ -72,6 +73,7 @@ pub async fn stepped(world: &World, name: &'static str, step: i64) {
         .await;
     }
 
+    world.gate.wait().await;
     let (start, said) = (now(), place.complaints());
     usage(&window, 4);
     usage(&rate, 4);
@@ -103,7 +105,7 @@ pub async fn stepped(world: &World, name: &'static str, step: i64) {
         }
         early
     };
-    tokio::time::sleep(Duration::from_secs_f64((earliest - 3.0 - seconds(start)).max(0.0))).await;
+    tokio::time::sleep(Duration::from_secs_f64((earliest - 2.0 - seconds(start)).max(0.0))).await;
     let mut wrong = early().await;
     clock.set(0);
     node(0, [&window, &rate]);

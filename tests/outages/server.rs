@@ -1,5 +1,6 @@
 //! The API server and etcd.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
@@ -13,8 +14,9 @@ use crate::plane_support::{Gateway, Server, Trouble};
 pub async fn contended(world: &World) {
     let mut place = Place::begin(world, "contended", Signal::Queue).await;
     place.start(&world.plane.kubeconfig, &[]).await;
+    world.gate.wait().await;
     let api = place.scene.api("Deployment");
-    let writers = std::cell::RefCell::new(Vec::new());
+    let writers = RefCell::new(Vec::new());
     let inject = async || {
         for app in place.apps.clone() {
             let api = api.clone();
@@ -33,7 +35,7 @@ pub async fn contended(world: &World) {
 
 /// The API server ends, and comes again.
 pub async fn restarted(place: &Place<'_>, server: &mut Server<'_>) {
-    let server = std::cell::RefCell::new(server);
+    let server = RefCell::new(server);
     let inject = async || server.borrow_mut().kill().await;
     let heal = async || {
         let mut server = server.borrow_mut();
@@ -49,7 +51,7 @@ pub async fn expired(world: &World, server: &mut Server<'_>) {
     let mut place = Place::begin(world, "expired", Signal::Queue).await;
     let gateway = Gateway::start(world.plane, "expired").await;
     place.start(&gateway.kubeconfig, &[]).await;
-    let server = std::cell::RefCell::new(server);
+    let server = RefCell::new(server);
     let inject = async || {
         gateway.set(Trouble::Refused(everything, 502, None));
         for app in &place.apps {
@@ -80,17 +82,18 @@ async fn compact(world: &World) {
 
 /// etcd answers late, in spells of two seconds.
 pub async fn slow_etcd(place: &Place<'_>, etcd: &Server<'_>) {
-    let stalls = async || {
-        loop {
+    let healed = Cell::new(false);
+    let stalls = async {
+        while !healed.get() {
             etcd.signal("STOP");
             tokio::time::sleep(Duration::from_secs(2)).await;
             etcd.signal("CONT");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
-    let heal = async || etcd.signal("CONT");
-    tokio::select! {
-        () = stalls() => {}
-        () = place.drill("etcd: stalls for 2 s, again and again", lasts(), async || {}, heal) => {}
-    }
+    let heal = async || {
+        healed.set(true);
+        etcd.signal("CONT");
+    };
+    tokio::join!(stalls, place.drill("etcd: stalls for 2 s, again and again", lasts(), async || {}, heal));
 }
