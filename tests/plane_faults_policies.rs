@@ -14,7 +14,6 @@ use std::time::Duration;
 use ballast::api::ScalePolicy;
 use futures::StreamExt;
 use kube::CustomResourceExt;
-use kube::api::{DeleteParams, ListParams};
 use outages::{Place, Signal, World, long};
 use plane_support::{Scene, Story, loosen, run};
 use serde_json::{Value, json};
@@ -30,7 +29,11 @@ async fn create(scene: &Scene, policies: Vec<Value>) -> usize {
     let created = futures::stream::iter(policies).map(|policy| async move {
         let request =
             http::Request::post(api.resource_url()).header("content-type", "application/json").body(text(&policy).into_bytes()).unwrap();
-        scene.plane.client.request::<serde::de::IgnoredAny>(request).await.is_ok()
+        let created = scene.plane.client.request_text(request).await;
+        if let Err(error) = &created {
+            println!("{}: {:.200}", policy["metadata"]["name"], error.to_string());
+        }
+        created.is_ok()
     });
     created.buffer_unordered(16).filter(|created| std::future::ready(*created)).count().await
 }
@@ -57,8 +60,13 @@ async fn beside(place: &Place<'_>, bad: &Scene, what: &str, policies: Vec<Value>
     let inject = async || there.set(create(&place.scene, few).await + create(bad, rest).await);
     let heal = async || {
         peak.set(resident(ballast.pid()));
-        bad.api("ScalePolicy").delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        for scene in [bad, &place.scene] {
+            // As text: what is in there is too deep to be read.
+            let list = format!("{}?labelSelector=bad", scene.api("ScalePolicy").resource_url());
+            scene.plane.client.request_text(http::Request::delete(list).body(Vec::new()).unwrap()).await.unwrap();
+        }
     };
+    place.bad.set(count);
     let answered = place.drill(&format!("{count} policies: {what}"), Duration::from_secs(20), inject, heal).await;
     let (there, peak) = (there.get(), peak.get());
     println!("{what}: {there} of {count} were taken; {} MiB before, {} MiB with them", before >> 20, peak >> 20);
@@ -94,11 +102,23 @@ fn good_policies_are_decided_beside_any_number_of_bad_ones() {
         }
         let makers = hostile::all();
         let hostile = (0..hostile).map(|n| makers[n % makers.len()](&format!("hostile-{n}"), &format!("web-{}", n % targets)));
+        // Some are there before the controller is.
+        let few = (0..50).map(|n| makers[n % makers.len()](&format!("first-{n}"), &format!("web-{}", n % targets)));
+        create(&bad, few.collect()).await;
+        let mut late = Place::begin(&world, "late", Signal::Queue).await;
+        late.beside(&bad);
+        late.start(&world.plane.kubeconfig, &[]).await;
+        late.bad.set(50);
+        let answered =
+            late.drill("50 policies: hostile, there before the controller starts", Duration::from_secs(10), async || {}, async || {}).await;
+        assert!(answered, "{}", late.ballasts[0].tail());
+
         beside(&place, &bad, "hostile: deep, huge, Unicode, PromQL bombs, extreme numbers", hostile.collect()).await;
         world.table.finish("policies");
     });
 }
 
 fn policy(name: &str, spec: Value) -> Value {
-    json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": name }, "spec": spec })
+    let metadata = json!({ "name": name, "labels": { "bad": "" } });
+    json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": metadata, "spec": spec })
 }

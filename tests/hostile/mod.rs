@@ -58,7 +58,8 @@ fn policy(name: &str, target: &str, metrics: &Value, more: &Value) -> Value {
         "intervalSeconds": 1, "metrics": metrics,
     });
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": { "name": name }, "spec": spec })
+    let metadata = json!({ "name": name, "labels": { "bad": "" } });
+    json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": metadata, "spec": spec })
 }
 
 fn prometheus(query: &str) -> Value {

@@ -14,4 +14,4 @@ pub use client::{Login, Material, Server, Trust};
 pub use decode::{Answer, Number, Run, Series, decode};
 pub use enforce::enforce;
 pub use substitute::{substitute, substitute_ever};
-pub use window::window;
+pub use window::{steps, window};
