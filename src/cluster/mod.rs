@@ -11,6 +11,7 @@ mod queue;
 mod requests;
 mod scale;
 mod selector;
+mod shallow;
 mod slim;
 mod sources;
 mod starting;

@@ -95,26 +95,11 @@ pub async fn stepped(world: &World, name: &'static str, step: i64) {
     let meanwhile = if missing == 0 { format!("answered after {after:.1} s") } else { "held".to_owned() };
     // The last look at the old load may have been an interval before it changed.
     let earliest = f64::from(wait - INTERVAL);
-    let early = async || {
-        let mut early = Vec::new();
-        for (app, size) in [(&window, 8), (&rate, 7), (&outage, 8), (&collapse, 8)] {
-            let sizes = place.sizes.since(app, start);
-            if sizes.last() != Some(&size) {
-                early.push(format!("{app}: {sizes:?} after {:.1} s", seconds(start)));
-            }
-        }
-        early
-    };
     tokio::time::sleep(Duration::from_secs_f64((earliest - 2.0 - seconds(start)).max(0.0))).await;
-    let mut wrong = early().await;
     clock.set(0);
     node(0, [&window, &rate]);
     let lasted = seconds(set);
     let (back, lost) = place.answered(place.grow(), PATIENCE).await;
-    if seconds(start) < earliest {
-        wrong.extend(early().await);
-    }
-    println!("{name}: early: {wrong:?}");
     // And in the end what waited comes.
     for (app, size) in [(&window, 4), (&rate, 6), (&outage, 2)] {
         place
@@ -125,7 +110,13 @@ pub async fn stepped(world: &World, name: &'static str, step: i64) {
             })
             .await;
     }
+    let first = |app: &str| place.sizes.changes(app, start).into_iter().next();
+    let mut early: Vec<_> =
+        [&window, &outage, &collapse].into_iter().filter_map(|app| first(app).filter(|(at, _)| *at < earliest)).collect();
+    let slow = place.sizes.changes(&rate, start);
+    early.extend(slow.windows(2).filter(|pair| pair[1].0 - pair[0].0 < f64::from(wait) - 1.0).map(|pair| pair[1]));
+    println!("{name}: early: {early:?}");
     let fault = format!("clock: set {step:+} s, and back");
-    let wrong = wrong.len();
+    let wrong = early.len();
     place.row(Row { fault, lasted, meanwhile, back, lost, wrong, ..Row::default() }, said).await;
 }

@@ -40,8 +40,9 @@ impl Row {
     /// Whether it shows something that must not be; `well` is how long an answer takes without a fault.
     pub fn is_bad(&self, well: f64) -> bool {
         let flood = LINES * self.policies as f64 * (self.lasted + self.back);
-        // A machine that is busy otherwise shows in all rows alike.
-        let late = self.back > INTERVALS * f64::from(INTERVAL).max(well);
+        // A machine that is too busy to answer within an interval shows in all rows alike.
+        let busy = if well > f64::from(INTERVAL) { well } else { 0.0 };
+        let late = self.back > INTERVALS * f64::from(INTERVAL) + busy;
         self.wrong > 0 || self.lost > 0 || late || self.errors as f64 > flood
     }
 }
@@ -60,7 +61,7 @@ impl Table {
     /// Prints the rows, writes those of the long form into the docs if that is wanted, and demands that none is bad.
     pub fn finish(&self, part: &str) {
         let mut rows = self.0.lock().clone();
-        rows.sort_by(|one, other| one.fault.cmp(&other.fault));
+        rows.sort_by_key(|row| (row.fault != NONE, row.fault.clone()));
         let head = "| fault | lasted s | load that grew at its begin | back after s | intervals | policies | lost | wrong scale-ins | writes | warnings logged |\n|---|---|---|---|---|---|---|---|---|---|";
         let lines = rows.iter().map(|row| {
             let Row { fault, lasted, meanwhile, back, policies, lost, wrong, writes, errors } = row;
