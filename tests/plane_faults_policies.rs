@@ -93,7 +93,7 @@ fn good_policies_are_decided_beside_any_number_of_bad_ones() {
         let (malformed, hostile) = if long() { (10_000, 1000) } else { (500, 100) };
 
         let cases = api_support::cases();
-        let malformed = (0..malformed).map(|n| policy(&format!("malformed-{n}"), api_support::patched(&cases[n % cases.len()].patch)));
+        let malformed = (0..malformed).map(|n| policy(&format!("malformed-{n}"), &api_support::patched(&cases[n % cases.len()].patch)));
         beside(&place, &bad, "malformed", malformed.collect()).await;
 
         let targets = 20;
@@ -118,7 +118,7 @@ fn good_policies_are_decided_beside_any_number_of_bad_ones() {
     });
 }
 
-fn policy(name: &str, spec: Value) -> Value {
+fn policy(name: &str, spec: &Value) -> Value {
     let metadata = json!({ "name": name, "labels": { "bad": "" } });
     json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": metadata, "spec": spec })
 }

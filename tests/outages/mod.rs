@@ -135,6 +135,10 @@ impl<'a> Place<'a> {
             self.world.scraped.shows(&self.series(&app), &(10 * size).to_string()).await;
         }
         spec["intervalSeconds"] = json!(INTERVAL);
+        if spec["smoothing"].is_null() {
+            // No filter holds a size or looks ahead: each move is what the last look asked for.
+            spec["smoothing"] = json!({ "type": "None" });
+        }
         self.scene.policy(&app, spec).await;
         self.apps.push(app.clone());
         app
@@ -208,7 +212,9 @@ impl<'a> Place<'a> {
             for app in left {
                 // While the API server is away nobody knows.
                 let found = self.scene.get("Deployment", &app).await.map(|object| object["spec"]["replicas"].clone());
-                if found.is_ok_and(|found| found == size) { continue } else { rest.push(app) }
+                if !found.is_ok_and(|found| found == size) {
+                    rest.push(app);
+                }
             }
             left = rest;
             if !left.is_empty() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::{Place, Signal, World, lasts};
 use crate::plane_support::gateway::everything;
@@ -35,10 +36,10 @@ pub async fn contended(world: &World) {
 
 /// The API server ends, and comes again.
 pub async fn restarted(place: &Place<'_>, server: &mut Server<'_>) {
-    let server = RefCell::new(server);
-    let inject = async || server.borrow_mut().kill().await;
+    let server = Mutex::new(server);
+    let inject = async || server.lock().await.kill().await;
     let heal = async || {
-        let mut server = server.borrow_mut();
+        let mut server = server.lock().await;
         server.start();
         server.ready().await;
     };
@@ -51,14 +52,14 @@ pub async fn expired(world: &World, server: &mut Server<'_>) {
     let mut place = Place::begin(world, "expired", Signal::Queue).await;
     let gateway = Gateway::start(world.plane, "expired").await;
     place.start(&gateway.kubeconfig, &[]).await;
-    let server = RefCell::new(server);
+    let server = Mutex::new(server);
     let inject = async || {
         gateway.set(Trouble::Refused(everything, 502, None));
         for app in &place.apps {
             place.scene.patch("Deployment", app, json!({ "metadata": { "annotations": { "example.com/missed": "1" } } })).await;
         }
         compact(world).await;
-        let mut server = server.borrow_mut();
+        let mut server = server.lock().await;
         server.kill().await;
         server.start();
         server.ready().await;
