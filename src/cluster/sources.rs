@@ -153,7 +153,7 @@ impl Catalog for Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn source(metadata: &Value, url: &Value) -> SourceRow {
         let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": metadata, "spec": { "url": url } });
