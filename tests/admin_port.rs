@@ -21,7 +21,7 @@ async fn port() -> (SocketAddr, CancellationToken) {
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     // Nobody leads, so that records are asked of nobody.
-    let (records, _) = Records::channel(Shards::standby(Clock::real()), 1);
+    let (records, _) = Records::channel(Shards::standby(Clock::real(), 1));
     let served = Served { readiness: Readiness::default(), metrics: Metrics::new(0, []), records };
     tokio::spawn(admin::serve(listener, served, shutdown.clone()));
     (address, shutdown)

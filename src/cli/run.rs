@@ -28,7 +28,7 @@ use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
 /// Longest silence of the API server on a connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How long statuses and Events that wait are written out at shutdown: with all other steps down it stays below a pod's 30 s.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -214,7 +214,7 @@ async fn clients(args: &RunArgs) -> Result<(Client, Client, String, Option<Socke
     let server = &config.cluster_url;
     let host = server.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     let api_server = host.map(|host| SocketAddr::new(host, server.port_u16().unwrap_or(443)));
-    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
+    // A watch ends after 20 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
     config.read_timeout = Some(READ_TIMEOUT);
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
     // A retried write would be a stale one, and a retried question an answer to an older one.

@@ -122,6 +122,7 @@ impl Recorder {
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Record>, shutdown: CancellationToken) {
+        let mut last_error = String::new();
         loop {
             let record = tokio::select! {
                 biased;
@@ -131,16 +132,21 @@ impl Writer {
             let Some(record) = record else { return };
             self.sizes.give_way().await;
             self.bucket.take().await;
-            let outcome = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
-                Ok(Ok(())) => "written",
-                Ok(Err(error)) => {
-                    warn!(error = in_words(&error), "cannot write an Event");
-                    "failed"
+            let error = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(in_words(&error)),
+                Err(_) => Some(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
+            };
+            // An outage concerns all: it is said once, and counted.
+            let outcome = if let Some(error) = error {
+                if error != last_error {
+                    warn!(%error, "cannot write Events");
+                    last_error = error;
                 }
-                Err(_) => {
-                    warn!("no answer to an Event within {} s", CALL_TIMEOUT.as_secs());
-                    "failed"
-                }
+                "failed"
+            } else {
+                last_error.clear();
+                "written"
             };
             self.metrics.event(outcome);
         }

@@ -12,6 +12,7 @@ mod queue;
 mod requests;
 mod scale;
 mod selector;
+mod shallow;
 mod shards;
 mod slim;
 mod sources;

@@ -1,19 +1,22 @@
 //! The size of any kind of workload, through its scale subresource.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersion;
-use kube::{Api, Client, Error, discovery};
+use kube::{Api, Client, Error, Resource, discovery};
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
 use super::index::{Index, WorkloadKey};
 use super::labels::PodSelector;
-use super::slim::{WorkloadKind, parsed};
+use super::slim::{SlimDeployment, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind, WorkloadRow, parsed};
 use super::writer::writer;
 use super::{CALL_TIMEOUT, Key, in_words};
 use crate::api::TargetRef;
@@ -92,10 +95,17 @@ impl ScaleClient {
         Self { client, index, clock, kinds: Arc::default() }
     }
 
-    /// The size of a target.
-    pub async fn read(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
-        if self.is_watched(target) {
-            return self.watched(namespace, target);
+    /// The size of a target; `afresh`: not as the watch has it, which may be behind or, on a connection that died silently, stand still.
+    pub async fn read(&self, namespace: &str, target: &TargetRef, afresh: bool) -> Result<ScaleView, ScaleError> {
+        match WorkloadKind::find(&target.api_version, &target.kind) {
+            Some(_) if !afresh => return self.watched(namespace, target),
+            Some(WorkloadKind::Deployment) => return self.fetch::<SlimDeployment>(WorkloadKind::Deployment, namespace, target).await,
+            Some(WorkloadKind::StatefulSet) => return self.fetch::<SlimStatefulSet>(WorkloadKind::StatefulSet, namespace, target).await,
+            Some(WorkloadKind::ReplicaSet) => return self.fetch::<SlimReplicaSet>(WorkloadKind::ReplicaSet, namespace, target).await,
+            Some(kind @ WorkloadKind::ReplicationController) => {
+                return self.fetch::<SlimReplicationController>(kind, namespace, target).await;
+            }
+            None => {}
         }
         let resource = self.resource(&target.api_version, &target.kind).await?;
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
@@ -121,16 +131,20 @@ impl ScaleClient {
         let kind = WorkloadKind::find(&target.api_version, &target.kind).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
         let key = WorkloadKey { kind, key: Key::new(namespace, &target.name) };
         let row = self.index.workload(&key).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
-        Ok(ScaleView {
-            resource: builtin(kind),
-            uid: Some(Arc::clone(&row.uid)),
-            spec_replicas: row.spec_replicas,
-            status_replicas: row.status_replicas,
-            selector_text: Arc::clone(&row.selector.0),
-            selector: Arc::clone(&row.selector.1),
-            selector_error: None,
-            resource_version: row.resource_version.clone(),
-        })
+        Ok(view_of(kind, &row))
+    }
+
+    /// What is known of watched kinds, from the server.
+    async fn fetch<K>(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Into<WorkloadRow>,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        let object = tokio::time::timeout(CALL_TIMEOUT, api.get(&target.name))
+            .await
+            .map_err(|_| ScaleError::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())))?
+            .map_err(|error| from_api(target, error))?;
+        Ok(view_of(kind, &object.into()))
     }
 
     /// Address of a kind, if it can be scaled.
@@ -180,6 +194,19 @@ pub fn builtin(kind: WorkloadKind) -> ApiResource {
         WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
         WorkloadKind::ReplicaSet => ApiResource::erase::<ReplicaSet>(&()),
         WorkloadKind::ReplicationController => ApiResource::erase::<ReplicationController>(&()),
+    }
+}
+
+fn view_of(kind: WorkloadKind, row: &WorkloadRow) -> ScaleView {
+    ScaleView {
+        resource: builtin(kind),
+        uid: Some(Arc::clone(&row.uid)),
+        spec_replicas: row.spec_replicas,
+        status_replicas: row.status_replicas,
+        selector_text: Arc::clone(&row.selector.0),
+        selector: Arc::clone(&row.selector.1),
+        selector_error: None,
+        resource_version: row.resource_version.clone(),
     }
 }
 

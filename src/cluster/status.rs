@@ -238,6 +238,7 @@ impl Values {
 
 impl Shared {
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut last_error = String::new();
         loop {
             let next = self.waiting.lock().pop();
             let Some((key, Shown { uid, status })) = next else {
@@ -259,6 +260,7 @@ impl Shared {
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
+                    last_error.clear();
                     // One that was forgotten meanwhile stays so.
                     if let Some(shown) = self.written.lock().get_mut(&key) {
                         *shown = Written::new(&status, self.clock.instant());
@@ -268,7 +270,12 @@ impl Shared {
                 Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
                 Err(error) => {
                     self.metrics.status("failed");
-                    warn!(policy = %key, error = in_words(&error), "cannot write the status");
+                    let error = in_words(&error);
+                    // An outage concerns all policies: it is said once, and counted.
+                    if error != last_error {
+                        warn!(policy = %key, %error, "cannot write the status");
+                        last_error = error;
+                    }
                 }
             }
             if self.waiting.lock().ended(&key) {

@@ -43,6 +43,8 @@ pub struct Entry {
     pub history: Ring,
     /// Version of the target that the last write replaced: whoever still sees it sees the time before that write.
     pub replaced: Option<String>,
+    /// Looks in a row that saw that.
+    pub behind: u32,
     /// Size last written, so that the watch's echo of it is not taken for somebody else's.
     pub last_written: Option<u32>,
     /// Nothing was decided yet for the target that the policy names now: its size is another one's.
@@ -78,6 +80,7 @@ impl Entry {
             last: None,
             history: Ring::default(),
             replaced: None,
+            behind: 0,
             last_written: None,
             retargeted: false,
             last_look: None,

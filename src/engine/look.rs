@@ -39,6 +39,8 @@ pub struct Job {
     pub due: Instant,
     /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
     pub expected: Option<u32>,
+    /// The watch is behind: the server is asked for the size.
+    pub afresh: bool,
 }
 
 /// What was seen of one policy's target.
@@ -70,12 +72,12 @@ pub struct Looker {
 impl Looker {
     /// Looks at all of `jobs` and tells what was seen, each as soon as it is known: nobody waits for another's slow source, target or writer.
     pub async fn look(self: Arc<Self>, jobs: Vec<Job>, now: Time) {
-        let (near, far): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| self.scale.is_watched(&job.compiled.target));
+        let (near, far): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| !job.afresh && self.scale.is_watched(&job.compiled.target));
         let sizes = near.into_iter().map(|job| (self.scale.watched(&job.key.namespace, &job.compiled.target), job)).collect();
         let client = self.scale.clone();
         let read = move |job: Job| {
             let client = client.clone();
-            async move { (client.read(&job.key.namespace, &job.compiled.target).await, job) }
+            async move { (client.read(&job.key.namespace, &job.compiled.target, job.afresh).await, job) }
         };
         let far = stream::iter(far).map(read).buffer_unordered(SIZES).ready_chunks(TOGETHER);
         let near = Arc::clone(&self).see(sizes, now);

@@ -17,11 +17,11 @@ mod shards;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
@@ -30,7 +30,7 @@ use crate::cluster::{
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
-use crate::core::Mode;
+use crate::core::{Mode, Time};
 use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -53,6 +53,12 @@ const LOST_LOOK: Duration = Duration::from_secs(60);
 
 /// How long the end of writes under way is waited for at shutdown.
 const LAST_WRITES: Duration = Duration::from_secs(6);
+
+/// A wall clock that differs by so many milliseconds from one look to the next was set; less is adjusted all the time.
+const CLOCK_SET: u64 = 1000;
+
+/// After so many looks that did not show the last write, which are some tenths of a second, the watch is not waited for.
+const PATIENT_LOOKS: u32 = 5;
 
 /// Longest sleep of the loop, so that leadership is never noticed later.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -105,6 +111,8 @@ pub struct Engine {
     remembered: mpsc::UnboundedReceiver<Done>,
     /// Defaults that the policies were compiled with.
     defaults: Arc<BTreeMap<String, NamespaceDefaults>>,
+    /// Wall clock and monotonic clock when they were read last.
+    clocks: (Time, Instant),
 }
 
 // === impl Engine ===
@@ -113,13 +121,14 @@ impl Engine {
     /// An engine that knows no policy yet.
     pub fn new(mut parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
-        let due = Due::new(parts.clock.instant());
+        let clocks = parts.clock.both();
+        let due = Due::new(clocks.1);
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
         let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
-        Self { parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered, defaults }
+        Self { parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -179,6 +188,19 @@ impl Engine {
         }
     }
 
+    /// Both clocks now. Where the wall clock was set meanwhile (corrected after a boot, or after a virtual machine was resumed), what the
+    /// policies remember is moved along: a window of five minutes is one of five minutes whatever the clock shows.
+    fn follow_clock(&mut self) -> (Time, Instant) {
+        let (now, instant) = self.parts.clock.both();
+        let (wall, monotonic) = std::mem::replace(&mut self.clocks, (now, instant));
+        let set = now.as_millis().saturating_sub((wall + instant.saturating_duration_since(monotonic)).as_millis());
+        if set.unsigned_abs() >= CLOCK_SET {
+            warn!(milliseconds = set, "the clock was set; windows and budgets go on as if it had always been so");
+            self.entries.values_mut().for_each(|entry| entry.memory.shift(set));
+        }
+        (now, instant)
+    }
+
     /// New defaults mean new policies, with the memory they had.
     fn follow_defaults(&mut self) {
         let defaults = self.parts.defaults.version();
@@ -214,7 +236,8 @@ impl Engine {
             entry.last_look = Some(now);
             self.due.next_interval(&key, compiled.policy.interval, now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected });
+            let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected, afresh });
         }
         if jobs.is_empty() {
             return;

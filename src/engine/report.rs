@@ -31,7 +31,7 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(5);
 impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
-        let (now, instant) = (self.parts.clock.now(), self.parts.clock.instant());
+        let (now, instant) = self.follow_clock();
         let Seen { job, target, foreign } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
@@ -49,9 +49,10 @@ impl Engine {
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
         // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
-        if let Some(entry) = self.entries.get(&job.key)
-            && (entry.writing.is_some() || entry.replaced.as_ref() == Some(&scale.resource_version))
-        {
+        let Some(entry) = self.entries.get_mut(&job.key) else { return };
+        let behind = entry.replaced.as_ref() == Some(&scale.resource_version);
+        entry.behind = if behind { entry.behind.saturating_add(1) } else { 0 };
+        if entry.writing.is_some() || behind {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
         }
@@ -166,7 +167,7 @@ impl Engine {
         let WriteResult { write, outcome } = result;
         let key = &write.policy;
         self.parts.metrics.wrote(outcome.word());
-        let now = self.parts.clock.now();
+        let (now, _) = self.follow_clock();
         let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.lead == write.lead) else {
             // The shard was lost while the write was under way; what it did is said at least.
             if matches!(outcome, WriteOutcome::Written(_)) {

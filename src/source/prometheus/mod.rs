@@ -22,4 +22,4 @@ pub use limits::{LiveLimits, SourceLimits};
 pub use substitute::{is_plain, substitute, substitute_all, substitute_ever};
 pub use targets::ByPod;
 pub use turns::{Budget, Turn};
-pub use window::window;
+pub use window::{steps, window};
