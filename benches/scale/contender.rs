@@ -1,0 +1,136 @@
+//! Starts and stops the autoscalers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+
+use crate::options::{Contender, Options, Signal};
+use crate::process::Processes;
+
+const TUNED: [&str; 3] = ["--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-horizontal-pod-autoscaler-syncs=50"];
+/// Longest time to readiness, and to the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where contenders run.
+pub struct Ground<'a> {
+    pub options: &'a Options,
+    /// The plane's state directory.
+    pub plane: &'a Path,
+    /// Kubeconfig with Ballast's service account.
+    pub ballast: PathBuf,
+    /// Prometheus, where there is one.
+    pub prometheus: Option<String>,
+}
+
+/// A running autoscaler; ends when dropped, and with the plane at the latest.
+pub struct Running {
+    kind: Kind,
+    /// Its processes.
+    pub processes: Processes,
+}
+
+enum Kind {
+    Stock,
+    Ballast { child: Child, admin: SocketAddr },
+}
+
+impl Ground<'_> {
+    /// Starts a contender and waits until it says that it is ready.
+    pub async fn start(&self, contender: Contender, signal: Signal) -> Result<Running> {
+        match contender {
+            Contender::Hpa => self.stock(&[]).await,
+            Contender::HpaTuned => self.stock(&TUNED).await,
+            Contender::Ballast => self.ballast(signal, &[]).await,
+            Contender::Ballast5s => self.ballast(signal, &["--sync-period=5s"]).await,
+            Contender::Keda => bail!("KEDA cannot be started yet"),
+        }
+    }
+
+    async fn stock(&self, flags: &[&str]) -> Result<Running> {
+        let mut up = cluster_script("up.sh");
+        up.args(["hpa", "--dir"]).arg(self.plane).arg("--").args(flags);
+        succeed(up).await?;
+        let pid = self.plane.join("pids/hpa");
+        let pid = std::fs::read_to_string(&pid).with_context(|| pid.display().to_string())?.trim().parse()?;
+        Ok(Running { kind: Kind::Stock, processes: Processes(vec![pid]) })
+    }
+
+    async fn ballast(&self, signal: Signal, flags: &[&str]) -> Result<Running> {
+        let admin = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.plane.join("logs/ballast.log"))?;
+        let mut command = Command::new(&self.options.ballast);
+        command.args(["run", "--admin-address", &admin.to_string(), "--kubeconfig"]).arg(&self.ballast).args(flags);
+        if let Some(url) = self.prometheus.as_deref().filter(|_| signal == Signal::Prometheus) {
+            command.args(["--prometheus-url", url]);
+        }
+        command.args(self.options.ballast_flags.split_whitespace());
+        command.env("BALLAST_CLUSTER_DIR", self.plane).kill_on_drop(true);
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let mut child = child.with_context(|| self.options.ballast.display().to_string())?;
+        let id = child.id().context("ballast has ended")?;
+        let ready = async {
+            while !is_ready(admin).await {
+                if let Some(status) = child.try_wait()? {
+                    bail!("ballast ended with {status}; see logs/ballast.log");
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(PATIENCE, ready).await.context("ballast does not become ready")??;
+        Ok(Running { kind: Kind::Ballast { child, admin }, processes: Processes(vec![id]) })
+    }
+}
+
+impl Running {
+    /// Ballast's own metrics, as text.
+    pub async fn metrics(&self) -> Result<Option<String>> {
+        let Kind::Ballast { admin, .. } = &self.kind else { return Ok(None) };
+        Ok(Some(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?))
+    }
+
+    /// Stops it by SIGTERM.
+    pub async fn stop(self, plane: &Path) -> Result<()> {
+        match self.kind {
+            Kind::Stock => {
+                let mut down = cluster_script("down.sh");
+                down.args(["--only", "hpa", "--dir"]).arg(plane);
+                succeed(down).await
+            }
+            Kind::Ballast { mut child, .. } => {
+                if let Some(id) = child.id() {
+                    succeed({
+                        let mut kill = Command::new("kill");
+                        kill.args(["-TERM", &id.to_string()]);
+                        kill
+                    })
+                    .await?;
+                }
+                tokio::time::timeout(PATIENCE, child.wait()).await.context("ballast does not end")??;
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn is_ready(admin: SocketAddr) -> bool {
+    reqwest::get(format!("http://{admin}/readyz")).await.is_ok_and(|response| response.status().is_success())
+}
+
+/// A script of the test cluster.
+pub fn cluster_script(name: &str) -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster").join(name))
+}
+
+/// Runs a command, whose words count only if it fails.
+pub async fn succeed(mut command: Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("{command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

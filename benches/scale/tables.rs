@@ -1,0 +1,81 @@
+//! The figures as tables.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::options::{Contender, Signal};
+use crate::results::{Row, Spread};
+
+impl Contender {
+    /// Its name in tables.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Hpa => "stock HPA",
+            Self::HpaTuned => "stock HPA, tuned",
+            Self::Ballast => "Ballast",
+            Self::Ballast5s => "Ballast, 5 s",
+            Self::Keda => "KEDA",
+        }
+    }
+}
+
+impl Signal {
+    /// Its name in tables.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Prometheus => "Prometheus",
+        }
+    }
+}
+
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(head.iter().copied());
+    table.add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Answers to load steps, a line each.
+pub fn steps(rows: &[&Row]) -> Table {
+    let head = ["contender", "targets", "phase s", "answered", "first write: median / p99 / last s", "size reached: median / p99 / last s", "size writes", "requests"];
+    let line = |row: &Row| {
+        let spread = |Spread { median, p99, last }: Spread| format!("{median:.1} / {p99:.1} / {last:.1}");
+        let line = |step: &crate::results::Step| {
+            vec![
+                row.contender.title().to_owned(),
+                row.targets.to_string(),
+                format!("{:.1}", step.phase),
+                step.answered.to_string(),
+                spread(step.first),
+                spread(step.done),
+                step.writes.to_string(),
+                step.requests.to_string(),
+            ]
+        };
+        row.steps.iter().map(line).collect::<Vec<_>>()
+    };
+    table(&head, rows.iter().flat_map(|row| line(row)))
+}
+
+/// Steady states.
+pub fn steady(rows: &[&Row]) -> Table {
+    let head = ["contender", "targets", "requests/s", "writes/s", "leases/s", "CPU cores", "RSS MiB", "peak MiB", "API server cores", "quiet", "etcd", "metrics"];
+    let line = |row: &&Row| {
+        let steady = &row.steady;
+        let numbers = [steady.requests, steady.writes, steady.leases].map(|value| format!("{value:.2}"));
+        let cores = |value: f64| format!("{value:.3}");
+        let memory = [steady.contender.rss_mib, steady.contender.peak_mib].map(|mib| format!("{mib:.0}"));
+        let server = [steady.api_server.cores, steady.api_server_quiet_cores, steady.etcd_cores, steady.metrics_cores].map(cores);
+        [row.contender.title().to_owned(), row.targets.to_string()]
+            .into_iter()
+            .chain(numbers)
+            .chain([cores(steady.contender.cores)])
+            .chain(memory)
+            .chain(server)
+            .collect()
+    };
+    table(&head, rows.iter().map(line))
+}
