@@ -65,7 +65,9 @@ impl Watch {
             tokio::pin!(events);
             while let Some(event) = events.try_next().await? {
                 let WatchEvent::Modified(Deployment { metadata, spec }) = event else { continue };
-                let Some(target) = metadata.namespace.starts_with("team-").then(|| Target::parse(&metadata.name)).flatten() else { continue };
+                let Some(target) = metadata.namespace.starts_with("team-").then(|| Target::parse(&metadata.name)).flatten() else {
+                    continue;
+                };
                 noted.lock().push((Instant::now(), target, spec.replicas));
             }
             bail!("the API server ended the watch")

@@ -56,21 +56,27 @@ impl Audit {
         Ok(std::fs::metadata(&self.file).with_context(|| self.file.display().to_string())?.len())
     }
 
-    /// What was asked since a mark.
-    pub fn since(&self, mark: u64) -> Result<Requests> {
+    /// What was asked since a mark, which is moved to the end.
+    pub fn since(&self, mark: &mut u64) -> Result<Requests> {
         let mut file = std::fs::File::open(&self.file)?;
-        file.seek(SeekFrom::Start(mark))?;
+        file.seek(SeekFrom::Start(*mark))?;
+        let (mut file, mut text) = (BufReader::new(file), String::new());
         let mut requests = Requests::new();
-        for line in BufReader::new(file).lines() {
-            // The last one may be half written.
-            let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
+        loop {
+            text.clear();
+            // The last line may be half written: it counts the next time.
+            let length = file.read_line(&mut text)?;
+            if !text.ends_with('\n') {
+                return Ok(requests);
+            }
+            *mark += length as u64;
+            let line: Line = serde_json::from_str(&text).context("a line of the audit log")?;
             // A watch is a request when it starts; its end is none.
             if (line.stage == "ResponseStarted") != (line.verb == "watch") {
                 continue;
             }
             *requests.entry((line.user.username.clone(), line.what())).or_default() += 1;
         }
-        Ok(requests)
     }
 }
 
@@ -80,7 +86,8 @@ impl Line {
         let Some(ObjectRef { resource: Some(resource), subresource, api_group }) = &self.object_ref else {
             return format!("{} {}", self.verb, path());
         };
-        let group = api_group.as_deref().filter(|group| group.ends_with("metrics.k8s.io")).map_or(String::new(), |group| format!(".{group}"));
+        let group =
+            api_group.as_deref().filter(|group| group.ends_with("metrics.k8s.io")).map_or(String::new(), |group| format!(".{group}"));
         let sub = subresource.as_deref().map_or(String::new(), |sub| format!("/{sub}"));
         format!("{} {resource}{group}{sub}", self.verb)
     }
@@ -89,11 +96,11 @@ impl Line {
 /// How requests fall into kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds {
-    /// All.
+    /// All but those of leases.
     pub all: u64,
-    /// Those that change an object, leases apart.
+    /// Those of them that change an object.
     pub writes: u64,
-    /// Renewals of leases.
+    /// Those of leases: leaders ask for them and renew them every two seconds.
     pub leases: u64,
 }
 
@@ -105,10 +112,12 @@ pub fn kinds(requests: &Requests) -> Kinds {
         let changes = matches!(verb, "create" | "update" | "patch" | "delete" | "deletecollection");
         // Questions that are posted change nothing.
         let asks = what.contains("reviews") || what.contains("serviceaccounts/token");
-        kinds.all += count;
         if what.ends_with(" leases") {
             kinds.leases += count;
-        } else if changes && !asks {
+            continue;
+        }
+        kinds.all += count;
+        if changes && !asks {
             kinds.writes += count;
         }
     }

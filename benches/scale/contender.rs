@@ -9,11 +9,17 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
 use crate::options::{Contender, Options, Signal};
+use crate::own::Histogram;
 use crate::process::Processes;
+use crate::prometheus::Prometheus;
 
+/// Of the stock autoscaler; KEDA takes the first two as well.
 const TUNED: [&str; 3] = ["--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-horizontal-pod-autoscaler-syncs=50"];
 /// Longest time to readiness, and to the end.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `ScaledObject`s that KEDA reconciles at a time, in keeping with the flags above (default 5).
+const KEDA_RECONCILES: (&str, &str) = ("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES", "50");
 
 /// Where contenders run.
 pub struct Ground<'a> {
@@ -23,7 +29,7 @@ pub struct Ground<'a> {
     /// Kubeconfig with Ballast's service account.
     pub ballast: PathBuf,
     /// Prometheus, where there is one.
-    pub prometheus: Option<String>,
+    pub prometheus: Option<Prometheus>,
 }
 
 /// A running autoscaler; ends when dropped, and with the plane at the latest.
@@ -34,29 +40,44 @@ pub struct Running {
 }
 
 enum Kind {
-    Stock,
-    Ballast { child: Child, admin: SocketAddr },
+    /// Parts of the plane, in the order in which they are stopped.
+    Parts(&'static [&'static str]),
+    Ballast {
+        child: Box<Child>,
+        admin: SocketAddr,
+    },
 }
 
 impl Ground<'_> {
     /// Starts a contender and waits until it says that it is ready.
     pub async fn start(&self, contender: Contender, signal: Signal) -> Result<Running> {
         match contender {
-            Contender::Hpa => self.stock(&[]).await,
-            Contender::HpaTuned => self.stock(&TUNED).await,
+            Contender::Hpa => {
+                self.part("hpa", &[]).await?;
+                self.parts(&["hpa"], &["hpa"])
+            }
+            Contender::HpaTuned => {
+                self.part("hpa", &TUNED).await?;
+                self.parts(&["hpa"], &["hpa"])
+            }
             Contender::Ballast => self.ballast(signal, &[]).await,
             Contender::Ballast5s => self.ballast(signal, &["--sync-period=5s"]).await,
-            Contender::Keda => bail!("KEDA cannot be started yet"),
+            Contender::Keda => {
+                self.part("keda", &TUNED[..2]).await?;
+                self.part("hpa", &TUNED).await?;
+                self.parts(&["hpa", "keda"], &["keda-operator", "keda-metrics-apiserver", "hpa"])
+            }
         }
     }
 
-    async fn stock(&self, flags: &[&str]) -> Result<Running> {
+    async fn part(&self, name: &str, flags: &[&str]) -> Result<()> {
         let mut up = cluster_script("up.sh");
-        up.args(["hpa", "--dir"]).arg(self.plane).arg("--").args(flags);
-        succeed(up).await?;
-        let pid = self.plane.join("pids/hpa");
-        let pid = std::fs::read_to_string(&pid).with_context(|| pid.display().to_string())?.trim().parse()?;
-        Ok(Running { kind: Kind::Stock, processes: Processes(vec![pid]) })
+        up.args([name, "--dir"]).arg(self.plane).arg("--").args(flags).env(KEDA_RECONCILES.0, KEDA_RECONCILES.1);
+        succeed(up).await
+    }
+
+    fn parts(&self, parts: &'static [&'static str], processes: &[&str]) -> Result<Running> {
+        Ok(Running { kind: Kind::Parts(parts), processes: Processes::of_plane(self.plane, processes)? })
     }
 
     async fn ballast(&self, signal: Signal, flags: &[&str]) -> Result<Running> {
@@ -64,8 +85,8 @@ impl Ground<'_> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.plane.join("logs/ballast.log"))?;
         let mut command = Command::new(&self.options.ballast);
         command.args(["run", "--admin-address", &admin.to_string(), "--kubeconfig"]).arg(&self.ballast).args(flags);
-        if let Some(url) = self.prometheus.as_deref().filter(|_| signal == Signal::Prometheus) {
-            command.args(["--prometheus-url", url]);
+        if let Some(prometheus) = self.prometheus.as_ref().filter(|_| signal == Signal::Prometheus) {
+            command.args(["--prometheus-url", &prometheus.url]);
         }
         command.args(self.options.ballast_flags.split_whitespace());
         command.env("BALLAST_CLUSTER_DIR", self.plane).kill_on_drop(true);
@@ -82,24 +103,28 @@ impl Ground<'_> {
             Ok(())
         };
         tokio::time::timeout(PATIENCE, ready).await.context("ballast does not become ready")??;
-        Ok(Running { kind: Kind::Ballast { child, admin }, processes: Processes(vec![id]) })
+        Ok(Running { kind: Kind::Ballast { child: Box::new(child), admin }, processes: Processes(vec![id]) })
     }
 }
 
 impl Running {
-    /// Ballast's own metrics, as text.
-    pub async fn metrics(&self) -> Result<Option<String>> {
+    /// How late Ballast has decided so far, as it says itself.
+    pub async fn lateness(&self) -> Result<Option<Histogram>> {
         let Kind::Ballast { admin, .. } = &self.kind else { return Ok(None) };
-        Ok(Some(reqwest::get(format!("http://{admin}/metrics")).await?.text().await?))
+        let text = reqwest::get(format!("http://{admin}/metrics")).await?.text().await?;
+        Ok(Some(Histogram::read(&text, "ballast_decision_lateness_seconds")))
     }
 
     /// Stops it by SIGTERM.
     pub async fn stop(self, plane: &Path) -> Result<()> {
         match self.kind {
-            Kind::Stock => {
-                let mut down = cluster_script("down.sh");
-                down.args(["--only", "hpa", "--dir"]).arg(plane);
-                succeed(down).await
+            Kind::Parts(names) => {
+                for name in names {
+                    let mut down = cluster_script("down.sh");
+                    down.args(["--only", name, "--dir"]).arg(plane);
+                    succeed(down).await?;
+                }
+                Ok(())
             }
             Kind::Ballast { mut child, .. } => {
                 if let Some(id) = child.id() {

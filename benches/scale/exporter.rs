@@ -36,9 +36,9 @@ pub async fn serve(targets: usize) -> anyhow::Result<()> {
     let counter = Arc::new(Mutex::new(Counter { count: 1e6, rate: USAGE, since: Instant::now() }));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?.to_string();
-    let counted = Arc::clone(&counter);
+    let read = Arc::clone(&counter);
     let metrics = move || {
-        let count = counted.lock().now();
+        let count = read.lock().now();
         let mut text = String::with_capacity(series.len() * 100);
         for one in &series {
             let _ = writeln!(text, "{one} {count:.3}");

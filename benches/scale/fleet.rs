@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::{StreamExt, TryStreamExt};
 use http::{Method, Request};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,7 +27,11 @@ impl Fleet {
     /// Makes the namespaces; their service accounts come from the controllers, which must run until this is done.
     pub async fn new(client: Client) -> Self {
         let names = (0..NAMESPACES).map(names::namespace);
-        futures::stream::iter(names).map(async |name| ensure_namespace(&client, &name).await).buffer_unordered(16).collect::<Vec<()>>().await;
+        futures::stream::iter(names)
+            .map(async |name| ensure_namespace(&client, &name).await)
+            .buffer_unordered(16)
+            .collect::<Vec<()>>()
+            .await;
         Self { client, targets: 0 }
     }
 
@@ -62,12 +66,24 @@ impl Fleet {
         each("namespaces cleared", (0..NAMESPACES).collect(), delete).await.map(drop)
     }
 
+    /// Waits until no object of a resource is left.
+    pub async fn gone(&self, api: &str, resource: &str) -> Result<()> {
+        for _ in 0..120 {
+            let list = send(&self.client, Method::GET, &format!("/{api}/{resource}?limit=1"), &Value::Null).await?;
+            if serde_json::from_str::<Value>(&list)?["items"].as_array().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        bail!("{resource} are still there two minutes after they were deleted")
+    }
+
     /// Puts these back to their first size.
     pub async fn reset(&self, targets: Vec<Target>) -> Result<()> {
-        let patch = json!({"spec": {"replicas": SIZES.0}});
+        let size = json!({"spec": {"replicas": SIZES.0}});
         each("sizes put back", targets, async |target| {
             let path = format!("/apis/apps/v1/namespaces/{}/deployments/{}/scale", target.namespace(), target.name());
-            send(&self.client, Method::PATCH, &path, &patch).await.map(drop)
+            send(&self.client, Method::PATCH, &path, &size).await.map(drop)
         })
         .await
         .map(drop)

@@ -10,14 +10,20 @@ mod audit;
 mod contender;
 mod exporter;
 mod fleet;
+mod goals;
 mod helper;
+mod machine;
 mod metrics_api;
 mod names;
 mod objects;
 mod options;
+mod own;
+mod page;
 #[path = "../../tests/plane_support/mod.rs"]
 mod plane_support;
+mod plot;
 mod process;
+mod prometheus;
 mod results;
 mod setup;
 mod tables;
@@ -25,16 +31,17 @@ mod trial;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use options::{Command, Options, Part};
+use results::Report;
 
 fn main() -> ExitCode {
     let Command { part, options } = Command::parse();
     let result = plane_support::run(async {
         match part {
-            Some(Part::MetricsApi { kubeconfig, targets }) => metrics_api::serve(&kubeconfig, targets).await,
+            Some(Part::MetricsApi { kubeconfig, targets, noise }) => metrics_api::serve(&kubeconfig, targets, noise).await,
             Some(Part::Exporter { targets }) => exporter::serve(targets).await,
             None => run(&options).await,
         }
@@ -45,13 +52,17 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<()> {
-    let rows = setup::rows(options).await?;
-    for &signal in &options.signals {
-        let rows: Vec<_> = rows.iter().filter(|row| row.signal == signal).collect();
-        if !rows.is_empty() {
-            println!("\n{}: answers to a load step x3\n{}", signal.title(), tables::steps(&rows));
-            println!("\n{}: steady state\n{}", signal.title(), tables::steady(&rows));
-        }
+    let report = if options.merge.is_empty() { setup::run(options).await? } else { Report::merge(&options.merge)? };
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_vec(&report)?).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &options.plot {
+        std::fs::write(file, plot::draw(&report)).with_context(|| file.display().to_string())?;
+    }
+    if options.document {
+        println!("{}", page::document(&report, options.plot.as_deref()));
+    } else {
+        println!("{}", page::tables(&report));
     }
     Ok(())
 }

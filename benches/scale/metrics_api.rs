@@ -40,7 +40,7 @@ struct Measurement {
 }
 
 impl Measurement {
-    fn take(targets: usize, load: f64) -> Self {
+    fn take(targets: usize, noise: f64, load: f64) -> Self {
         let time = now();
         let mut texts = vec![String::new(); NAMESPACES];
         let mut places = HashMap::with_capacity(targets);
@@ -54,7 +54,7 @@ impl Measurement {
                 if number > 0 {
                     text.push(',');
                 }
-                item(text, target, &pod, time, load);
+                item(text, target, &pod, time, noise, load);
             }
             places.insert(target, (start, text.len()));
         }
@@ -81,13 +81,13 @@ impl Measurement {
 }
 
 /// One pod, with labels as metrics-server repeats them.
-fn item(text: &mut String, target: Target, pod: &str, time: jiff::Timestamp, load: f64) {
+fn item(text: &mut String, target: Target, pod: &str, time: jiff::Timestamp, noise: f64, load: f64) {
     let (name, namespace, hash) = (target.name(), target.namespace(), target.hash());
-    // Kubelets measure when they like; each pod's usage is off by up to 1 % of its own.
+    // Kubelets measure when they like.
     let bytes: u64 = pod.bytes().map(u64::from).sum();
     let measured = time - Duration::from_millis(bytes * 37 % 10_000);
-    let noise = 1.0 + ((bytes * 31 + measured.as_second().unsigned_abs() * 17) % 201) as f64 / 10_000.0 - 0.01;
-    let nanos = USAGE / 100.0 * f64::from(REQUEST) * 1e6 * load * noise;
+    let off = ((bytes * 31 + measured.as_second().unsigned_abs() * 17) % 201) as f64 / 100.0 - 1.0;
+    let nanos = USAGE / 100.0 * f64::from(REQUEST) * 1e6 * load * (1.0 + noise * off);
     let _ = write!(
         text,
         r#"{{"metadata":{{"name":"{pod}","namespace":"{namespace}","creationTimestamp":"{time:.0}","labels":{{"app.kubernetes.io/component":"api","app.kubernetes.io/instance":"{name}","app.kubernetes.io/name":"{name}","app.kubernetes.io/part-of":"shop","app.kubernetes.io/version":"1.42.0","pod-template-hash":"{hash}","team":"{namespace}"}}}},"timestamp":"{measured:.0}","window":"15.{:03}s","containers":[{{"name":"app","usage":{{"cpu":"{nanos:.0}n","memory":"{}Ki"}}}}]}}"#,
@@ -103,17 +103,17 @@ fn gzip(parts: &[Bytes]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Serves it until the input ends.
-pub async fn serve(kubeconfig: &std::path::Path, targets: usize) -> anyhow::Result<()> {
+pub async fn serve(kubeconfig: &std::path::Path, targets: usize, noise: f64) -> anyhow::Result<()> {
     let config = kube::config::Kubeconfig::read_from(kubeconfig)?;
     let client = kube::Client::try_from(kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await?)?;
-    let shown = Arc::new(ArcSwap::from_pointee(Measurement::take(targets, 1.0)));
+    let shown = Arc::new(ArcSwap::from_pointee(Measurement::take(targets, noise, 1.0)));
     let router = axum::Router::new()
         .route("/apis/metrics.k8s.io/v1beta1/pods", get(cluster))
         .route("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods", get(namespace))
         .with_state(Arc::clone(&shown));
     let api = ("metrics.k8s.io", "v1beta1", json!([resource("pods", "PodMetrics", &["get", "list"])]));
     aggregate(&client, &[api], router).await;
-    let measure = move |load| shown.store(Arc::new(Measurement::take(targets, load)));
+    let measure = move |load| shown.store(Arc::new(Measurement::take(targets, noise, load)));
     commands("", RESOLUTION, measure).await
 }
 
@@ -128,7 +128,12 @@ async fn cluster(State(shown): Shown, headers: HeaderMap) -> Response {
     json_of(parts)
 }
 
-async fn namespace(State(shown): Shown, Path(wanted): Path<String>, Query(query): Query<HashMap<String, String>>, headers: HeaderMap) -> Response {
+async fn namespace(
+    State(shown): Shown,
+    Path(wanted): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
     let shown = shown.load_full();
     let Some(items) = (0..NAMESPACES).find(|&number| names::namespace(number) == wanted).map(|number| &shown.namespaces[number]) else {
         return json_of(vec![Bytes::from_static(HEAD.as_bytes()), Bytes::from_static(b"]}")]);
@@ -141,10 +146,11 @@ async fn namespace(State(shown): Shown, Path(wanted): Path<String>, Query(query)
         },
     };
     let parts = vec![Bytes::from_static(HEAD.as_bytes()), items, Bytes::from_static(b"]}")];
-    if wants_gzip(&headers) && parts[1].len() > COMPRESSED {
-        if let Ok(body) = gzip(&parts) {
-            return ([(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, "gzip")], body).into_response();
-        }
+    if wants_gzip(&headers)
+        && parts[1].len() > COMPRESSED
+        && let Ok(body) = gzip(&parts)
+    {
+        return ([(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, "gzip")], body).into_response();
     }
     json_of(parts)
 }

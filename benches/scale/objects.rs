@@ -7,8 +7,8 @@ use crate::options::Signal;
 
 /// Utilisation that is aimed at, in percent of the request, and the request rate per pod.
 pub const TARGET: u32 = 50;
-/// What pods show at a load of 1: within every tolerance of the target. Three times that asks for 5.76 pods, 6, and 6 is also
-/// what the limits of one look allow from 2 (4 more). The pods show it with 1 % of noise, so that no rounding is a matter of luck.
+/// What pods show at a load of 1: within every tolerance of the target. Three times that asks for 5.76 pods, so 6, and the noise that
+/// pods show makes no difference to that. In percent of the request, and as requests per second.
 pub const USAGE: f64 = 48.0;
 /// What one load step multiplies usage with.
 pub const STEP: f64 = 3.0;
@@ -72,9 +72,7 @@ pub fn deployment(target: Target) -> Value {
 /// The status of the Deployment.
 pub fn deployment_status() -> Value {
     let since = "2026-01-05T09:00:00Z";
-    let condition = |kind: &str, reason: &str, message: &str| {
-        json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastUpdateTime": since, "lastTransitionTime": since})
-    };
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastUpdateTime": since, "lastTransitionTime": since});
     json!({"status": {
         "observedGeneration": 1, "replicas": SIZES.0, "updatedReplicas": SIZES.0, "readyReplicas": SIZES.0, "availableReplicas": SIZES.0,
         "conditions": [
@@ -150,7 +148,7 @@ pub fn hpa(target: Target) -> Value {
     json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": target.name(), "namespace": target.namespace()},
-        "spec": {"scaleTargetRef": reference(target), "minReplicas": 2, "maxReplicas": 20, "metrics": [cpu()]},
+        "spec": {"scaleTargetRef": reference(target), "minReplicas": 2, "maxReplicas": 20, "metrics": [cpu()], "behavior": behavior()},
     })
 }
 
@@ -166,8 +164,34 @@ pub fn policy(target: Target, signal: Signal) -> Value {
         "apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy",
         "metadata": {"name": target.name(), "namespace": target.namespace()},
         "spec": {
-            "scaleTargetRef": reference(target), "minReplicas": 2, "maxReplicas": 20, "metrics": [metric], "smoothing": {"type": "None"},
+            "scaleTargetRef": reference(target), "minReplicas": 2, "maxReplicas": 20, "metrics": [metric], "behavior": behavior(),
+            "smoothing": {"type": "None"},
         },
+    })
+}
+
+/// What KEDA is given, which makes an object of the stock autoscaler from it.
+pub fn scaled_object(target: Target, prometheus: &str) -> Value {
+    let (name, namespace) = (target.name(), target.namespace());
+    let query = format!(r#"sum(rate(http_requests_total{{namespace="{namespace}",pod=~"{name}-.*"}}[1m]))"#);
+    json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "scaleTargetRef": {"name": name}, "pollingInterval": 15, "minReplicaCount": 2, "maxReplicaCount": 20,
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior()}},
+            "triggers": [{"type": "prometheus", "metricType": "AverageValue", "metadata": {
+                "serverAddress": prometheus, "query": query, "threshold": TARGET.to_string(),
+            }}],
+        },
+    })
+}
+
+/// The documented defaults, written out: without any, a size may only double per look, and the step would take two.
+fn behavior() -> Value {
+    let policy = |kind: &str, value: u32| json!({"type": kind, "value": value, "periodSeconds": 15});
+    json!({
+        "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [policy("Pods", 4), policy("Percent", 100)]},
+        "scaleDown": {"stabilizationWindowSeconds": 300, "selectPolicy": "Max", "policies": [policy("Percent", 100)]},
     })
 }
 

@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 #[derive(Parser)]
-#[command(about = "Autoscalers beside each other on one API server: speed of an answer, and what it costs", args_conflicts_with_subcommands = true)]
+#[command(
+    about = "Autoscalers beside each other on one API server: speed of an answer, and what it costs",
+    args_conflicts_with_subcommands = true
+)]
 pub struct Command {
     #[command(subcommand)]
     pub part: Option<Part>,
@@ -24,6 +27,8 @@ pub enum Part {
         kubeconfig: PathBuf,
         #[arg(long)]
         targets: usize,
+        #[arg(long)]
+        noise: f64,
     },
     /// What Prometheus scrapes; ends when its input does
     #[command(hide = true)]
@@ -53,8 +58,11 @@ pub struct Options {
     /// Seconds of steady state that are measured
     #[arg(long, default_value_t = 60)]
     pub steady: u64,
-    /// Seconds from the start of a contender to the steady state; those of the stock autoscaler at its default flags are never enough from 2,000 targets on
-    #[arg(long, default_value_t = 45)]
+    /// Noise of each pod's CPU usage from one sample to the next, as a share of it
+    #[arg(long, default_value_t = 0.01)]
+    pub noise: f64,
+    /// Most seconds from the start of a contender to the steady state, which begins 15 s after every object got its first status
+    #[arg(long, default_value_t = 150)]
     pub settle: u64,
     /// Load steps per row, each with fresh objects and a restarted contender
     #[arg(long, default_value_t = 2)]
@@ -68,6 +76,18 @@ pub struct Options {
     /// Keeps the cluster's logs in this folder
     #[arg(long)]
     pub logs: Option<PathBuf>,
+    /// Runs nothing, and takes the rows from files that --json wrote; of equal rows the last counts
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub merge: Vec<PathBuf>,
+    /// Writes everything that was measured
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draws the answers to the load steps
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// Everything, with its explanation, instead of tables alone: docs/scale.md
+    #[arg(long)]
+    pub document: bool,
     /// Passed by `cargo bench`
     #[arg(long, hide = true)]
     pub bench: bool,

@@ -1,5 +1,6 @@
 //! What processes use.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,16 @@ pub struct Measuring {
 }
 
 impl Processes {
+    /// Processes of a plane by name.
+    pub fn of_plane(plane: &Path, names: &[&str]) -> Result<Self> {
+        let id = |name: &&str| {
+            let file = plane.join("pids").join(name);
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            Ok(text.trim().parse()?)
+        };
+        names.iter().map(id).collect::<Result<_>>().map(Self)
+    }
+
     fn ticks(&self) -> Result<u64> {
         self.0.iter().map(|&pid| stat(pid)).sum()
     }

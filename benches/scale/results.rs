@@ -1,12 +1,59 @@
 //! What was measured, as JSON holds it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::Answers;
+use crate::machine::Machine;
 use crate::options::{Contender, Signal};
 use crate::process::Usage;
+
+/// A run, or several put together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// When it was begun.
+    pub date: String,
+    pub machine: Machine,
+    /// Noise of CPU usage.
+    pub noise: f64,
+    /// Seconds to make the objects up to each number of targets.
+    pub setup_seconds: BTreeMap<usize, f64>,
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// Reads runs and puts them together: of equal rows the last counts, the rest is that of the first.
+    pub fn merge(files: &[PathBuf]) -> Result<Self> {
+        let mut whole: Option<Self> = None;
+        for file in files {
+            let name = || file.display().to_string();
+            let next: Self = serde_json::from_slice(&std::fs::read(file).with_context(name)?).with_context(name)?;
+            let Some(known) = &mut whole else {
+                whole = Some(next);
+                continue;
+            };
+            if (known.machine.cores, &known.machine.processor) != (next.machine.cores, &next.machine.processor) {
+                bail!("{}: measured on another machine", name());
+            }
+            for row in next.rows {
+                known.rows.retain(|old| old.key() != row.key());
+                known.rows.push(row);
+            }
+            known.setup_seconds.extend(next.setup_seconds);
+        }
+        let mut whole = whole.context("nothing to merge")?;
+        whole.rows.sort_by_key(Row::key);
+        Ok(whole)
+    }
+
+    /// A row.
+    pub fn row(&self, contender: Contender, signal: Signal, targets: usize) -> Option<&Row> {
+        self.rows.iter().find(|row| row.key() == (signal, targets, contender))
+    }
+}
 
 /// One contender at one size with one signal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,11 +69,20 @@ pub struct Row {
     pub seconds: f64,
 }
 
+impl Row {
+    /// What makes it that row.
+    pub fn key(&self) -> (Signal, usize, Contender) {
+        (self.signal, self.targets, self.contender)
+    }
+}
+
 /// A time without any change of load.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Steady {
+    /// Seconds from the contender's readiness to the first status of all its objects; none if that took too long.
+    pub settled_after: Option<f64>,
     pub seconds: f64,
-    /// Requests at the API server per second, by the contender only; leases included.
+    /// Requests at the API server per second, by the contender only, leases apart.
     pub requests: f64,
     /// Those of them that write, leases apart.
     pub writes: f64,
@@ -80,16 +136,16 @@ pub struct Step {
 /// Of answer times, over the targets that were answered.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Spread {
-    pub median: f64,
-    pub p99: f64,
-    pub last: f64,
+    pub median: Option<f64>,
+    pub p99: Option<f64>,
+    pub last: Option<f64>,
 }
 
 impl Spread {
     fn of(sorted: &[f64]) -> Self {
         let at = |share: f64| {
             let rank = (share * sorted.len() as f64).ceil() as usize;
-            sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+            sorted.get(rank.saturating_sub(1)).copied()
         };
         Self { median: at(0.5), p99: at(0.99), last: at(1.0) }
     }

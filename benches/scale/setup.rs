@@ -10,14 +10,16 @@ use crate::audit::Audit;
 use crate::contender::{Ground, cluster_script, succeed};
 use crate::fleet::Fleet;
 use crate::helper::Helper;
+use crate::machine::Machine;
 use crate::options::{Options, Signal};
 use crate::plane_support::{self, Plane};
 use crate::process::Processes;
-use crate::results::Row;
-use crate::trial::{Trials, process};
+use crate::prometheus::Prometheus;
+use crate::results::Report;
+use crate::trial::Trials;
 
 /// Runs every row that is asked for.
-pub async fn rows(options: &Options) -> Result<Vec<Row>> {
+pub async fn run(options: &Options) -> Result<Report> {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("scale-audit-{}.log", std::process::id()));
     let flags: &'static str = Box::leak(Audit::flags(&log).into_boxed_str());
     let plane = plane_support::plane(plane_support::Options { api_server: flags, ..Default::default() }).await;
@@ -36,7 +38,11 @@ pub async fn rows(options: &Options) -> Result<Vec<Row>> {
     result
 }
 
-async fn measured(options: &Options, plane: &Plane, log: &Path) -> Result<Vec<Row>> {
+async fn measured(options: &Options, plane: &Plane, log: &Path) -> Result<Report> {
+    let env = std::fs::read_to_string(plane.dir.join("env"))?;
+    let bin = env.lines().find_map(|line| line.strip_prefix("CLUSTER_BIN=")).context("no CLUSTER_BIN")?;
+    let machine = Machine::here(Path::new(bin), &options.ballast)?;
+    let mut report = Report { date: format!("{:.0}", plane_support::now()), machine, noise: options.noise, ..Report::default() };
     let client = plane.client.clone();
     let fleet = Fleet::new(client.clone()).await;
     // That of the metrics API, which starts later and would wait for a service account too.
@@ -47,45 +53,57 @@ async fn measured(options: &Options, plane: &Plane, log: &Path) -> Result<Vec<Ro
     succeed(down).await?;
     let ground = Ground { options, plane: &plane.dir, ballast: ballast_account(plane).await?, prometheus: None };
     let mut trials = Trials { ground, client, fleet, audit: Audit::new(log), metrics: BTreeMap::new(), quiet: 0.0 };
-    let mut rows = Vec::new();
+    if options.signals.contains(&Signal::Prometheus) {
+        trials.ground.prometheus = Some(Prometheus::start(&plane.dir).await?);
+    }
     let mut sizes = options.targets.clone();
     sizes.sort_unstable();
     for targets in sizes {
         let time = trials.fleet.grow(targets).await?;
         eprintln!("{targets} targets after {:.0} s more", time.as_secs_f64());
+        report.setup_seconds.insert(targets, time.as_secs_f64());
         start_metrics(&mut trials, options, targets).await?;
         trials.measure_quiet().await?;
         for &signal in &options.signals {
             for &contender in options.contenders.iter().filter(|contender| options.all || contender.meant_for(targets, signal)) {
-                let row = trials.row(contender, signal).await.with_context(|| format!("{} at {targets}, {}", contender.title(), signal.title()))?;
+                let row = trials
+                    .row(contender, signal)
+                    .await
+                    .with_context(|| format!("{} at {targets}, {}", contender.title(), signal.title()))?;
                 eprintln!("\n{}, {targets} targets, {}: {:.0} s", contender.title(), signal.title(), row.seconds);
                 eprintln!("{}\n{}", crate::tables::steps(&[&row]), crate::tables::steady(&[&row]));
                 for (what, count) in &row.steady.by_kind {
                     eprintln!("  {count:6} {what}");
                 }
-                rows.push(row);
+                report.rows.push(row);
+                // What is measured is kept, whatever comes after it.
+                if let Some(file) = &options.json {
+                    std::fs::write(file, serde_json::to_vec(&report)?).with_context(|| file.display().to_string())?;
+                }
             }
         }
     }
-    Ok(rows)
+    Ok(report)
 }
 
 /// New helpers for a new number of targets.
 async fn start_metrics(trials: &mut Trials<'_>, options: &Options, targets: usize) -> Result<()> {
     trials.metrics.clear();
-    let number = targets.to_string();
+    let (number, noise) = (targets.to_string(), options.noise.to_string());
     let plane = trials.ground.plane;
     let kubeconfig = plane.join("kubeconfig").display().to_string();
     for &signal in &options.signals {
         let entry = match signal {
             Signal::Cpu => {
-                let helper = Helper::start(plane, &["metrics-api", "--kubeconfig", &kubeconfig, "--targets", &number]).await?;
+                let helper =
+                    Helper::start(plane, &["metrics-api", "--kubeconfig", &kubeconfig, "--targets", &number, "--noise", &noise]).await?;
                 let processes = Processes(helper.id().into_iter().collect());
                 (helper, processes)
             }
             Signal::Prometheus => {
                 let helper = Helper::start(plane, &["exporter", "--targets", &number]).await?;
-                (helper, process(plane, "prometheus")?)
+                Prometheus::scrape(plane, &helper.ready)?;
+                (helper, Processes::of_plane(plane, &["prometheus"])?)
             }
         };
         trials.metrics.insert(signal, entry);

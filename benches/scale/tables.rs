@@ -28,7 +28,7 @@ impl Signal {
     }
 }
 
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+pub fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(head.iter().copied());
     table.add_rows(rows);
@@ -38,11 +38,25 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
     table
 }
 
+/// A time, if there is one.
+pub fn seconds(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
+}
+
 /// Answers to load steps, a line each.
 pub fn steps(rows: &[&Row]) -> Table {
-    let head = ["contender", "targets", "phase s", "answered", "first write: median / p99 / last s", "size reached: median / p99 / last s", "size writes", "requests"];
+    let head = [
+        "contender",
+        "targets",
+        "phase s",
+        "answered",
+        "first write: median / p99 / last s",
+        "size reached: median / p99 / last s",
+        "size writes",
+        "requests",
+    ];
     let line = |row: &Row| {
-        let spread = |Spread { median, p99, last }: Spread| format!("{median:.1} / {p99:.1} / {last:.1}");
+        let spread = |Spread { median, p99, last }: Spread| [median, p99, last].map(seconds).join(" / ");
         let line = |step: &crate::results::Step| {
             vec![
                 row.contender.title().to_owned(),
@@ -62,14 +76,29 @@ pub fn steps(rows: &[&Row]) -> Table {
 
 /// Steady states.
 pub fn steady(rows: &[&Row]) -> Table {
-    let head = ["contender", "targets", "requests/s", "writes/s", "leases/s", "CPU cores", "RSS MiB", "peak MiB", "API server cores", "quiet", "etcd", "metrics"];
+    let head = [
+        "contender",
+        "targets",
+        "settled s",
+        "requests/s",
+        "writes/s",
+        "leases/s",
+        "CPU cores",
+        "RSS MiB",
+        "peak MiB",
+        "API server cores",
+        "quiet",
+        "etcd",
+        "metrics",
+    ];
     let line = |row: &&Row| {
         let steady = &row.steady;
         let numbers = [steady.requests, steady.writes, steady.leases].map(|value| format!("{value:.2}"));
         let cores = |value: f64| format!("{value:.3}");
         let memory = [steady.contender.rss_mib, steady.contender.peak_mib].map(|mib| format!("{mib:.0}"));
         let server = [steady.api_server.cores, steady.api_server_quiet_cores, steady.etcd_cores, steady.metrics_cores].map(cores);
-        [row.contender.title().to_owned(), row.targets.to_string()]
+        let settled = steady.settled_after.map_or_else(|| "not".to_owned(), |seconds| format!("{seconds:.0}"));
+        [row.contender.title().to_owned(), row.targets.to_string(), settled]
             .into_iter()
             .chain(numbers)
             .chain([cores(steady.contender.cores)])
