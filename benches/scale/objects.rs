@@ -1,5 +1,6 @@
 //! Objects as a cluster of Go services holds them, and what contenders are given to do.
 
+use ballast::source::preset;
 use serde_json::{Value, json};
 
 use crate::names::{REQUEST, Target};
@@ -157,7 +158,7 @@ pub fn policy(target: Target, signal: Signal) -> Value {
     let metric = match signal {
         Signal::Cpu => cpu(),
         Signal::Prometheus => json!({"type": "Prometheus", "prometheus": {
-            "name": "requests", "preset": "http-requests", "target": {"type": "AverageValue", "averageValue": TARGET.to_string()},
+            "name": "requests", "query": preset::find("http-requests").map(|preset| preset.query), "target": {"type": "AverageValue", "averageValue": TARGET.to_string()},
         }}),
     };
     json!({
