@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Parts beside Kubernetes itself: metrics-server, Prometheus, kwok; they run as processes of the host. Sourced by up.sh. They act as
-# cluster administrators: what is tested is not their rights.
+# Parts beside Kubernetes itself: metrics-server, Prometheus, kwok; they run as processes of the host. Sourced by up.sh and down.sh.
+# They act as cluster administrators: what is tested is not their rights.
 
 kubectl() { "$BIN/kubectl" --kubeconfig "$DIR/kubeconfig" "$@"; }
 
@@ -141,4 +141,12 @@ status:
   capacity: {cpu: "10000", memory: 100000Gi, pods: "100000"}
 YAML
   wait_for kwok "$timeout" kubectl wait --for=condition=Ready node/kwok-node --timeout=1s
+}
+
+# stop_part NAME [SECONDS]: a part that up.sh adds, or any one process.
+stop_part() {
+  case $1 in
+    keda) shift && stop_keda "$@" ;;
+    *) stop "$@" ;;
+  esac
 }
