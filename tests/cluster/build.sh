@@ -46,8 +46,8 @@ if [[ $* == keda ]]; then
   module=keda tags=
   # The adapter is KEDA's metrics API server.
   steps="
-keda-adapter             $keda/cmd/adapter                                 KEDA_ADAPTER_SECONDS
-keda-operator            $keda/cmd/operator                                KEDA_OPERATOR_SECONDS
+keda-adapter             $keda/cmd/adapter                                 1050
+keda-operator            $keda/cmd/operator                                40
 exporter                 ./exporter                                        1
 "
 fi
