@@ -9,8 +9,7 @@
 # that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config.
 #
 # The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/, and
-# keda-<hash of keda/> likewise;
-# what changes little links fast from Go's own build cache. Concurrent callers wait for one another. Progress goes to stderr;
+# keda-<hash of keda/> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another. Progress goes to stderr;
 # the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and nothing else.
 set -euo pipefail
 

@@ -77,6 +77,7 @@ case $form in
       keda) BIN=$("$here/build.sh" kubectl) && keda_programs=$("$here/build.sh" keda) ;;
       *) BIN=$("$here/build.sh" "$form" kubectl) ;;
     esac
+    for name in $(part_processes "$form"); do ! running "$name" || die "$name already runs in $DIR"; done
     trap '[[ $? == 0 ]] || stop_part "$form"' EXIT
     SECONDS=0
     set_controller_common

@@ -33,6 +33,10 @@ trap 'exit 130' INT TERM
 queue() { printf '# TYPE queue_items gauge\nqueue_items{queue="web"} %s\n' "$1" >"$DIR/queue.prom.new" && mv "$DIR/queue.prom.new" "$DIR/queue.prom"; }
 replicas() { kubectl get deployment web -o 'jsonpath={.spec.replicas}/{.status.availableReplicas}'; }
 hpa() { kubectl get hpa keda-hpa-web -o "jsonpath=$1"; }
+metric() {
+  kubectl get --raw '/apis/external.metrics.k8s.io/v1beta1/namespaces/default/s0-prometheus?labelSelector=scaledobject.keda.sh%2Fname%3Dweb' |
+    sed 's/.*"value":"\([^"]*\)".*/\1/'
+}
 
 "$here/up.sh" plane --dir "$DIR" --with-kwok --with-prometheus --with-hpa --scrape-interval 1s \
   --hpa-flags "--horizontal-pod-autoscaler-sync-period=2s"
@@ -58,8 +62,7 @@ sed "s|PROMETHEUS_URL|$PROMETHEUS_URL|" "$keda/scaledobject.yaml" | kubectl appl
 expect "the ScaledObject is ready" 60 '^True' kubectl get scaledobject web \
   -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} (HPA {.status.hpaName})'
 expect "KEDA's autoscaler asks for an external metric" 30 '^External s0-prometheus ' hpa '{.spec.metrics[0].type} {.spec.metrics[0].external.metric.name} target {.spec.metrics[0].external.target.averageValue}, {.spec.minReplicas} to {.spec.maxReplicas} replicas'
-expect "the metrics API gives Prometheus' value" 60 '"value":"20"' kubectl get --raw \
-  '/apis/external.metrics.k8s.io/v1beta1/namespaces/default/s0-prometheus?labelSelector=scaledobject.keda.sh%2Fname%3Dweb'
+expect "the metrics API gives Prometheus' value" 60 '^20$' metric
 expect "20 items: two replicas wanted" 60 '^2$' hpa '{.status.desiredReplicas}'
 queue 60
 expect "60 items: two replicas to six, all available" 60 '^6/6$' replicas

@@ -2,8 +2,6 @@
 # KEDA, the rival of the benchmarks: its operator and its metrics API server as processes on loopback, with the rights and under the
 # user of a real installation. Sourced by up.sh and down.sh.
 
-keda_processes=(keda-metrics-apiserver keda-operator)
-
 # start_keda PROGRAMS [FLAG...]: flags of the operator; --kube-api-qps=N and --kube-api-burst=N go to the metrics API server too.
 # Environment variables named KEDA_* reach both.
 start_keda() {
@@ -64,12 +62,9 @@ YAML
 
 keda_available() { kubectl wait --for=condition=Available --timeout=1s apiservice/v1beta1.external.metrics.k8s.io; }
 
-# stop_keda [SECONDS]: both processes. An APIService that nobody answers for would keep the API server from deleting any namespace.
-stop_keda() {
-  local name
-  if running kube-apiserver; then
-    kubectl delete apiservice v1beta1.external.metrics.k8s.io --ignore-not-found --timeout=10s >/dev/null ||
-      log "the APIService v1beta1.external.metrics.k8s.io is still there"
-  fi
-  for name in "${keda_processes[@]}"; do stop "$name" "$@"; done
+# An APIService that nobody answers for would keep the API server from deleting any namespace.
+remove_keda_api() {
+  running kube-apiserver || return 0
+  kubectl delete apiservice v1beta1.external.metrics.k8s.io --ignore-not-found --timeout=10s >/dev/null ||
+    log "the APIService v1beta1.external.metrics.k8s.io is still there"
 }

@@ -143,10 +143,17 @@ YAML
   wait_for kwok "$timeout" kubectl wait --for=condition=Ready node/kwok-node --timeout=1s
 }
 
-# stop_part NAME [SECONDS]: a part that up.sh adds, or any one process.
-stop_part() {
+# part_processes NAME: the processes of a part that up.sh adds, in the order in which they are stopped; else the one process itself.
+part_processes() {
   case $1 in
-    keda) shift && stop_keda "$@" ;;
-    *) stop "$@" ;;
+    keda) printf '%s\n' keda-metrics-apiserver keda-operator ;;
+    *) echo "$1" ;;
   esac
+}
+
+# stop_part NAME [SECONDS]
+stop_part() {
+  local name
+  [[ $1 != keda ]] || remove_keda_api
+  for name in $(part_processes "$1"); do stop "$name" "${@:2}"; done
 }
