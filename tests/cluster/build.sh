@@ -9,8 +9,9 @@
 # that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config.
 #
 # The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/, and
-# keda-<hash of keda/> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another. Progress goes to stderr;
-# the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and nothing else.
+# keda-<hash of keda/> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
+# Progress goes to stderr; the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and
+# nothing else.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -61,7 +62,9 @@ for arg in "${@:-all}"; do
   case $arg in
     plane) wanted+=($plane) ;;
     node) wanted+=($node) ;;
-    all | keda) wanted+=($all) ;;
+    all) wanted+=($all) ;;
+    keda) [[ $module == keda ]] || die "keda is built alone"
+          wanted+=($all) ;;
     -h | --help) usage "$0" ;;
     *) grep -qx -- "$arg" <<<"$all" || die "unknown program: $arg (known: plane, node, all, $(tr '\n' ' ' <<<"$all"))"
        wanted+=("$arg") ;;
