@@ -24,7 +24,7 @@ fi
 "$deny" check --hide-inclusion-graph bans licenses sources
 
 step "Go: gofmt, vet"
-for module in examples/go-app tests/cluster/tools; do
+for module in examples/go-app tests/cluster/tools tests/cluster/keda; do
   unformatted=$(gofmt -l "$module")
   [ -z "$unformatted" ] || { echo "not gofmt'ed: $unformatted"; exit 1; }
 done
