@@ -39,7 +39,8 @@ impl Machine {
             cores: std::thread::available_parallelism()?.get(),
             processor: field(&read("/proc/cpuinfo")?, "model name").unwrap_or_default(),
             memory_gib: memory.unwrap_or_default() / 1024.0 / 1024.0,
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            // What follows the number names the machine's maker.
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().split('-').next().unwrap_or_default().to_owned(),
             load_before: load.unwrap_or_default(),
             versions: versions.collect::<Result<_>>()?,
         })

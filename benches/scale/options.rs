@@ -62,13 +62,14 @@ pub struct Options {
     #[arg(long, default_value_t = 0.01)]
     pub noise: f64,
     /// Most seconds from the start of a contender to the steady state, which begins 15 s after every object got its first status
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 90)]
     pub settle: u64,
-    /// Load steps per row, each with fresh objects and a restarted contender
+    /// Load steps per row, each with fresh objects and a restarted contender; 0 or 1 for slow ones (the stock autoscaler at its default flags, and
+    /// all with Prometheus)
     #[arg(long, default_value_t = 2)]
     pub steps: usize,
     /// Seconds after which a step is given up
-    #[arg(long, default_value_t = 360)]
+    #[arg(long, default_value_t = 300)]
     pub limit: u64,
     /// Also with contenders at sizes that they are not meant for
     #[arg(long)]
@@ -122,9 +123,24 @@ impl Contender {
         match self {
             Self::Hpa => signal == Signal::Cpu && targets <= 2000,
             Self::HpaTuned => signal == Signal::Cpu && targets >= 2000,
-            Self::Ballast | Self::Ballast5s => true,
+            Self::Ballast => true,
+            Self::Ballast5s => signal == Signal::Cpu && targets >= 2000,
             Self::Keda => signal == Signal::Prometheus && targets <= 2000,
         }
+    }
+}
+
+impl Options {
+    /// Load steps of a row.
+    pub fn steps_of(&self, contender: Contender, signal: Signal) -> usize {
+        let slow = contender == Contender::Hpa || signal == Signal::Prometheus;
+        if slow { self.steps.min(1) } else { self.steps }
+    }
+
+    /// Every row of a number of targets.
+    pub fn rows(&self, targets: usize) -> Vec<(Contender, Signal)> {
+        let of_signal = |&signal| self.contenders.iter().map(move |&contender| (contender, signal));
+        self.signals.iter().flat_map(of_signal).filter(|&(contender, signal)| self.all || contender.meant_for(targets, signal)).collect()
     }
 }
 

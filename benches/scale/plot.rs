@@ -7,7 +7,7 @@ use crate::results::{Report, Row};
 
 /// Of one panel: its whole, and the margins around the drawing.
 const PANEL: (f64, f64) = (420.0, 250.0);
-const MARGIN: (f64, f64, f64, f64) = (30.0, 14.0, 40.0, 44.0);
+const MARGIN: (f64, f64, f64, f64) = (30.0, 14.0, 40.0, 52.0);
 const COLUMNS: usize = 2;
 const HEAD: f64 = 40.0;
 /// Seconds at both ends; the scale is logarithmic, since answers take from half a second to minutes.
@@ -31,7 +31,7 @@ pub fn draw(report: &Report) -> String {
     let mut known: Vec<Contender> = report.rows.iter().map(|row| row.contender).collect();
     known.sort_unstable();
     known.dedup();
-    let (width, height) = (PANEL.0 * COLUMNS as f64, HEAD + PANEL.1 * panels.len().div_ceil(COLUMNS) as f64);
+    let (width, height) = (PANEL.0 * panels.len().clamp(1, COLUMNS) as f64, HEAD + PANEL.1 * panels.len().div_ceil(COLUMNS) as f64);
     let mut svg = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="Share of targets with their new size over the time since a load step"><style>{STYLE}</style><rect class="back" width="{width}" height="{height}"/>"#
     );

@@ -11,15 +11,23 @@ use crate::contender::{Ground, cluster_script, succeed};
 use crate::fleet::Fleet;
 use crate::helper::Helper;
 use crate::machine::Machine;
-use crate::options::{Options, Signal};
+use crate::options::{Contender, Options, Signal};
 use crate::plane_support::{self, Plane};
 use crate::process::Processes;
 use crate::prometheus::Prometheus;
-use crate::results::Report;
+use crate::results::{Report, Row};
+use crate::tables;
 use crate::trial::Trials;
 
 /// Runs every row that is asked for.
 pub async fn run(options: &Options) -> Result<Report> {
+    let wanted: Vec<_> = options.targets.iter().flat_map(|&targets| options.rows(targets)).collect();
+    if wanted.iter().any(|&(contender, _)| contender == Contender::Keda) {
+        eprintln!("KEDA is built first, which takes a quarter of an hour if it never was");
+        let mut build = cluster_script("build.sh");
+        build.arg("keda");
+        succeed(build).await?;
+    }
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("scale-audit-{}.log", std::process::id()));
     let flags: &'static str = Box::leak(Audit::flags(&log).into_boxed_str());
     let plane = plane_support::plane(plane_support::Options { api_server: flags, ..Default::default() }).await;
@@ -64,25 +72,18 @@ async fn measured(options: &Options, plane: &Plane, log: &Path) -> Result<Report
         report.setup_seconds.insert(targets, time.as_secs_f64());
         start_metrics(&mut trials, options, targets).await?;
         trials.measure_quiet().await?;
-        for &signal in &options.signals {
-            for &contender in options.contenders.iter().filter(|contender| options.all || contender.meant_for(targets, signal)) {
-                let row = trials
-                    .row(contender, signal)
-                    .await
-                    .with_context(|| format!("{} at {targets}, {}", contender.title(), signal.title()))?;
-                eprintln!("\n{}, {targets} targets, {}: {:.0} s", contender.title(), signal.title(), row.seconds);
-                eprintln!("{}\n{}", crate::tables::steps(&[&row]), crate::tables::steady(&[&row]));
-                for (what, count) in &row.steady.by_kind {
-                    eprintln!("  {count:6} {what}");
-                }
-                report.rows.push(row);
-                // What is measured is kept, whatever comes after it.
-                if let Some(file) = &options.json {
-                    std::fs::write(file, serde_json::to_vec(&report)?).with_context(|| file.display().to_string())?;
-                }
+        for (contender, signal) in options.rows(targets) {
+            let what = format!("{}, {targets} targets, {}", contender.title(), signal.title());
+            let row = trials.row(contender, signal).await.with_context(|| what.clone())?;
+            eprintln!("\n{what}: {:.0} s\n{}\n{}", row.seconds, tables::steps(&[&row]), tables::steady(&[&row]));
+            report.rows.push(row);
+            // What is measured is kept, whatever comes after it.
+            if let Some(file) = &options.json {
+                std::fs::write(file, serde_json::to_vec(&report)?).with_context(|| file.display().to_string())?;
             }
         }
     }
+    report.rows.sort_by_key(Row::key);
     Ok(report)
 }
 

@@ -1,5 +1,7 @@
 //! The figures as tables.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::options::{Contender, Signal};
@@ -54,6 +56,9 @@ pub fn steps(rows: &[&Row]) -> Table {
         "size reached: median / p99 / last s",
         "size writes",
         "requests",
+        "CPU cores",
+        "API server cores",
+        "late: mean / p99 s",
     ];
     let line = |row: &Row| {
         let spread = |Spread { median, p99, last }: Spread| [median, p99, last].map(seconds).join(" / ");
@@ -67,11 +72,20 @@ pub fn steps(rows: &[&Row]) -> Table {
                 spread(step.done),
                 step.writes.to_string(),
                 step.requests.to_string(),
+                format!("{:.2}", step.contender.cores),
+                format!("{:.2}", step.api_server_cores),
+                lateness(&step.own),
             ]
         };
         row.steps.iter().map(line).collect::<Vec<_>>()
     };
     table(&head, rows.iter().flat_map(|row| line(row)))
+}
+
+/// How late decisions were, by the contender's own account.
+fn lateness(own: &BTreeMap<String, f64>) -> String {
+    let Some((mean, p99)) = own.get("lateness_mean").zip(own.get("lateness_p99_at_most")) else { return String::new() };
+    format!("{mean:.2} / ≤ {p99}")
 }
 
 /// Steady states.
@@ -90,6 +104,8 @@ pub fn steady(rows: &[&Row]) -> Table {
         "quiet",
         "etcd",
         "metrics",
+        "queries per interval",
+        "late: mean / p99 s",
     ];
     let line = |row: &&Row| {
         let steady = &row.steady;
@@ -104,6 +120,7 @@ pub fn steady(rows: &[&Row]) -> Table {
             .chain([cores(steady.contender.cores)])
             .chain(memory)
             .chain(server)
+            .chain([steady.queries.map_or_else(String::new, |count| format!("{count:.1}")), lateness(&steady.own)])
             .collect()
     };
     table(&head, rows.iter().map(line))

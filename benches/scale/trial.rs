@@ -44,7 +44,8 @@ impl Trials<'_> {
         let options = self.ground.options;
         let started = Instant::now();
         let (mut steady, mut steps, mut objects_seconds) = (None, Vec::new(), 0.0);
-        for _ in 0..options.steps.max(1) {
+        let wanted = options.steps_of(contender, signal);
+        for _ in 0..wanted.max(1) {
             self.calm(signal).await?;
             let watch = Watch::start(&self.client).await?;
             // KEDA's kinds come with it, and its objects can't be deleted without it.
@@ -61,7 +62,7 @@ impl Trials<'_> {
                 let measured = self.steady(contender, signal, &running, &watch).await?;
                 steady = Some(Steady { settled_after: settled, ..measured });
             }
-            if options.steps > 0 {
+            if wanted > 0 {
                 steps.push(self.step(contender, signal, &running, &watch).await?);
             }
             if late {
