@@ -15,8 +15,10 @@ use crate::prometheus::Prometheus;
 
 /// Of the stock autoscaler; KEDA takes the first two as well.
 const TUNED: [&str; 3] = ["--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-horizontal-pod-autoscaler-syncs=50"];
-/// Longest time to readiness, and to the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time to readiness.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Time in which Ballast's pod has to end, as its manifests say.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// `ScaledObject`s that KEDA reconciles at a time, in keeping with the flags above (default 5).
 const KEDA_RECONCILES: (&str, &str) = ("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES", "50");
@@ -127,15 +129,14 @@ impl Running {
                 Ok(())
             }
             Kind::Ballast { mut child, .. } => {
-                if let Some(id) = child.id() {
-                    succeed({
-                        let mut kill = Command::new("kill");
-                        kill.args(["-TERM", &id.to_string()]);
-                        kill
-                    })
-                    .await?;
+                let id = child.id().context("ballast has ended by itself; see logs/ballast.log")?;
+                let mut kill = Command::new("kill");
+                kill.args(["-TERM", &id.to_string()]);
+                succeed(kill).await?;
+                if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                    eprintln!("ballast had not ended {} s after SIGTERM and was killed", GRACE.as_secs());
+                    child.kill().await?;
                 }
-                tokio::time::timeout(PATIENCE, child.wait()).await.context("ballast does not end")??;
                 Ok(())
             }
         }
