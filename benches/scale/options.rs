@@ -122,9 +122,8 @@ impl Contender {
     pub fn meant_for(self, targets: usize, signal: Signal) -> bool {
         match self {
             Self::Hpa => signal == Signal::Cpu && targets <= 2000,
-            Self::HpaTuned => signal == Signal::Cpu && targets >= 2000,
+            Self::HpaTuned | Self::Ballast5s => signal == Signal::Cpu && targets >= 2000,
             Self::Ballast => true,
-            Self::Ballast5s => signal == Signal::Cpu && targets >= 2000,
             Self::Keda => signal == Signal::Prometheus && targets <= 2000,
         }
     }
