@@ -107,7 +107,8 @@ fn alike(a: &Reading, b: &Reading) -> bool {
 async fn the_form_for_many_targets_answers_like_the_form_for_one() {
     let (server, api) = (scraped().await, api_server().await);
     let limited = config(&format!("{{name: limited, url: '{}', enforceLabel: namespace}}", server.url));
-    let settings = Settings { prometheus_url: Some(server.url.clone()), sources: vec![limited], allow_loopback: true, ..Settings::default() };
+    let settings =
+        Settings { prometheus_url: Some(server.url.clone()), sources: vec![limited], allow_loopback: true, ..Settings::default() };
     let sources = Sources::new(client(&api.uri()), Clock::real(), settings, Arc::new(Watched::default()));
     let requests = |source: &str| sources.health().get(source).map_or(0, |health| health.requests);
     let (asks, at) = (asks(), now());

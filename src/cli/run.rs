@@ -18,8 +18,8 @@ use crate::admin::{self, Readiness, Served};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::cluster::{
-    Backlog, Checkpoints, Index, LeaseOptions, Pace, Recorder, ScaleClient, Shards, StatusWriter, Watches, WriteQueue, run_lease, run_member,
-    start_watches,
+    Backlog, Checkpoints, Index, LeaseOptions, Pace, Recorder, ScaleClient, Shards, StatusWriter, Watches, WriteQueue, run_lease,
+    run_member, start_watches,
 };
 use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};

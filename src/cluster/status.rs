@@ -321,8 +321,13 @@ mod tests {
         for same in ["cpu 50%/60%, rps 1.24k/2k", "cpu 48%/60%, rps 1.20k/2k", "cpu 52%/60%, rps 1.3k/2k"] {
             assert!(old.as_good_as(&values(same)), "{same}");
         }
-        for news in ["cpu 54%/60%, rps 1.24k/2k", "cpu <unknown>/60%, rps 1.24k/2k", "cpu 50%/60%, rps 1.24M/2k", "cpu 50%/60%", "cpu 0%/60%, rps 1.24k/2k"]
-        {
+        for news in [
+            "cpu 54%/60%, rps 1.24k/2k",
+            "cpu <unknown>/60%, rps 1.24k/2k",
+            "cpu 50%/60%, rps 1.24M/2k",
+            "cpu 50%/60%",
+            "cpu 0%/60%, rps 1.24k/2k",
+        ] {
             assert!(!old.as_good_as(&values(news)), "{news}");
         }
         assert!(values("0/10").as_good_as(&values("0/10")) && !values("0/10").as_good_as(&values("1/10")));

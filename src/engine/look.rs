@@ -72,7 +72,8 @@ pub struct Looker {
 impl Looker {
     /// Looks at all of `jobs` and tells what was seen, each as soon as it is known: nobody waits for another's slow source, target or writer.
     pub async fn look(self: Arc<Self>, jobs: Vec<Job>, now: Time) {
-        let (near, far): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| !job.afresh && self.scale.is_watched(&job.compiled.target));
+        let (near, far): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| !job.afresh && self.scale.is_watched(&job.compiled.target));
         let sizes = near.into_iter().map(|job| (self.scale.watched(&job.key.namespace, &job.compiled.target), job)).collect();
         let client = self.scale.clone();
         let read = move |job: Job| {
