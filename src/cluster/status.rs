@@ -133,7 +133,7 @@ impl StatusWriter {
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
         let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
-        let shared = Arc::new(Shared { client, clock, bucket, shards, sizes, metrics, waiting, written, added });
+        let shared = Arc::new(Shared { client, clock, bucket, sizes, shards, metrics, waiting, written, added });
         let workers: Vec<_> = (0..WORKERS).map(|_| Arc::clone(&shared).run(shutdown.clone())).collect();
         (Self { shared }, async { drop(futures::future::join_all(workers).await) })
     }
