@@ -1,0 +1,149 @@
+//! What a run showed: a table, a picture, and the document made of them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::churn::Churn;
+use crate::sample::Sample;
+use crate::verdict::{Finding, median};
+
+/// A run.
+pub struct Page<'a> {
+    pub hours: f64,
+    pub policies: usize,
+    pub rate: f64,
+    pub samples: &'a [Sample],
+    pub findings: &'a [Finding],
+}
+
+/// Width and height of one curve's frame.
+const SIZE: (f64, f64) = (680.0, 90.0);
+
+/// What is drawn: title, value, unit.
+type Curve = (&'static str, fn(&Sample) -> f64, &'static str);
+
+const CURVES: [Curve; 5] = [
+    ("Resident memory", |sample| sample.rss as f64 / 1_048_576.0, "MiB"),
+    ("Tasks", |sample| sample.tasks as f64, ""),
+    ("Open files", |sample| sample.fds as f64, ""),
+    ("Series of policies", |sample| sample.policy_series as f64, ""),
+    ("Policies on the API server", |sample| policies(sample), ""),
+];
+
+#[allow(clippy::cast_precision_loss)]
+fn policies(sample: &Sample) -> f64 {
+    sample.objects.get("ScalePolicy").copied().unwrap_or_default() as f64
+}
+
+/// One line per sample, while it runs.
+pub fn print(sample: &Sample) {
+    let Sample { at, rss, cpu, fds, threads, tasks, series, policy_series, shown, orphan_age, fault, overdue, .. } = sample;
+    let rss = *rss as f64 / 1_048_576.0;
+    println!(
+        "{at:6.0} s  {rss:6.1} MiB  {cpu:6.1} s cpu  {fds:4} fds  {threads:3} threads  {tasks:4} tasks  {series:5} series, {policy_series} of {shown} policies, \
+         {overdue} overdue, orphan {orphan_age:.0} s; {fault}"
+    );
+}
+
+/// Writes the samples.
+pub fn save(out: &Path, samples: &[Sample]) -> Result<()> {
+    Ok(std::fs::write(out.join("samples.json"), serde_json::to_vec(samples)?)?)
+}
+
+// === impl Page ===
+
+impl Page<'_> {
+    /// Writes all forms into a folder.
+    pub fn write(&self, out: &Path, churn: &Churn) -> Result<()> {
+        let (failed, last_error) = churn.failed();
+        let all = json!({
+            "hours": self.hours, "policies": self.policies, "rate": self.rate, "findings": self.findings, "done": churn.done(), "failed": failed,
+            "lastError": last_error, "samples": self.samples,
+        });
+        std::fs::write(out.join("soak.json"), serde_json::to_vec(&all)?)?;
+        std::fs::write(out.join("soak.svg"), self.picture())?;
+        Ok(std::fs::write(out.join("soak.md"), self.text(churn))?)
+    }
+
+    /// Writes `docs/soak.md`.
+    pub fn document(&self, churn: &Churn) -> Result<()> {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        std::fs::write(docs.join("images/soak.svg"), self.picture())?;
+        Ok(std::fs::write(docs.join("soak.md"), self.text(churn))?)
+    }
+
+    /// What was found, as a table.
+    pub fn summary(&self, churn: &Churn) -> String {
+        let mut text = String::from("\n| What | Verdict | Figures |\n| --- | --- | --- |\n");
+        for Finding { what, good, text: figures } in self.findings {
+            let _ = writeln!(text, "| {what} | {} | {figures} |", if *good { "good" } else { "**bad**" });
+        }
+        let _ = writeln!(text, "\nChanges: {}.", self.changes(churn));
+        text
+    }
+
+    fn changes(&self, churn: &Churn) -> String {
+        let mut all: Vec<String> = churn.done().into_iter().map(|(what, count)| format!("{count} {what}")).collect();
+        if let (failed @ 1.., last) = churn.failed() {
+            all.push(format!("{failed} refused (the last: {last})"));
+        }
+        all.join(", ")
+    }
+
+    fn text(&self, churn: &Churn) -> String {
+        let during = || self.samples.iter().filter(|sample| sample.phase == "churn");
+        let (first, last) = (during().next(), during().last());
+        let cpu = first.zip(last).map_or(0.0, |(first, last)| (last.cpu - first.cpu) / (last.at - first.at).max(1.0));
+        let rss = median(during().map(|sample| sample.rss as f64)) / 1_048_576.0;
+        let pods = median(during().map(|sample| sample.objects.get("Pod").copied().unwrap_or_default() as f64));
+        let rate = format!("{} policies with {pods:.0} pods, {} changes a second, {:.2} hours", self.policies, self.rate, self.hours);
+        let mut text = String::from(include_str!("preface.md"));
+        let _ = writeln!(text, "\n## This run\n\n{rate}; {rss:.0} MiB in the middle, {:.1} % of a core.", 100.0 * cpu);
+        text += &self.summary(churn);
+        text += "\n![Memory, tasks, files and series over the run](images/soak.svg)\n";
+        text
+    }
+
+    /// One frame per curve, under each other. Begin and end of the churn's thirds are marked.
+    fn picture(&self) -> String {
+        let churn: Vec<&Sample> = self.samples.iter().filter(|sample| sample.phase == "churn").collect();
+        let (width, height) = SIZE;
+        let (left, step) = (70.0, height + 45.0);
+        let last = churn.last().map_or(1.0, |sample| sample.at.max(1.0));
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{:.0}\" height=\"{:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+            width + left + 20.0,
+            step * CURVES.len() as f64 + 10.0
+        );
+        for (index, (title, value, unit)) in CURVES.iter().enumerate() {
+            let top = 25.0 + step * index as f64;
+            let most = churn.iter().map(|sample| value(sample)).fold(1.0, f64::max) * 1.1;
+            let x = |at: f64| left + width * at / last;
+            let y = |value: f64| top + height * (1.0 - value / most);
+            let points: Vec<String> = churn.iter().map(|sample| format!("{:.1},{:.1}", x(sample.at), y(value(sample)))).collect();
+            let _ = writeln!(svg, "<text x=\"{left}\" y=\"{:.0}\">{title}</text>", top - 6.0);
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"none\" stroke=\"#999\"/>\n\
+                 <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{most:.0} {unit}</text>\n<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">0</text>",
+                left - 5.0,
+                top + 10.0,
+                left - 5.0,
+                top + height
+            );
+            for third in [1.0, 2.0] {
+                let x = x(last * third / 3.0);
+                let _ = writeln!(svg, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{:.0}\" stroke=\"#ccc\"/>", top + height);
+            }
+            let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"#1f5fa8\" stroke-width=\"1.5\" points=\"{}\"/>", points.join(" "));
+            let label = format!("{:.0} min", last / 60.0);
+            let _ =
+                writeln!(svg, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{label}</text>", left + width, top + height + 14.0);
+        }
+        svg + "</svg>\n"
+    }
+}

@@ -1,0 +1,65 @@
+//! The process and its runtime, read when `/metrics` is. The names are those of Prometheus' own client libraries, so that dashboards and
+//! alerts made for any process fit this one.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+/// Processor time, memory, open files and threads of this process; none where there is no procfs.
+#[derive(Debug)]
+pub struct ProcessMetrics;
+
+/// Tasks of the runtime in which the metrics are read; none outside of one.
+#[derive(Debug)]
+pub struct RuntimeMetrics;
+
+impl Collector for ProcessMetrics {
+    #[cfg(target_os = "linux")]
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        use procfs::process::{LimitValue, Process};
+
+        let Ok(process) = Process::myself() else { return Ok(()) };
+        let Ok(stat) = process.stat() else { return Ok(()) };
+        let ticks = procfs::ticks_per_second() as f64;
+        let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        let cpu = ConstCounter::new((stat.utime + stat.stime) as f64 / ticks);
+        one(&mut encoder, "process_cpu", "Processor time used, by programs and kernel", Some(&Unit::Seconds), &cpu)?;
+        let resident = gauge(stat.rss * procfs::page_size());
+        one(&mut encoder, "process_resident_memory", "Memory that is really there", Some(&Unit::Bytes), &resident)?;
+        one(&mut encoder, "process_virtual_memory", "Addresses in use", Some(&Unit::Bytes), &gauge(stat.vsize))?;
+        one(&mut encoder, "process_threads", "Threads of the operating system", None, &ConstGauge::new(stat.num_threads))?;
+        if let Ok(start) = procfs::boot_time_secs() {
+            let start = ConstGauge::new(start as f64 + stat.starttime as f64 / ticks);
+            one(&mut encoder, "process_start_time", "When the process was started, in seconds since 1970", Some(&Unit::Seconds), &start)?;
+        }
+        if let Ok(count) = process.fd_count() {
+            one(&mut encoder, "process_open_fds", "Files and connections that are open", None, &gauge(count as u64))?;
+        }
+        if let Ok(LimitValue::Value(most)) = process.limits().map(|limits| limits.max_open_files.soft_limit) {
+            one(&mut encoder, "process_max_fds", "Files and connections that may be open", None, &gauge(most))?;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn encode(&self, _: DescriptorEncoder<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl Collector for RuntimeMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Ok(()) };
+        let tasks = i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
+        one(&mut encoder, "tasks", "Asynchronous tasks that have not ended", None, &ConstGauge::new(tasks))
+    }
+}
+
+/// A family with one series.
+fn one<M: EncodeMetric>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Option<&Unit>, value: &M) -> fmt::Result {
+    value.encode(encoder.encode_descriptor(name, help, unit, value.metric_type())?)
+}
