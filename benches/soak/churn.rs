@@ -182,8 +182,8 @@ impl Churn {
     }
 
     /// What was done, how often.
-    pub fn done(&self) -> Vec<(&'static str, u64)> {
-        let mut done: Vec<_> = self.state.lock().done.iter().map(|(what, count)| (*what, *count)).collect();
+    pub fn done(&self) -> Vec<(String, u64)> {
+        let mut done: Vec<_> = self.state.lock().done.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
         done.sort_unstable();
         done
     }

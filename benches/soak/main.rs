@@ -14,7 +14,7 @@ mod sample;
 mod support_faults;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ use clap::Parser;
 use churn::Churn;
 use faults::Faults;
 use objects::{Cluster, Kind, Slot};
+use page::{Page, Run};
 use plane_support::{Options as PlaneOptions, Tunnel, ensure_namespace, plane};
 use process::Ballast;
 use sample::{Sample, Sampler};
@@ -64,6 +65,9 @@ struct Options {
     /// Also writes docs/soak.md and its picture
     #[arg(long)]
     document: bool,
+    /// Judges a run again that was saved (soak.json) instead of running one
+    #[arg(long, value_name = "FILE")]
+    again: Option<PathBuf>,
     /// Passed by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
@@ -71,7 +75,11 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match plane_support::run(run(&options)) {
+    let judged = match &options.again {
+        Some(file) => again(&options, file),
+        None => plane_support::run(run(&options)),
+    };
+    match judged {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -89,7 +97,9 @@ async fn run(options: &Options) -> Result<bool> {
     let fixed = world.churn.add(FIXED, &[Kind::Forecast, Kind::Unknown]).await;
     ballast.start(&world.kubeconfig, &world.faults.default.url).await?;
     let mut sampler = Sampler::new(ballast.pid()?, ballast.admin);
-    samples.push(settled(&world, &mut sampler, "start", Clock::real().instant()).await?);
+    let start = settled(&world, &mut sampler, "start", u64::MAX, Clock::real().instant()).await?;
+    let tasks = start.tasks;
+    samples.push(start);
 
     world.churn.add(options.policies.saturating_sub(FIXED), &[]).await;
     println!("{} policies; churn for {} h; samples in {}", options.policies, options.hours, options.out.display());
@@ -97,17 +107,30 @@ async fn run(options: &Options) -> Result<bool> {
 
     world.faults.mend().await;
     world.churn.clear(&fixed).await;
-    samples.push(settled(&world, &mut sampler, "end", Clock::real().instant()).await?);
-    let findings = verdict::judge(&samples);
-    let page = page::Page { hours: options.hours, policies: options.policies, rate: options.rate, samples: &samples, findings: &findings };
-    page.write(&options.out, &world.churn)?;
-    if options.document {
-        page.document(&world.churn)?;
-    }
-    println!("{}", page.summary(&world.churn));
+    // Idle connections are kept for a while.
+    samples.push(settled(&world, &mut sampler, "end", tasks + 5, Clock::real().instant()).await?);
+    let Options { hours, policies, rate, .. } = *options;
+    let good = judged(options, &Run { hours, policies, rate, done: world.churn.done(), failed: world.churn.failed(), samples })?;
     let stopped = ballast.stop().await?;
     println!("controller: {stopped}; log: {}", ballast.log.display());
-    Ok(stopped.success() && findings.iter().all(|finding| finding.good))
+    Ok(stopped.success() && good)
+}
+
+fn again(options: &Options, file: &Path) -> Result<bool> {
+    std::fs::create_dir_all(&options.out)?;
+    judged(options, &serde_json::from_slice(&std::fs::read(file)?)?)
+}
+
+/// Whether a run is good; writes and prints why.
+fn judged(options: &Options, run: &Run) -> Result<bool> {
+    let findings = verdict::judge(&run.samples);
+    let page = Page { run, findings: &findings };
+    page.write(&options.out)?;
+    if options.document {
+        page.document()?;
+    }
+    println!("{}", page.summary());
+    Ok(findings.iter().all(|finding| finding.good))
 }
 
 /// Everything but the controller.
@@ -154,7 +177,7 @@ async fn begin(options: &Options) -> Result<(World, Ballast)> {
 }
 
 /// Waits until every policy on the API server is known and shown, and no other, and the numbers stand still.
-async fn settled(world: &World, sampler: &mut Sampler, phase: &'static str, since: Instant) -> Result<Sample> {
+async fn settled(world: &World, sampler: &mut Sampler, phase: &str, tasks: u64, since: Instant) -> Result<Sample> {
     let mut last = Sample::default();
     while Clock::real().instant().duration_since(since) < SETTLED {
         tokio::time::sleep(EVERY).await;
@@ -173,8 +196,9 @@ async fn settled(world: &World, sampler: &mut Sampler, phase: &'static str, sinc
             sample.tasks,
             sample.rss as f64 / 1048576.0
         );
+        let sample_tasks = sample.tasks;
         last = sample;
-        if all && still && loads {
+        if all && still && loads && sample_tasks <= tasks {
             break;
         }
     }

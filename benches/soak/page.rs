@@ -4,18 +4,27 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
-use crate::churn::Churn;
 use crate::sample::Sample;
 use crate::verdict::{Finding, median};
 
-/// A run.
-pub struct Page<'a> {
+/// A run, as it is saved.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
     pub hours: f64,
     pub policies: usize,
     pub rate: f64,
-    pub samples: &'a [Sample],
+    /// What was done, how often.
+    pub done: Vec<(String, u64)>,
+    /// Changes that the API server refused, and what it said last.
+    pub failed: (u64, String),
+    pub samples: Vec<Sample>,
+}
+
+/// A run that was judged.
+pub struct Page<'a> {
+    pub run: &'a Run,
     pub findings: &'a [Finding],
 }
 
@@ -57,59 +66,55 @@ pub fn save(out: &Path, samples: &[Sample]) -> Result<()> {
 
 impl Page<'_> {
     /// Writes all forms into a folder.
-    pub fn write(&self, out: &Path, churn: &Churn) -> Result<()> {
-        let (failed, last_error) = churn.failed();
-        let all = json!({
-            "hours": self.hours, "policies": self.policies, "rate": self.rate, "findings": self.findings, "done": churn.done(), "failed": failed,
-            "lastError": last_error, "samples": self.samples,
-        });
-        std::fs::write(out.join("soak.json"), serde_json::to_vec(&all)?)?;
+    pub fn write(&self, out: &Path) -> Result<()> {
+        std::fs::write(out.join("soak.json"), serde_json::to_vec(self.run)?)?;
         std::fs::write(out.join("soak.svg"), self.picture())?;
-        Ok(std::fs::write(out.join("soak.md"), self.text(churn))?)
+        Ok(std::fs::write(out.join("soak.md"), self.text())?)
     }
 
     /// Writes `docs/soak.md`.
-    pub fn document(&self, churn: &Churn) -> Result<()> {
+    pub fn document(&self) -> Result<()> {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         std::fs::write(docs.join("images/soak.svg"), self.picture())?;
-        Ok(std::fs::write(docs.join("soak.md"), self.text(churn))?)
+        Ok(std::fs::write(docs.join("soak.md"), self.text())?)
     }
 
     /// What was found, as a table.
-    pub fn summary(&self, churn: &Churn) -> String {
+    pub fn summary(&self) -> String {
         let mut text = String::from("\n| What | Verdict | Figures |\n| --- | --- | --- |\n");
         for Finding { what, good, text: figures } in self.findings {
             let _ = writeln!(text, "| {what} | {} | {figures} |", if *good { "good" } else { "**bad**" });
         }
-        let _ = writeln!(text, "\nChanges: {}.", self.changes(churn));
+        let _ = writeln!(text, "\nChanges: {}.", self.changes());
         text
     }
 
-    fn changes(&self, churn: &Churn) -> String {
-        let mut all: Vec<String> = churn.done().into_iter().map(|(what, count)| format!("{count} {what}")).collect();
-        if let (failed @ 1.., last) = churn.failed() {
+    fn changes(&self) -> String {
+        let mut all: Vec<String> = self.run.done.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        if let (failed @ 1.., last) = &self.run.failed {
             all.push(format!("{failed} refused (the last: {last})"));
         }
         all.join(", ")
     }
 
-    fn text(&self, churn: &Churn) -> String {
-        let during = || self.samples.iter().filter(|sample| sample.phase == "churn");
+    fn text(&self) -> String {
+        let during = || self.run.samples.iter().filter(|sample| sample.phase == "churn");
         let (first, last) = (during().next(), during().last());
         let cpu = first.zip(last).map_or(0.0, |(first, last)| (last.cpu - first.cpu) / (last.at - first.at).max(1.0));
         let rss = median(during().map(|sample| sample.rss as f64)) / 1_048_576.0;
         let pods = median(during().map(|sample| sample.objects.get("Pod").copied().unwrap_or_default() as f64));
-        let rate = format!("{} policies with {pods:.0} pods, {} changes a second, {:.2} hours", self.policies, self.rate, self.hours);
+        let rate =
+            format!("{} policies with {pods:.0} pods, {} changes a second, {:.2} hours", self.run.policies, self.run.rate, self.run.hours);
         let mut text = String::from(include_str!("preface.md"));
         let _ = writeln!(text, "\n## This run\n\n{rate}; {rss:.0} MiB in the middle, {:.1} % of a core.", 100.0 * cpu);
-        text += &self.summary(churn);
+        text += &self.summary();
         text += "\n![Memory, tasks, files and series over the run](images/soak.svg)\n";
         text
     }
 
     /// One frame per curve, under each other. Begin and end of the churn's thirds are marked.
     fn picture(&self) -> String {
-        let churn: Vec<&Sample> = self.samples.iter().filter(|sample| sample.phase == "churn").collect();
+        let churn: Vec<&Sample> = self.run.samples.iter().filter(|sample| sample.phase == "churn").collect();
         let (width, height) = SIZE;
         let (left, step) = (70.0, height + 45.0);
         let last = churn.last().map_or(1.0, |sample| sample.at.max(1.0));
@@ -141,8 +146,7 @@ impl Page<'_> {
             }
             let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"#1f5fa8\" stroke-width=\"1.5\" points=\"{}\"/>", points.join(" "));
             let label = format!("{:.0} min", last / 60.0);
-            let _ =
-                writeln!(svg, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{label}</text>", left + width, top + height + 14.0);
+            let _ = writeln!(svg, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{label}</text>", left + width, top + height + 14.0);
         }
         svg + "</svg>\n"
     }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use procfs::process::Process;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::objects::Cluster;
 
 /// What is measured every few seconds.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
     /// Seconds since the churn began; negative before.
     pub at: f64,
     /// What goes on: `start`, `churn` or `end`.
-    pub phase: &'static str,
+    pub phase: String,
     /// Resident memory in bytes.
     pub rss: u64,
     /// Processor time so far in seconds.
@@ -39,7 +39,7 @@ pub struct Sample {
     /// Series of each family that names policies.
     pub families: BTreeMap<String, u64>,
     /// Objects on the API server by kind.
-    pub objects: BTreeMap<&'static str, i64>,
+    pub objects: BTreeMap<String, i64>,
     /// Policies that Ballast knows, and how many of them are overdue.
     pub known: u64,
     pub overdue: u64,
@@ -69,11 +69,11 @@ impl Sampler {
     }
 
     /// Looks once. Objects are listed before and after the series: what was made or deleted meanwhile is no orphan.
-    pub async fn take(&mut self, at: f64, phase: &'static str, cluster: &Cluster, fault: String) -> anyhow::Result<Sample> {
+    pub async fn take(&mut self, at: f64, phase: &str, cluster: &Cluster, fault: String) -> anyhow::Result<Sample> {
         let mut live = names(cluster).await?;
         let text = self.http.get(&self.url).send().await?.text().await?;
         live.extend(names(cluster).await?);
-        let mut sample = Sample { at, phase, fault, ..read(&text) };
+        let mut sample = Sample { at, phase: phase.to_owned(), fault, ..read(&text) };
         let (orphan, age) = self.orphan(&text, &live, at);
         (sample.orphan, sample.orphan_age) = (orphan, age);
         let process = Process::new(self.pid)?;
@@ -83,7 +83,7 @@ impl Sampler {
         sample.cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
         sample.fds = process.fd_count()? as u64;
         for kind in ["ScalePolicy", "MetricSource", "Deployment", "Pod"] {
-            sample.objects.insert(kind, cluster.count(kind).await?);
+            sample.objects.insert(kind.to_owned(), cluster.count(kind).await?);
         }
         Ok(sample)
     }

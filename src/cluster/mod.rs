@@ -8,6 +8,7 @@ mod index;
 mod lease;
 mod ownership;
 mod queue;
+mod repeats;
 mod requests;
 mod scale;
 mod selector;

@@ -180,7 +180,7 @@ impl Engine {
         self.parts.metrics.leader.set(i64::from(leading));
         info!(leading, "leadership changed");
         self.entries.clear();
-        self.parts.metrics.seen.clear();
+        self.parts.metrics.forget_policies();
         self.parts.status.clear();
         self.malformed.clear();
         if leading {

@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::Policies;
-use super::process::{ProcessMetrics, RuntimeMetrics};
+use super::process::{MemoryLimit, ProcessMetrics, RuntimeMetrics};
 use crate::clock::Clock;
 use crate::core::{SignalReport, Verdict};
 
@@ -96,6 +96,7 @@ impl Metrics {
         all.register_collector(Box::new(ProcessMetrics));
         let registry = all.sub_registry_with_prefix("ballast");
         registry.register_collector(Box::new(RuntimeMetrics));
+        registry.register_collector(Box::new(MemoryLimit));
         registry.register("decisions", "Decisions by verdict", metrics.decisions.clone());
         registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
         registry.register("events", "Events by outcome", metrics.events.clone());
@@ -200,6 +201,16 @@ impl Metrics {
         self.seen.forget(policy);
     }
 
+    /// Drops the series of all policies: another process decides now, and which of them it deletes is not told here.
+    pub fn forget_policies(&self) {
+        self.current.clear();
+        self.desired.clear();
+        self.contested.clear();
+        self.forecast_replicas.clear();
+        self.forecast_ratio.clear();
+        self.seen.clear();
+    }
+
     /// The exposition text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -207,5 +218,27 @@ impl Metrics {
             let _ = write!(text, "# {error}");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::new(0, []);
+        let [web, api] = ["web", "api"].map(|name| PolicyLabels { namespace: "shop".into(), name: name.into() });
+        let shown = |policy: &PolicyLabels| metrics.encode().matches(&format!("name=\"{}\"", policy.name)).count();
+        for policy in [&web, &api] {
+            metrics.decided(policy, Verdict::Steady, 3, 3);
+            metrics.contested(policy, true);
+            assert_eq!(shown(policy), 3);
+        }
+        metrics.forget(&web);
+        assert_eq!((shown(&web), shown(&api)), (0, 3));
+        // Another process takes the lead, and what it deletes is never told.
+        metrics.forget_policies();
+        assert_eq!(shown(&api), 0);
     }
 }

@@ -17,6 +17,14 @@ pub struct ProcessMetrics;
 #[derive(Debug)]
 pub struct RuntimeMetrics;
 
+/// How much memory this process may use.
+#[derive(Debug)]
+pub struct MemoryLimit;
+
+/// Where the kernel tells a container its limit, by version of control groups.
+#[cfg(target_os = "linux")]
+const LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+
 impl Collector for ProcessMetrics {
     #[cfg(target_os = "linux")]
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -56,6 +64,25 @@ impl Collector for RuntimeMetrics {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Ok(()) };
         let tasks = i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
         one(&mut encoder, "tasks", "Asynchronous tasks that have not ended", None, &ConstGauge::new(tasks))
+    }
+}
+
+impl Collector for MemoryLimit {
+    #[cfg(target_os = "linux")]
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        use procfs::Current;
+
+        let machine = procfs::Meminfo::current().map(|memory| memory.mem_total);
+        let limit = LIMITS.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
+        // Without a limit the old form of control groups names a number beyond all memory, and the new one none.
+        let Some(least) = machine.into_iter().chain(limit).min() else { return Ok(()) };
+        let least = ConstGauge::new(i64::try_from(least).unwrap_or(i64::MAX));
+        one(&mut encoder, "memory_limit", "Memory that the container may use, or that the machine has", Some(&Unit::Bytes), &least)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn encode(&self, _: DescriptorEncoder<'_>) -> fmt::Result {
+        Ok(())
     }
 }
 

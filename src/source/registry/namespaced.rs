@@ -67,9 +67,10 @@ impl Namespaced {
 
     /// Health of the sources in use, by `namespace/name`.
     pub fn health(&self) -> Vec<(String, SourceHealth)> {
-        let known = self.known.lock();
-        let present = known.iter().filter(|((namespace, name), _)| self.catalog.find(namespace, name).is_some());
-        let health = present.map(|((namespace, name), known)| {
+        let mut known = self.known.lock();
+        // Connections to what was deleted are closed with this.
+        known.retain(|(namespace, name), _| self.catalog.find(namespace, name).is_some());
+        let health = known.iter().map(|((namespace, name), known)| {
             let health = match &known.server {
                 Ok(server) => server.health(),
                 Err(fault) => SourceHealth::unusable(fault, known.at),
