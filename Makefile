@@ -7,7 +7,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit plane e2e bench bench-quality crds
+.PHONY: help demo test lint unit plane e2e bench bench-quality soak crds
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -41,6 +41,12 @@ bench: ## Speed of the decision
 
 bench-quality: ## Quality of the decisions on recorded load (QUALITY="--help" lists the options)
 	$(CARGO) bench --locked --profile dev --config 'profile.dev.package.ballast.opt-level=2' --bench quality -- $(QUALITY)
+
+HOURS ?= 1
+soak: ## Hours under churn and faults: does the controller keep its size? (HOURS=1; SOAK="--help" lists the options)
+	tests/cluster/deps.sh plane
+	tests/cluster/build.sh plane
+	$(CARGO) bench --locked --bench soak -- --hours $(HOURS) $(SOAK)
 
 crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, docs/metrics.md, deploy/manifests
 	UPDATE=1 $(CARGO) test --locked --test api_generated --test docs_metrics

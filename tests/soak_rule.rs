@@ -48,8 +48,8 @@ fn hour() -> Vec<Sample> {
         ..Sample::default()
     };
     let churn = (0..360_u32).map(|number| {
-        let burst = if number % 7 == 0 { 9 } else { 0 };
-        Sample { rss: (70 + u64::from(burst)) * MIB, tasks: 100 + 5 * u64::from(burst), ..one(f64::from(number) * 10.0, "churn") }
+        let burst: u64 = if number % 7 == 0 { 9 } else { 0 };
+        Sample { rss: (70 + burst) * MIB, tasks: 100 + 5 * burst, ..one(f64::from(number) * 10.0, "churn") }
     });
     let mut samples: Vec<Sample> = churn.collect();
     samples.insert(0, one(0.0, "start"));
@@ -67,14 +67,14 @@ fn bursts_are_no_leak() {
 }
 
 #[rstest]
-#[case::twelve_mib_an_hour(|s| s.rss += megabytes(12.0 * s.at / 3600.0), &["memory"])]
-#[case::twenty_tasks_in_twenty_minutes(|s| s.tasks += whole(s.at / 60.0), &["tasks"])]
-#[case::files(|s| s.fds += whole(s.at / 60.0), &["files"])]
-#[case::a_series_that_stays(|s| if s.at > 3000.0 { s.orphan_age = s.at - 3000.0 }, &["series of the deleted"])]
-#[case::too_many_series(|s| s.most = 9, &["series of one policy"])]
-#[case::a_series_left(|s| if s.phase == "end" { s.families.insert("current".to_owned(), 21); }, &["series after it all"])]
-#[case::a_source_left(|s| if s.phase == "end" { s.source_series += 1 }, &["series after it all"])]
-#[case::tasks_left(|s| if s.phase == "end" { s.tasks += 30 }, &["tasks after it all"])]
+#[case::twelve_mib_an_hour(|s: &mut Sample| s.rss += megabytes(12.0 * s.at / 3600.0), &["memory"])]
+#[case::twenty_tasks_in_twenty_minutes(|s: &mut Sample| s.tasks += whole(s.at / 60.0), &["tasks"])]
+#[case::files(|s: &mut Sample| s.fds += whole(s.at / 60.0), &["files"])]
+#[case::a_series_that_stays(|s: &mut Sample| if s.at > 3000.0 { s.orphan_age = s.at - 3000.0 }, &["series of the deleted"])]
+#[case::too_many_series(|s: &mut Sample| s.most = 9, &["series of one policy"])]
+#[case::a_series_left(|s: &mut Sample| if s.phase == "end" { s.families.insert("current".to_owned(), 21); }, &["series after it all"])]
+#[case::a_source_left(|s: &mut Sample| if s.phase == "end" { s.source_series += 1 }, &["series after it all"])]
+#[case::tasks_left(|s: &mut Sample| if s.phase == "end" { s.tasks += 30 }, &["tasks after it all"])]
 fn a_leak_is_found(#[case] leak: fn(&mut Sample), #[case] expected: &[&str]) {
     let mut samples = hour();
     samples.iter_mut().for_each(leak);
