@@ -96,19 +96,19 @@ async fn run(options: &Options) -> Result<bool> {
     let mut samples = Vec::new();
     let fixed = world.churn.add(FIXED, &[Kind::Forecast, Kind::Unknown]).await;
     ballast.start(&world.kubeconfig, &world.faults.default.url).await?;
-    let mut sampler = Sampler::new(ballast.pid()?, ballast.admin);
-    let start = settled(&world, &mut sampler, "start", u64::MAX, Clock::real().instant()).await?;
+    let mut probe = Sampler::new(ballast.pid()?, ballast.admin);
+    let start = settled(&world, &mut probe, "start", u64::MAX, Clock::real().instant()).await?;
     let tasks = start.tasks;
     samples.push(start);
 
     world.churn.add(options.policies.saturating_sub(FIXED), &[]).await;
     println!("{} policies; churn for {} h; samples in {}", options.policies, options.hours, options.out.display());
-    churn(options, &world, &fixed, &mut sampler, &mut samples).await?;
+    churn(options, &world, &fixed, &mut probe, &mut samples).await?;
 
     world.faults.mend().await;
     world.churn.clear(&fixed).await;
     // Idle connections are kept for a while.
-    samples.push(settled(&world, &mut sampler, "end", tasks + 5, Clock::real().instant()).await?);
+    samples.push(settled(&world, &mut probe, "end", tasks + 5, Clock::real().instant()).await?);
     let Options { hours, policies, rate, .. } = *options;
     let good = judged(options, &Run { hours, policies, rate, done: world.churn.done(), failed: world.churn.failed(), samples })?;
     let stopped = ballast.stop().await?;
@@ -177,11 +177,11 @@ async fn begin(options: &Options) -> Result<(World, Ballast)> {
 }
 
 /// Waits until every policy on the API server is known and shown, and no other, and the numbers stand still.
-async fn settled(world: &World, sampler: &mut Sampler, phase: &str, tasks: u64, since: Instant) -> Result<Sample> {
+async fn settled(world: &World, probe: &mut Sampler, phase: &str, tasks: u64, since: Instant) -> Result<Sample> {
     let mut last = Sample::default();
     while Clock::real().instant().duration_since(since) < SETTLED {
         tokio::time::sleep(EVERY).await;
-        let sample = sampler.take(0.0, phase, &world.churn.cluster, String::new()).await?;
+        let sample = probe.take(0.0, phase, &world.churn.cluster, String::new()).await?;
         let policies = sample.objects.get("ScalePolicy").copied().unwrap_or_default();
         let all = i64::try_from(sample.shown)? == policies && i64::try_from(sample.known)? == policies;
         // Each of the fixed policies has one signal.
@@ -194,18 +194,18 @@ async fn settled(world: &World, sampler: &mut Sampler, phase: &str, tasks: u64, 
             sample.policy_series,
             sample.source_series,
             sample.tasks,
-            sample.rss as f64 / 1048576.0
+            sample.rss as f64 / 1_048_576.0
         );
-        let sample_tasks = sample.tasks;
+        let few = sample.tasks <= tasks;
         last = sample;
-        if all && still && loads && sample_tasks <= tasks {
+        if all && still && loads && few {
             break;
         }
     }
     Ok(last)
 }
 
-async fn churn(options: &Options, world: &World, fixed: &[Slot], sampler: &mut Sampler, samples: &mut Vec<Sample>) -> Result<()> {
+async fn churn(options: &Options, world: &World, fixed: &[Slot], probe: &mut Sampler, samples: &mut Vec<Sample>) -> Result<()> {
     let begin = Clock::real().instant();
     world.churn.keep(fixed);
     let changes = tokio::spawn({
@@ -229,7 +229,7 @@ async fn churn(options: &Options, world: &World, fixed: &[Slot], sampler: &mut S
     while begin.elapsed().as_secs_f64() < options.hours * 3600.0 {
         every.tick().await;
         let (at, fault) = (begin.elapsed().as_secs_f64(), world.faults.now.lock().clone());
-        match sampler.take(at, "churn", &world.churn.cluster, fault).await {
+        match probe.take(at, "churn", &world.churn.cluster, fault).await {
             Ok(sample) => {
                 page::print(&sample);
                 samples.push(sample);
@@ -239,7 +239,7 @@ async fn churn(options: &Options, world: &World, fixed: &[Slot], sampler: &mut S
             // The process must be there; a busy API server may not answer once.
             Err(error) => {
                 eprintln!("{at:.0} s: no sample: {error:#}");
-                anyhow::ensure!(sampler.is_alive(), "the controller has ended");
+                anyhow::ensure!(probe.is_alive(), "the controller has ended");
             }
         }
     }

@@ -99,7 +99,7 @@ impl Page<'_> {
 
     fn text(&self) -> String {
         let during = || self.run.samples.iter().filter(|sample| sample.phase == "churn");
-        let (first, last) = (during().next(), during().last());
+        let (first, last) = (during().next(), during().next_back());
         let cpu = first.zip(last).map_or(0.0, |(first, last)| (last.cpu - first.cpu) / (last.at - first.at).max(1.0));
         let rss = median(during().map(|sample| sample.rss as f64)) / 1_048_576.0;
         let pods = median(during().map(|sample| sample.objects.get("Pod").copied().unwrap_or_default() as f64));

@@ -59,7 +59,7 @@ pub fn judge(samples: &[Sample]) -> Vec<Finding> {
         }
     };
     let mut findings = vec![
-        flat("memory", |s| s.rss as f64, 0.0, 1048576.0, " MiB"),
+        flat("memory", |s| s.rss as f64, 0.0, 1_048_576.0, " MiB"),
         flat("tasks", |s| s.tasks as f64, SLACK, 1.0, ""),
         flat("files", |s| s.fds as f64, SLACK, 1.0, ""),
         flat("threads", |s| s.threads as f64, 2.0, 1.0, ""),

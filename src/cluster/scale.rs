@@ -129,10 +129,10 @@ impl ScaleClient {
     async fn resource(&self, api_version: &str, kind: &str) -> Result<ApiResource, ScaleError> {
         let key = (api_version.to_owned(), kind.to_owned());
         let now = self.clock.instant();
-        if let Some((at, known)) = self.kinds.lock().get(&key) {
-            if now.saturating_duration_since(*at) < fresh(known) {
-                return known.clone();
-            }
+        if let Some((at, known)) = self.kinds.lock().get(&key)
+            && now.saturating_duration_since(*at) < fresh(known)
+        {
+            return known.clone();
         }
         let found = self.discover(api_version, kind).await;
         // A server that cannot be asked says nothing about the kind.

@@ -171,10 +171,10 @@ impl<K: Eq + Hash> Discovered<K> {
 
     async fn get(&self, key: K, ask: impl Future<Output = Result<Arc<str>, Failure>>) -> Result<Arc<str>, Failure> {
         let now = self.clock.instant();
-        if let Some((when, found)) = self.known.lock().get(&key) {
-            if now.duration_since(*when) < fresh(found) {
-                return found.clone();
-            }
+        if let Some((when, found)) = self.known.lock().get(&key)
+            && now.duration_since(*when) < fresh(found)
+        {
+            return found.clone();
         }
         let found = ask.await;
         let mut known = self.known.lock();

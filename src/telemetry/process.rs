@@ -31,17 +31,17 @@ impl Collector for ProcessMetrics {
         use procfs::process::{LimitValue, Process};
 
         let Ok(process) = Process::myself() else { return Ok(()) };
-        let Ok(stat) = process.stat() else { return Ok(()) };
+        let Ok(figures) = process.stat() else { return Ok(()) };
         let ticks = procfs::ticks_per_second() as f64;
         let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-        let cpu = ConstCounter::new((stat.utime + stat.stime) as f64 / ticks);
+        let cpu = ConstCounter::new((figures.utime + figures.stime) as f64 / ticks);
         one(&mut encoder, "process_cpu", "Processor time used, by programs and kernel", Some(&Unit::Seconds), &cpu)?;
-        let resident = gauge(stat.rss * procfs::page_size());
+        let resident = gauge(figures.rss * procfs::page_size());
         one(&mut encoder, "process_resident_memory", "Memory that is really there", Some(&Unit::Bytes), &resident)?;
-        one(&mut encoder, "process_virtual_memory", "Addresses in use", Some(&Unit::Bytes), &gauge(stat.vsize))?;
-        one(&mut encoder, "process_threads", "Threads of the operating system", None, &ConstGauge::new(stat.num_threads))?;
+        one(&mut encoder, "process_virtual_memory", "Addresses in use", Some(&Unit::Bytes), &gauge(figures.vsize))?;
+        one(&mut encoder, "process_threads", "Threads of the operating system", None, &ConstGauge::new(figures.num_threads))?;
         if let Ok(start) = procfs::boot_time_secs() {
-            let start = ConstGauge::new(start as f64 + stat.starttime as f64 / ticks);
+            let start = ConstGauge::new(start as f64 + figures.starttime as f64 / ticks);
             one(&mut encoder, "process_start_time", "When the process was started, in seconds since 1970", Some(&Unit::Seconds), &start)?;
         }
         if let Ok(count) = process.fd_count() {
