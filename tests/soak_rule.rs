@@ -22,6 +22,7 @@ mod sample {
         pub orphan_age: f64,
         pub orphan: String,
         pub families: BTreeMap<String, u64>,
+        pub objects: BTreeMap<String, i64>,
     }
 }
 #[path = "../benches/soak/verdict.rs"]
@@ -45,6 +46,7 @@ fn hour() -> Vec<Sample> {
         source_series: 28,
         most: 4,
         families: [("current".to_owned(), 20)].into(),
+        objects: [("ScalePolicy".to_owned(), 300), ("Pod".to_owned(), 600)].into(),
         ..Sample::default()
     };
     let churn = (0..360_u32).map(|number| {
@@ -70,6 +72,7 @@ fn bursts_are_no_leak() {
 #[case::twelve_mib_an_hour(|s: &mut Sample| s.rss += megabytes(12.0 * s.at / 3600.0), &["memory"])]
 #[case::twenty_tasks_in_twenty_minutes(|s: &mut Sample| s.tasks += whole(s.at / 60.0), &["tasks"])]
 #[case::files(|s: &mut Sample| s.fds += whole(s.at / 60.0), &["files"])]
+#[case::less_to_do(|s: &mut Sample| if s.at > 2400.0 { s.objects.insert("Pod".to_owned(), 400); }, &["load"])]
 #[case::a_series_that_stays(|s: &mut Sample| if s.at > 3000.0 { s.orphan_age = s.at - 3000.0 }, &["series of the deleted"])]
 #[case::too_many_series(|s: &mut Sample| s.most = 9, &["series of one policy"])]
 #[case::a_series_left(|s: &mut Sample| if s.phase == "end" { s.families.insert("current".to_owned(), 21); }, &["series after it all"])]

@@ -5,6 +5,7 @@
 //!   decisions; thirds, because a leak grows and noise does not.
 //! - Tasks, files and threads: the same, or more by at most [`SLACK`]; and as many as before when all that came is gone again. A run that is too short for a
 //!   median has only this.
+//! - Load: in the last third there are as many policies and pods as in the middle one, give or take a tenth; else the rest says nothing.
 //! - Series: nothing that was deleted has a series for longer than [`FORGOTTEN`], no policy has more than [`PER_POLICY`], and when all that came is
 //!   gone again, each family that names policies has as many series as before.
 
@@ -14,6 +15,9 @@ use crate::sample::Sample;
 
 /// Growth that is still flat.
 pub const FLAT: f64 = 0.05;
+
+/// Policies and pods may be fewer or more by this.
+const SAME_LOAD: f64 = 0.1;
 
 /// More tasks or files that are still flat: connections and requests under way come and go.
 const SLACK: f64 = 10.0;
@@ -64,12 +68,25 @@ pub fn judge(samples: &[Sample]) -> Vec<Finding> {
         flat("files", |s| s.fds as f64, SLACK, 1.0, ""),
         flat("threads", |s| s.threads as f64, 2.0, 1.0, ""),
     ];
+    findings.push(same_load(&middle, &end, last));
     findings.extend([orphans(samples), per_policy(samples), returned(samples)]);
     findings.extend([
         left(samples, "tasks after it all", |sample| sample.tasks as f64),
         left(samples, "files after it all", |sample| sample.fds as f64),
     ]);
     findings
+}
+
+fn same_load(middle: &[&Sample], end: &[&Sample], last: f64) -> Finding {
+    let count = |samples: &[&Sample], kind: &str| {
+        #[allow(clippy::cast_precision_loss)] // Hundreds.
+        median(samples.iter().map(|sample| sample.objects.get(kind).copied().unwrap_or_default() as f64))
+    };
+    let change = |kind| (count(middle, kind), count(end, kind));
+    let (policies, pods) = (change("ScalePolicy"), change("Pod"));
+    let same = |(before, after): (f64, f64)| before > 0.0 && (after - before).abs() <= SAME_LOAD * before;
+    let text = format!("{} → {} policies, {} → {} pods", policies.0, policies.1, pods.0, pods.1);
+    Finding { what: "load", good: last < SHORTEST || same(policies) && same(pods), text }
 }
 
 fn orphans(samples: &[Sample]) -> Finding {
