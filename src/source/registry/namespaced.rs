@@ -173,3 +173,36 @@ async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Tru
     };
     Ok(Trust { ca, identity, server_name: tls.server_name.clone(), insecure_skip_verify: tls.insecure_skip_verify })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// One source, as long as it is there.
+    struct One(AtomicBool);
+
+    impl Catalog for One {
+        fn find(&self, _: &str, _: &str) -> Option<CatalogEntry> {
+            let spec = serde_json::from_value(serde_json::json!({ "url": "http://prometheus.example" })).map_err(|error| error.to_string());
+            self.0.load(Ordering::SeqCst).then_some(CatalogEntry { revision: 1, spec })
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_of_a_deleted_source_end_though_nobody_asks_it_again() {
+        let nothing = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            http::Response::builder().status(404).body(kube::client::Body::empty())
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let catalog = Arc::new(One(AtomicBool::new(true)));
+        let (client, clock, reach) = (Client::new(nothing, "default"), Clock::manual(Time::from_secs(0)), Reach::Everywhere);
+        let sources = Namespaced::new(client, clock, reach, Arc::<One>::clone(&catalog));
+        let server = Arc::downgrade(&sources.get("shop", "main").await.unwrap().unwrap());
+        assert_eq!(sources.health().len(), 1);
+        assert!(server.upgrade().is_some());
+        catalog.0.store(false, Ordering::SeqCst);
+        assert!(sources.health().is_empty() && server.upgrade().is_none());
+    }
+}
