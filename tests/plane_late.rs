@@ -35,12 +35,12 @@ fn a_policy_whose_source_hangs_is_overdue_until_it_answers() {
         let plane = plane(Options::default()).await;
         let scene = Scene::new(plane).await;
         plane.fleet().await;
-        let prometheus_ = plane.prometheus().await;
-        let proxy = FaultProxy::start(&prometheus_.url).await;
+        let scraped = plane.prometheus().await;
+        let proxy = FaultProxy::start(&scraped.url).await;
         let web = scene.name("web");
         scene.create(&Workload::deployment(&scene.namespace, &web, 2), &[]).await;
         scene.ready(&web, 2).await;
-        prometheus_.set(&format!("queue{{app=\"{web}\"}}"), Level::At(20.0));
+        scraped.set(&format!("queue{{app=\"{web}\"}}"), Level::At(20.0));
         let query = format!("sum(last_over_time(queue{{app=\"{web}\"}}[1m]))");
         scene.policy(&web, json!({ "metrics": [prometheus("queue", &query, ("AverageValue", "10"))] })).await;
 
