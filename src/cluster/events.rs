@@ -3,8 +3,6 @@
 //! kube's recorder leaves the note out of its aggregation key, so "New size: 5" and then "New size: 8" would show as the first one
 //! twice. Here the note is part of the key: a repeat of the same text counts up, another text is another Event.
 
-use std::collections::{HashMap, VecDeque};
-
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as MetaTime};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -16,12 +14,11 @@ use tracing::{debug, warn};
 
 use super::backlog::Backlog;
 use super::bucket::Bucket;
+use super::repeats::Repeats;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
-/// Events kept in mind for counting repeats; beyond it the oldest is forgotten and would show as a new one.
-const REMEMBERED: usize = 4096;
 /// Events waiting to be written, some 400 bytes each; beyond it they are dropped and counted. Enough for every policy of a large cluster to move once.
 const WAITING: usize = 16_384;
 /// Events written per second on average, and at once after a pause. client-go has no limit over all objects; this one keeps a step of the whole
@@ -84,8 +81,7 @@ struct Writer {
     sizes: Backlog,
     clock: Clock,
     metrics: Metrics,
-    known: HashMap<Record, (String, i32)>,
-    order: VecDeque<Record>,
+    repeats: Repeats,
     serial: u64,
 }
 
@@ -103,8 +99,7 @@ impl Recorder {
     ) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
-        let writer =
-            Writer { client, bucket, sizes, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
+        let writer = Writer { client, bucket, sizes, clock, metrics: metrics.clone(), repeats: Repeats::default(), serial: 0 };
         (Self { sender, metrics }, writer.run(receiver, shutdown))
     }
 
@@ -155,7 +150,7 @@ impl Writer {
     async fn write(&mut self, record: Record) -> Result<(), Error> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &record.object.namespace);
         let now = MetaTime(jiff::Timestamp::from_second(self.clock.now().as_millis() / 1000).unwrap_or_default());
-        if let Some((name, count)) = self.known.get_mut(&record) {
+        if let Some((name, count)) = self.repeats.get_mut(&record) {
             let patch = json!({ "count": *count + 1, "lastTimestamp": now });
             match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => {
@@ -171,7 +166,7 @@ impl Writer {
         let event = event(&record, &name, now);
         api.create(&PostParams::default(), &event).await?;
         debug!(object = %record.object.name, reason = %record.reason, note = %record.note, "event");
-        self.remember(record, name);
+        self.repeats.insert(&record, name);
         Ok(())
     }
 
@@ -180,17 +175,6 @@ impl Writer {
         self.serial += 1;
         let cut = object.floor_char_boundary(200);
         format!("{}.{:x}{:04x}", object.get(..cut).unwrap_or_default(), self.clock.now().as_millis(), self.serial & 0xffff)
-    }
-
-    fn remember(&mut self, record: Record, name: String) {
-        if self.known.insert(record.clone(), (name, 1)).is_none() {
-            self.order.push_back(record);
-        }
-        while self.order.len() > REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
     }
 }
 

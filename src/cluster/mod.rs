@@ -9,6 +9,7 @@ mod labels;
 mod lease;
 mod ownership;
 mod queue;
+mod repeats;
 mod requests;
 mod scale;
 mod selector;

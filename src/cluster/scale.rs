@@ -151,16 +151,18 @@ impl ScaleClient {
     async fn resource(&self, api_version: &str, kind: &str) -> Result<ApiResource, ScaleError> {
         let key = (api_version.to_owned(), kind.to_owned());
         let now = self.clock.instant();
-        if let Some((at, known)) = self.kinds.lock().get(&key) {
-            let fresh = if known.is_ok() { DISCOVERY_FRESH } else { DISCOVERY_RETRY };
-            if now.saturating_duration_since(*at) < fresh {
-                return known.clone();
-            }
+        if let Some((at, known)) = self.kinds.lock().get(&key)
+            && now.saturating_duration_since(*at) < fresh(known)
+        {
+            return known.clone();
         }
         let found = self.discover(api_version, kind).await;
         // A server that cannot be asked says nothing about the kind.
         if !matches!(found, Err(ScaleError::Failed(_))) {
-            self.kinds.lock().insert(key, (now, found.clone()));
+            let mut kinds = self.kinds.lock();
+            // Names come from policies: those that nobody asks about any more must not stay.
+            kinds.retain(|_, (at, known)| now.saturating_duration_since(*at) < fresh(known));
+            kinds.insert(key, (now, found.clone()));
         }
         found
     }
@@ -183,6 +185,11 @@ impl ScaleClient {
         let scalable = capabilities.subresources.iter().any(|(sub, _)| sub.plural == scale || sub.plural == "scale");
         if scalable { Ok(resource) } else { Err(ScaleError::NotScalable(kind.to_owned())) }
     }
+}
+
+/// How long what is known of a kind is taken as it is.
+const fn fresh(known: &Result<ApiResource, ScaleError>) -> Duration {
+    if known.is_ok() { DISCOVERY_FRESH } else { DISCOVERY_RETRY }
 }
 
 /// Address of a watched kind.
@@ -234,5 +241,28 @@ fn from_api(target: &TargetRef, error: Error) -> ScaleError {
         Error::Api(status) if status.is_not_found() => ScaleError::NotFound(target.to_string()),
         Error::Api(status) if status.is_forbidden() => ScaleError::Forbidden(status.message),
         other => ScaleError::Failed(in_words(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Time;
+
+    #[tokio::test]
+    async fn kinds_that_nobody_asks_about_any_more_are_forgotten() {
+        let nothing = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            let status = r#"{"kind":"Status","status":"Failure","code":404,"reason":"NotFound","message":"no such group"}"#;
+            http::Response::builder().status(404).body(kube::client::Body::from(status.as_bytes().to_vec()))
+        });
+        let clock = Clock::manual(Time::from_secs(0));
+        let client = ScaleClient::new(Client::new(nothing, "default"), Index::new().0, clock.clone());
+        for number in 0..9 {
+            let target = TargetRef { api_version: format!("g{number}.example/v1"), kind: "Widget".to_owned(), name: "web".to_owned() };
+            let error = client.read("shop", &target, false).await.unwrap_err();
+            assert!(matches!(error, ScaleError::UnknownKind { .. }), "{error}");
+            assert_eq!(client.kinds.lock().len(), 1);
+            clock.advance(DISCOVERY_RETRY);
+        }
     }
 }

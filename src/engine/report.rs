@@ -43,6 +43,7 @@ impl Engine {
         if edited || self.leaving.contains_key(&entry.lead.shard) || !self.parts.shards.holds(entry.lead) {
             return;
         }
+        self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
         self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
         let (scale, mut observation) = match target {
             Ok(target) => target,
@@ -222,6 +223,8 @@ impl Engine {
     pub(super) fn compiled(&mut self, key: &Key) {
         let now = self.parts.clock.now();
         let Some(entry) = self.entries.get_mut(key) else { return };
+        let expected = entry.compiled.as_ref().ok().map(|compiled| self.parts.clock.instant() + 2 * compiled.policy.interval);
+        self.parts.metrics.seen.expect(&labels(key), expected);
         match &entry.compiled {
             Ok(compiled) => {
                 for warning in &compiled.warnings {

@@ -86,7 +86,7 @@ impl Engine {
         self.malformed.retain(|_, malformed| lost.iter().all(|lead| lead.shard != shards.shard(&malformed.uid)));
         if self.led.is_empty() {
             self.others.clear();
-            self.parts.metrics.seen.clear();
+            self.parts.metrics.forget_policies();
             self.parts.status.clear();
         }
         self.show_led();

@@ -6,6 +6,7 @@ use crate::config::LogFormat;
 
 mod metrics;
 mod policies;
+mod process;
 mod sources;
 
 pub use metrics::{Metrics, PolicyLabels};

@@ -85,9 +85,10 @@ impl Namespaced {
 
     /// Health of the sources in use, by `namespace/name`.
     pub fn health(&self) -> Vec<(String, SourceHealth)> {
-        let known = self.known.lock();
-        let present = known.iter().filter(|((namespace, name), _)| self.catalog.find(namespace, name).is_some());
-        let health = present.map(|((namespace, name), known)| {
+        let mut known = self.known.lock();
+        // Connections to what was deleted are closed with this.
+        known.retain(|(namespace, name), _| self.catalog.find(namespace, name).is_some());
+        let health = known.iter().map(|((namespace, name), known)| {
             let health = match &known.server {
                 Ok(server) => server.health(),
                 Err(fault) => SourceHealth::unusable(fault, known.at),
@@ -204,4 +205,38 @@ async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Tru
         _ => None,
     };
     Ok(Trust { ca, identity, server_name: tls.server_name.clone(), insecure_skip_verify: tls.insecure_skip_verify })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// One source, as long as it is there.
+    struct One(AtomicBool);
+
+    impl Catalog for One {
+        fn find(&self, _: &str, _: &str) -> Option<CatalogEntry> {
+            let spec = serde_json::from_value(serde_json::json!({ "url": "http://prometheus.example" })).map_err(|error| error.to_string());
+            self.0.load(Ordering::SeqCst).then_some(CatalogEntry { revision: 1, spec })
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_of_a_deleted_source_end_though_nobody_asks_it_again() {
+        let nothing = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            http::Response::builder().status(404).body(kube::client::Body::empty())
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let catalog = Arc::new(One(AtomicBool::new(true)));
+        let (client, clock) = (Client::new(nothing, "default"), Clock::manual(Time::from_secs(0)));
+        let bounds = Bounds { loopback: true, limits: Arc::default(), api_server: None };
+        let sources = Namespaced::new(client, clock, bounds, Arc::<One>::clone(&catalog));
+        let server = Arc::downgrade(&sources.get("shop", "main").await.unwrap().unwrap());
+        assert_eq!(sources.health().len(), 1);
+        assert!(server.upgrade().is_some());
+        catalog.0.store(false, Ordering::SeqCst);
+        assert!(sources.health().is_empty() && server.upgrade().is_none());
+    }
 }
