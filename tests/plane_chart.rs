@@ -40,10 +40,10 @@ async fn can(plane: &Plane, account: &str, verb: &str, what: &str, subresource: 
     }
 }
 
-/// Every object of the chart but the `ServiceMonitor`, whose CRD is somebody else's, is taken by the server without a warning.
+/// Every object of the chart but the `ServiceMonitor` and the `PrometheusRule`, whose CRDs are somebody else's, is taken by the server without a warning.
 #[rstest]
 #[case::defaults("dry-defaults", &[])]
-#[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
+#[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false"])]
 #[case::namespaced("dry-namespaced", &["--values", "ci/namespaced-values.yaml"])]
 #[case::single("dry-single", &["--values", "ci/single-values.yaml"])]
 #[case::shards("dry-shards", &["--values", "ci/shards-values.yaml"])]

@@ -7,6 +7,8 @@ use crate::plane_support::document_part;
 
 /// A fault is over when load is answered again, at most so many intervals after its end.
 const INTERVALS: f64 = 2.0;
+/// Lines that the eight watches may log together: each says what ended it, and what keeps it from being made anew.
+const OF_WATCHES: f64 = 24.0;
 /// A log that says more per second, for each policy, drowns what matters.
 const LINES: f64 = 1.0;
 
@@ -39,7 +41,7 @@ pub struct Row {
 impl Row {
     /// Whether it shows something that must not be; `well` is how long an answer takes without a fault.
     pub fn is_bad(&self, well: f64) -> bool {
-        let flood = LINES * self.policies as f64 * (self.lasted + self.back);
+        let flood = OF_WATCHES + LINES * self.policies as f64 * (self.lasted + self.back);
         // A machine that is too busy to answer within an interval shows in all rows alike.
         let busy = if well > f64::from(INTERVAL) { well } else { 0.0 };
         let late = self.back > INTERVALS * f64::from(INTERVAL) + busy;
