@@ -7,7 +7,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit plane e2e bench bench-quality crds
+.PHONY: help demo test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -41,6 +41,23 @@ bench: ## Speed of the decision
 
 bench-quality: ## Quality of the decisions on recorded load (QUALITY="--help" lists the options)
 	$(CARGO) bench --locked --profile dev --config 'profile.dev.package.ballast.opt-level=2' --bench quality -- $(QUALITY)
+
+test-faults: ## Everything that can break, broken for a minute each (UPDATE=1 writes docs/faults.md; needs root)
+	tests/cluster/deps.sh plane
+	tests/cluster/build.sh plane
+	$(CARGO) build --locked
+	BALLAST_FAULTS=long $(CARGO) test --locked --no-fail-fast $(patsubst tests/%.rs,--test %,$(wildcard tests/plane_faults*.rs)) -- --nocapture
+
+bench-scale: ## Autoscalers beside each other at 500 to 10,000 targets on a real API server, about 40 min (SCALE="--help" lists the options)
+	tests/cluster/deps.sh plane
+	tests/cluster/build.sh plane
+	$(CARGO) bench --locked --bench scale -- $(SCALE)
+
+HOURS ?= 1
+soak: ## Hours under churn and faults: does the controller keep its size? (HOURS=1; SOAK="--help" lists the options)
+	tests/cluster/deps.sh plane
+	tests/cluster/build.sh plane
+	$(CARGO) bench --locked --bench soak -- --hours $(HOURS) $(SOAK)
 
 crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, docs/metrics.md, deploy/manifests
 	UPDATE=1 $(CARGO) test --locked --test api_generated --test docs_metrics

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes what is generated in deploy/: the chart's copy of crds/, and from the chart with its default values the plain manifest.
+# Writes what is generated in deploy/: the chart's copies of crds/ and alerts/, and from the chart with its default values the plain manifest.
 #
-#   render.sh            writes deploy/chart/ballast/files/crds/ and deploy/manifests/ballast.yaml
+#   render.sh            writes deploy/chart/ballast/files/ and deploy/manifests/ballast.yaml
 #   render.sh --stdout   prints the manifest and writes nothing
 #
 # Helm is $HELM, or in $BALLAST_TOOLS_BIN, or else built by tests/cluster/build.sh. Not whatever is on PATH: versions of Helm differ in
@@ -39,9 +39,10 @@ YAML
 case ${1:-} in
   --stdout) manifest ;;
   "")
-    mkdir -p "$chart/files/crds" "$deploy/manifests"
+    mkdir -p "$chart/files/crds" "$chart/files/alerts" "$deploy/manifests"
     rm -f "$chart"/files/crds/*.yaml
     cp "$root"/crds/*.yaml "$chart/files/crds/"
+    cp "$deploy/alerts/ballast.yaml" "$chart/files/alerts/"
     # Not straight into place: a failed run leaves what was there.
     manifest >"$deploy/manifests/ballast.yaml.new"
     mv "$deploy/manifests/ballast.yaml.new" "$deploy/manifests/ballast.yaml"

@@ -2,17 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cluster::Key;
 use crate::engine::{NoRecord, Records};
@@ -63,6 +69,15 @@ impl Readiness {
     }
 }
 
+/// Connections at once. A few probes and scrapers come; more is somebody who means harm, or a mistake.
+const CONNECTIONS: usize = 64;
+/// Time for a request's head, also between two requests: who sends a byte now and then keeps no connection.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Longest life of a connection: who reads a byte now and then keeps none either.
+const LONGEST: Duration = Duration::from_mins(2);
+/// Largest head of a request.
+const HEAD_BYTES: usize = 16 << 10;
+
 /// Serves until `shutdown`; the listener is bound by the caller so that a taken port is an error at start.
 pub async fn serve(listener: TcpListener, served: Served, shutdown: CancellationToken) -> std::io::Result<()> {
     let router = Router::new()
@@ -72,7 +87,46 @@ pub async fn serve(listener: TcpListener, served: Served, shutdown: Cancellation
         .route("/debug/policies", get(list))
         .route("/debug/policies/{namespace}/{name}", get(record))
         .with_state(served);
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES);
+    let service = TowerToHyperService::new(router);
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.map_err(std::io::Error::other)?;
+            listener.accept().await.map(|(stream, _)| (slot, stream))
+        };
+        let (slot, stream) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Such as too many open files: it passes, and probes must be answered again then.
+                    tracing::debug!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let (builder, service, shutdown) = (builder.clone(), service.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            tokio::select! {
+                _ = tokio::time::timeout(LONGEST, connection.as_mut()) => {}
+                () = shutdown.cancelled() => {
+                    // What is under way is answered.
+                    connection.as_mut().graceful_shutdown();
+                    let _ = tokio::time::timeout(HEAD_WITHIN, connection).await;
+                }
+            }
+            drop(slot);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
 }
 
 /// Binds the admin port.
@@ -121,7 +175,7 @@ async fn list(State(admin): State<Served>, Query(listed): Query<Listed>) -> Resp
 fn refusal(error: &NoRecord) -> Response {
     let (status, leader) = match error {
         NoRecord::NotFound(_) => (StatusCode::NOT_FOUND, None),
-        NoRecord::NotLeading { leader } => (StatusCode::SERVICE_UNAVAILABLE, leader.as_ref()),
+        NoRecord::NotLeading { leader } | NoRecord::Elsewhere { leader, .. } => (StatusCode::SERVICE_UNAVAILABLE, leader.as_ref()),
         NoRecord::Busy => (StatusCode::SERVICE_UNAVAILABLE, None),
     };
     (status, Json(json!({ "error": error.to_string(), "leader": leader }))).into_response()

@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 
 use crate::core::Time;
 
+/// Readings this close are one.
+const SAME_MOMENT: Duration = Duration::from_millis(100);
+
 /// Wall time for what is shown and stored, monotonic time for deadlines.
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
@@ -45,6 +48,17 @@ impl Clock {
         match &self.0 {
             Kind::Real => Instant::now(),
             Kind::Manual(state) => state.lock().1,
+        }
+    }
+
+    /// Both, read at the same moment: their difference tells whether the wall clock was set meanwhile.
+    pub fn both(&self) -> (Time, Instant) {
+        loop {
+            let (before, instant, after) = (self.now(), self.instant(), self.now());
+            // A process that was stopped in between would take that for a clock that was set.
+            if after >= before && after.since(before) < SAME_MOMENT {
+                return (before, instant);
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use crate::api::source_config::{ADDRESS, is_address};
 use crate::api::{Defaults, join};
+use crate::cluster::MOST_SHARDS;
 use crate::core;
+use crate::source::prometheus::SourceLimits;
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct RunArgs {
     /// Prometheus server behind the source named `default`.
     #[arg(long, env = "BALLAST_PROMETHEUS_URL", value_name = "URL", help_heading = "Metrics")]
     pub prometheus_url: Option<String>,
-    /// File with `sources` and per-namespace `defaults` (YAML); read again when it changes.
+    /// File with `sources`, `metricSources` and per-namespace `defaults` (YAML); read again when it changes.
     #[arg(long, env = "BALLAST_CONFIG", value_name = "FILE", help_heading = "Metrics")]
     pub config: Option<PathBuf>,
 
@@ -44,8 +46,9 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
     pub allow_loopback_sources: bool,
 
-    /// Writes of replica counts per second, at most.
-    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 50.0, help_heading = "Writing")]
+    /// Writes of replica counts per second, at most; scale-outs go first. The default answers a step of 2,000 targets within seconds and is a
+    /// third of what a small API server takes.
+    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 500.0, help_heading = "Writing")]
     pub write_qps: f64,
     /// Writes under way at once, at most.
     #[arg(
@@ -53,7 +56,7 @@ pub struct RunArgs {
         alias = "concurrent-horizontal-pod-autoscaler-syncs",
         env = "BALLAST_WRITE_CONCURRENCY",
         value_name = "N",
-        default_value_t = 8,
+        default_value_t = 16,
         help_heading = "Writing"
     )]
     pub write_concurrency: usize,
@@ -64,7 +67,10 @@ pub struct RunArgs {
     /// Run only while holding the lease, so that replicas of the controller stand by for each other.
     #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
     pub leader_elect: bool,
-    /// Name of the lease.
+    /// Shards that the replicas share out among themselves, 1 to 64. 1: one replica decides all policies and the others stand by. The same for all.
+    #[arg(long, env = "BALLAST_SHARDS", value_name = "N", default_value_t = 1, help_heading = "Operation")]
+    pub shards: usize,
+    /// Name of the lease; those of several shards and of their members begin with it.
     #[arg(long, env = "BALLAST_LEASE_NAME", value_name = "NAME", default_value = "ballast", help_heading = "Operation")]
     pub lease_name: String,
     /// Namespace of the lease; default: the pod's own, else `ballast-system`.
@@ -188,6 +194,9 @@ pub struct File {
     /// Defaults for the policies of a namespace, by namespace.
     #[serde(default)]
     pub defaults: BTreeMap<String, NamespaceDefaults>,
+    /// Where `MetricSource`s may lead.
+    #[serde(default)]
+    pub metric_sources: SourceLimits,
 }
 
 /// Defaults for the policies of one namespace; what is left out keeps the flag's value.
@@ -296,6 +305,8 @@ impl RunArgs {
         }
         check(self.write_qps > 0.0 && self.write_qps.is_finite(), "--write-qps", self.write_qps.to_string(), "above 0")?;
         check((1..=256).contains(&self.write_concurrency), "--write-concurrency", self.write_concurrency.to_string(), "1 to 256")?;
+        check((1..=MOST_SHARDS).contains(&self.shards), "--shards", self.shards.to_string(), "1 to 64")?;
+        check(self.leader_elect || self.shards == 1, "--shards", self.shards.to_string(), "1 without --leader-elect")?;
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
         check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
         let interval = self.checkpoint_interval;

@@ -13,10 +13,12 @@
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`report`] | the record of a policy for people: JSON and terminal page; a trial as an HTML page |
-//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`] | commands, flags, logs and metrics, the admin port, the only clock |
+//! | [`hashing`] | hashes that every process and version agrees on |
+//! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`], [`bucket`] | commands, flags, logs and metrics, the admin port, the only clock, limits of rates |
 
 pub mod admin;
 pub mod api;
+pub mod bucket;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
@@ -24,6 +26,7 @@ pub mod cluster;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod hashing;
 pub mod replay;
 pub mod report;
 pub mod schedule;

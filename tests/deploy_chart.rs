@@ -137,6 +137,7 @@ fn values_reach_their_flags() {
     assert_eq!(args.prometheus_url.as_deref(), Some("https://prometheus.example.com/select/0"));
     assert_eq!((args.defaults.sync_period.as_secs(), args.defaults.tolerance.to_string().as_str()), (5, "0.07"));
     assert_eq!((args.defaults.scale_to_zero, args.write_qps.to_string().as_str()), (false, "2.5"));
+    assert_eq!(parse(&Release::new(Some("ci/shards-values.yaml"), &[]).flags()).shards, 8);
     let namespaced = parse(&Release::new(Some("ci/namespaced-values.yaml"), &[]).flags());
     assert_eq!(namespaced.namespaces, ["shop", "billing"]);
     assert_eq!(namespaced.annotated_kinds, ["ReplicaSet"]);
@@ -197,6 +198,10 @@ fn the_network_policy_opens_the_admin_port() {
 #[case::all_secrets("rbac.secrets[0].namespace=shop,rbac.secrets[0].names=null", "/rbac/secrets/0")]
 #[case::no_secret("rbac.secrets[0].namespace=shop,rbac.secrets[0].names={}", "/rbac/secrets/0/names")]
 #[case::two_deciders("replicas=2,leaderElection.enabled=false", "replicas: 2: must be 0 or 1")]
+#[case::no_shards("shards=0", "/shards")]
+#[case::too_many_shards("shards=65", "/shards")]
+#[case::too_many_members("replicas=16", "/replicas")]
+#[case::shards_without_leases("shards=2,leaderElection.enabled=false", "shards: 2: must be 1")]
 #[case::log_format("log.format=xml", "/log/format")]
 fn a_wrong_value_is_refused_by_its_path(#[case] set: &str, #[case] named: &str) {
     let output = helm(&["template", "ballast", ".", "--set", set]);
@@ -245,6 +250,9 @@ fn notes_say_what_is_missing() {
     };
     let plain = notes("replicas=1");
     assert!(plain.contains("all namespaces") && plain.contains("prometheus.url is not set") && plain.contains("replicas=2"), "{plain}");
+    let shards = notes("replicas=3,shards=8");
+    assert!(shards.contains("3 replicas share 8 shards; see") && !shards.contains("One replica"), "{shards}");
+    assert!(notes("replicas=3,shards=2").contains("share the load better"));
     let full = notes("replicas=2,prometheus.url=http://prometheus,watchNamespaces={shop}");
     assert!(full.contains("watches shop.") && !full.contains("is not set") && !full.contains("One replica"), "{full}");
 }

@@ -166,3 +166,20 @@ fn without_rbac_or_leader_election_their_roles_are_missing() {
     assert_eq!(lease["rules"][1]["resourceNames"], json!(["mine"]));
     assert!(renamed.flags().contains(&"--lease-name=mine"));
 }
+
+/// Leases of shards and members are named, and only several shards need to list leases, where the controller runs.
+#[test]
+fn several_shards_name_their_leases() {
+    let lease = |release: &Release| release.of("Role").into_iter().find(|role| id(role).ends_with("-lease")).unwrap().clone();
+    let one = lease(&Release::new(None, &[]));
+    assert_eq!(words(&one["rules"][1]["resourceNames"]), ["ballast"]);
+    assert!(grants(&one).iter().all(|grant| grant.3 != "list"));
+    let release = Release::new(Some("ci/shards-values.yaml"), &[]);
+    let several = lease(&release);
+    let named = words(&several["rules"][1]["resourceNames"]);
+    let of = |kind: &str, count: usize| (0..count).map(|n| format!("ballast-{kind}-{n}")).collect::<Vec<_>>();
+    let expected = [vec!["ballast".to_owned()], of("shard", 8), of("member", ballast::cluster::MEMBERS)].concat();
+    assert_eq!(named, expected);
+    let lists = |role: &&Value| grants(role).iter().any(|grant| grant.2 == "leases" && grant.3 == "list");
+    assert_eq!(roles(&release).into_iter().filter(lists).map(id).collect::<Vec<_>>(), [format!("Role {NAMESPACE}/ballast-lease")]);
+}

@@ -24,7 +24,7 @@ async fn exposition() -> String {
     let list = json!({ "kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": [] });
     serve(&api, "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", list).await;
     let (clock, settings) = (ballast::clock::Clock::real(), ballast::source::Settings::default());
-    let sources = Arc::new(Sources::new(client(&api.uri()), clock, settings, Arc::new(Watched::default())));
+    let sources = Sources::new(client(&api.uri()), clock, settings, Arc::new(Watched::default()));
     sources.collect(&[ask("shop", "web", &["web-1"], Query::Resource { resource: "cpu".into(), container: None })], now()).await;
     let metrics = Metrics::new(2, [Box::new(SourceMetrics(sources)) as Box<_>]);
     let policy = PolicyLabels { namespace: "shop".into(), name: "web".into() };

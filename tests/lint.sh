@@ -20,11 +20,13 @@ if ! [ -x "$deny" ] || [ "$("$deny" --version)" != "cargo-deny $deny_version" ];
   echo "building cargo-deny $deny_version once (about 4 minutes on 2 cores)"
   cargo install cargo-deny --locked --version "$deny_version" --root "$cache/cargo-tools" --target-dir "$cache/cargo-tools/target" --quiet
 fi
-# The advisory database is a download of its own; a scheduled job that may reach it runs `cargo deny check advisories`.
 "$deny" check --hide-inclusion-graph bans licenses sources
 
+step "known faults of dependencies (snapshot of RustSec; tests/audit/refresh.sh takes a new one)"
+tests/audit/run.sh "$deny"
+
 step "Go: gofmt, vet"
-for module in examples/go-app tests/cluster/tools; do
+for module in examples/go-app tests/cluster/tools tests/cluster/keda; do
   unformatted=$(gofmt -l "$module")
   [ -z "$unformatted" ] || { echo "not gofmt'ed: $unformatted"; exit 1; }
 done

@@ -6,59 +6,26 @@
 mod deploy_support;
 mod plane_support;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use deploy_support::{Release, documents, helm, root};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use plane_support::{Ballast, Container, Load, Options, Plane, Source, Workload, ensure_namespace, eventually, plane, run};
+use kube::api::{Api, Patch, PatchParams};
+use plane_support::{
+    Ballast, Container, Load, Options, Plane, Source, Workload, apply, apply_in, ensure_namespace, eventually, kubeconfig_of, plane, run,
+};
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Wait for what the controller does within a tick or two.
 const SOON: Duration = Duration::from_secs(30);
 /// Of `ScalePolicy` and `MetricSource`.
 const VERSION: &str = "ballast.dev/v1alpha1";
 
-/// Creates or changes any object, as an administrator.
-async fn apply(plane: &Plane, object: &Value) {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let (group, version) = text("/apiVersion").rsplit_once('/').unwrap_or(("", text("/apiVersion")));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
-    let api: Api<DynamicObject> = match text("/metadata/namespace") {
-        "" => Api::all_with(plane.client.clone(), &resource),
-        namespace => Api::namespaced_with(plane.client.clone(), namespace, &resource),
-    };
-    let params = PatchParams::apply("plane-test").force();
-    api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await.unwrap_or_else(|error| panic!("{object}: {error}"));
-}
-
-/// Creates or changes an object of a namespace; `fields` are all but its type and name.
-async fn apply_in(plane: &Plane, namespace: &str, (api_version, kind, name): (&str, &str, &str), fields: &Value) {
-    let mut object = json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": namespace } });
-    object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    apply(plane, &object).await;
-}
-
 /// Installs a rendered release without its CRDs, which the plane has and all tests share.
 async fn install(plane: &Plane, release: &Release) {
     for object in release.objects.iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
         apply(plane, object).await;
     }
-}
-
-/// A kubeconfig that has the token of a `ServiceAccount` and nothing of the administrator's.
-async fn kubeconfig_of(plane: &Plane, namespace: &str, account: &str) -> PathBuf {
-    let token = plane.kubectl_ok(&["create", "token", account, "--namespace", namespace]).await;
-    let mut config = documents(&std::fs::read_to_string(&plane.kubeconfig).unwrap()).remove(0);
-    for user in config["users"].as_array_mut().unwrap() {
-        user["user"] = json!({ "token": token.trim() });
-    }
-    let path = plane.dir.join(format!("kubeconfig-{namespace}"));
-    std::fs::write(&path, config.to_string()).unwrap();
-    path
 }
 
 /// Whether the API server lets an account do something; `what` is `resource.group/subresource` or `resource/name`.
@@ -73,12 +40,13 @@ async fn can(plane: &Plane, account: &str, verb: &str, what: &str, subresource: 
     }
 }
 
-/// Every object of the chart but the `ServiceMonitor`, whose CRD is somebody else's, is taken by the server without a warning.
+/// Every object of the chart but the `ServiceMonitor` and the `PrometheusRule`, whose CRDs are somebody else's, is taken by the server without a warning.
 #[rstest]
 #[case::defaults("dry-defaults", &[])]
-#[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false"])]
+#[case::high_availability("dry-two", &["--values", "ci/high-availability-values.yaml", "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false"])]
 #[case::namespaced("dry-namespaced", &["--values", "ci/namespaced-values.yaml"])]
 #[case::single("dry-single", &["--values", "ci/single-values.yaml"])]
+#[case::shards("dry-shards", &["--values", "ci/shards-values.yaml"])]
 #[case::sources("dry-sources", &["--values", "ci/sources-values.yaml"])]
 fn the_server_takes_every_object(#[case] namespace: &str, #[case] args: &[&str]) {
     run(async {
@@ -118,7 +86,7 @@ fn the_plain_manifest_can_be_applied_twice() {
 /// named, and says so in status and Events. What it is not given fails for it alone and with a reason.
 #[rstest]
 #[case::whole_cluster("wide", "")]
-#[case::one_namespace("narrow", "watchNamespaces={narrow-shop}")]
+#[case::one_namespace_in_shards("narrow", "watchNamespaces={narrow-shop},shards=2")]
 fn the_rights_are_enough(#[case] namespace: &str, #[case] set: &str) {
     // The one that watches all namespaces would do the other's work.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -312,10 +280,17 @@ fn the_rights_are_no_more_than_that() {
             (false, "update", "leases.coordination.k8s.io/another", "", "rights"),
             (false, "delete", "leases.coordination.k8s.io/rights-ballast", "", "rights"),
             (false, "create", "leases.coordination.k8s.io", "", "rights-shop"),
+            (false, "list", "leases.coordination.k8s.io", "", "rights"),
+            (false, "update", "leases.coordination.k8s.io/rights-ballast-member-0", "", "rights"),
+            (false, "get", "leases.coordination.k8s.io/rights-ballast-shard-0", "", "rights"),
             (true, "create", "configmaps", "", "rights"),
             (true, "update", "configmaps/rights-ballast-memory-0", "", "rights"),
             (false, "update", "configmaps/another", "", "rights"),
             (false, "list", "configmaps", "", "rights"),
+            (false, "get", "scalepolicies.ballast.dev", "", "rights-shop"),
+            (false, "get", "metricsources.ballast.dev", "", "rights-shop"),
+            (false, "list", "qps.custom.metrics.k8s.io", "", "rights-shop"),
+            (false, "get", "queue.external.metrics.k8s.io", "", "rights-shop"),
             (false, "delete", "configmaps/rights-ballast-memory-0", "", "rights"),
             (false, "create", "configmaps", "", "rights-shop"),
             (false, "get", "secrets/other", "", "rights-shop"),

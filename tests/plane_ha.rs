@@ -165,7 +165,7 @@ fn metrics_are_an_exposition_and_forget_deleted_policies() {
         assert!(text.contains(&series), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(name.starts_with("ballast_") && value.parse::<f64>().is_ok(), "{line}");
+            assert!((name.starts_with("ballast_") || name.starts_with("process_")) && value.parse::<f64>().is_ok(), "{line}");
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
         story.kubectl(&["delete", "sp/web"]).await;

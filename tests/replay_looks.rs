@@ -16,7 +16,7 @@ use ballast::replay::look::{Look, Unreadable, WORDS};
 use ballast::replay::looks::{Looks, looks};
 use ballast::replay::open::{open, unrecorded};
 use ballast::replay::{Asker, Move};
-use ballast::source::prometheus::{Login, Material, Reach, Server, Trust};
+use ballast::source::prometheus::{Budget, Login, Material, Reach, Server, Trust};
 use ballast::telemetry::{About, Metrics, PolicyLabels};
 use indicatif::ProgressBar;
 use source_support::prometheus::{Prometheus, Web};
@@ -113,6 +113,7 @@ fn asker(url: &str) -> Asker {
         login: Login::None,
         trust: Trust::default(),
         reach: Reach::Everywhere,
+        budget: Budget::default(),
     };
     let server = Server::new("test", material, Clock::real()).unwrap();
     Asker::new(server, None, Clock::real(), ProgressBar::hidden())

@@ -5,6 +5,7 @@
 
 mod source_support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ballast::core::{FailureKind, Reading, Sample, Time};
@@ -20,7 +21,7 @@ const PODS: &str = "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods";
 const CUSTOM: &str = "/apis/custom.metrics.k8s.io";
 const TIME: &str = "2026-01-02T03:04:05Z";
 
-fn sources(api: &MockServer) -> Sources {
+fn sources(api: &MockServer) -> Arc<Sources> {
     source_support::sources(&api.uri(), "http://127.0.0.1:9")
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ballast::core::{FailureKind, Reading};
 use ballast::source::prometheus::enforce;
-use ballast::source::{Ask, Query};
+use ballast::source::{Ask, Batch, Query};
+use futures::StreamExt;
 use rstest::rstest;
 use serde_json::{Value, json};
 use source_support::kubernetes::{api_server, requests, serve};
@@ -37,7 +38,7 @@ async fn an_adapter_that_hangs_keeps_usage_of_cpu_from_nobody() {
     usage(&api).await;
     let hang = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
     Mock::given(path_regex("^/apis/external")).respond_with(hang).with_priority(1).mount(&api).await;
-    let sources = std::sync::Arc::new(sources(&api.uri(), "http://127.0.0.1:9"));
+    let sources = sources(&api.uri(), "http://127.0.0.1:9");
     let hanging: Vec<Ask> =
         (0..40).map(|n| ask("shop", "web", &[], Query::External { metric: format!("depth-{n}"), selector: String::new() })).collect();
     let busy = tokio::spawn({
@@ -224,6 +225,8 @@ async fn a_list_of_the_cluster_that_does_not_pay_is_not_repeated(#[case] status:
     let sources = sources(&api.uri(), "http://127.0.0.1:9");
     for _ in 0..2 {
         sources.collect(&cpu_in(8), now()).await;
+        // An answer of just now would do.
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let readings = sources.collect(&cpu_in(8), now()).await;
     assert!(readings.iter().all(|reading| per_pod(reading) == [Some(250.0)]), "{readings:?}");
@@ -252,11 +255,79 @@ async fn a_deadline_keeps_what_came_and_gives_up_the_rest() {
     usage(&api).await;
     let of = |text: &str| ask("shop", "web", &[], query("default", text));
     let asks = [of("slow"), of("quick"), cpu()];
-    let collected = sources(&api.uri(), &server.uri());
-    let collected = tokio::time::timeout(Duration::from_secs(3), collected.collect_within(&asks, now(), Duration::from_millis(500))).await;
-    let readings = collected.expect("the deadline is kept");
+    let batch = Batch { asks: asks.into(), deadline: Duration::from_millis(500) };
+    let mut answers = sources(&api.uri(), &server.uri()).answer(vec![batch], now());
+    let first = tokio::time::timeout(Duration::from_secs(3), answers.next()).await;
+    let readings = first.expect("the deadline is kept").unwrap().remove(0).1;
     let (kind, message) = failed(&readings[0]);
     assert!(kind == FailureKind::Unreachable && message.contains("query slow") && message.contains("no answer within 0.5 s"), "{message}");
     assert!((total(&readings[1]) - 3000.0).abs() < 1e-9);
     assert_eq!(per_pod(&readings[2]), [Some(250.0), None]);
+}
+
+fn batch(ask: Ask, seconds: u64) -> Batch {
+    Batch { asks: vec![ask], deadline: Duration::from_secs(seconds) }
+}
+
+#[tokio::test]
+async fn a_list_answers_ten_thousand_policies_in_one_item() {
+    let api = api_server().await;
+    let items: Vec<_> = (0..200).map(|n| measured("shop", &format!("p{n}"))).collect();
+    serve(&api, "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", json!({"items": items})).await;
+    let cpu = Query::Resource { resource: "cpu".to_owned(), container: None };
+    let batches = (0..10_000).map(|n| batch(ask("shop", "web", &[&format!("p{}", n % 200)], cpu.clone()), 15)).collect();
+    let mut answers = sources(&api.uri(), "http://127.0.0.1:9").answer(batches, now());
+    let first = answers.next().await.unwrap();
+    assert_eq!(first.len(), 10_000);
+    assert!(first.iter().all(|(_, readings)| per_pod(&readings[0]) == [Some(250.0)]));
+    assert!(answers.next().await.is_none());
+    assert_eq!(count_of_lists(&api).await, (0, 1));
+}
+
+#[tokio::test]
+async fn each_policy_waits_for_its_own_requests_and_to_its_own_deadline() {
+    let server = MockServer::start().await;
+    let scalar =
+        ResponseTemplate::new(200).set_body_json(json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "3"]}}));
+    for (text, delay) in [("query=quick", 0), ("query=late", 500), ("query=never", 30_000)] {
+        let answer = scalar.clone().set_delay(Duration::from_millis(delay));
+        Mock::given(body_string_contains(text)).respond_with(answer).mount(&server).await;
+    }
+    let api = api_server().await;
+    let of = |text: &str| ask("shop", "web", &[], query("default", text));
+    let both = Batch { asks: vec![of("quick"), of("late")], deadline: Duration::from_secs(9) };
+    let nothing = Batch { asks: vec![], deadline: Duration::from_secs(9) };
+    let batches = vec![batch(of("never"), 1), batch(of("quick"), 9), both, nothing, batch(of("never"), 2), batch(of("quick"), 9)];
+    let mut answers = sources(&api.uri(), &server.uri()).answer(batches, now());
+    let mut order: Vec<Vec<usize>> = Vec::new();
+    while let Some(mut out) = answers.next().await {
+        out.sort_by_key(|(place, _)| *place);
+        for (_, readings) in out.iter().filter(|(place, _)| [0, 4].contains(place)) {
+            assert!(failed(&readings[0]).1.starts_with("query never: no answer within "), "{readings:?}");
+        }
+        order.push(out.into_iter().map(|(place, _)| place).collect());
+    }
+    assert_eq!(order, [vec![3], vec![1, 5], vec![2], vec![0], vec![4]]);
+    assert_eq!(server.received_requests().await.unwrap().len(), 3, "equal questions are asked once");
+}
+
+/// A server whose answers never come: how many connections are still open shows whether somebody waits.
+#[tokio::test]
+async fn a_request_that_nobody_waits_for_is_dropped() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let ended = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        tokio::io::copy(&mut connection, &mut tokio::io::sink()).await
+    });
+    let api = api_server().await;
+    let never = batch(ask("shop", "web", &[], query("default", "up")), 1);
+    let later = batch(ask("shop", "web", &[], Query::External { metric: "x".into(), selector: String::new() }), 30);
+    let hang = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+    Mock::given(path_regex("^/apis/external")).respond_with(hang).with_priority(1).mount(&api).await;
+    let mut answers = sources(&api.uri(), &url).answer(vec![never, later], now());
+    assert_eq!(answers.next().await.unwrap()[0].0, 0);
+    let rest = tokio::spawn(async move { answers.next().await });
+    tokio::time::timeout(Duration::from_secs(3), ended).await.expect("the request is still under way").unwrap().unwrap();
+    rest.abort();
 }

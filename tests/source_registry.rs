@@ -45,7 +45,7 @@ fn secret(name: &str, key: &str, base64: &str) -> Value {
 }
 
 /// The total that `namespace` gets from `source`, or the failure's text.
-async fn get(sources: &Sources, namespace: &str, source: &str) -> Result<f64, String> {
+async fn get(sources: &Arc<Sources>, namespace: &str, source: &str) -> Result<f64, String> {
     let readings = sources.collect(&[ask(namespace, "web", &[], query(source, "up"))], at()).await;
     match &readings[0] {
         ballast::core::Reading::Failed(failure) => Err(failure.message.clone()),
@@ -53,7 +53,7 @@ async fn get(sources: &Sources, namespace: &str, source: &str) -> Result<f64, St
     }
 }
 
-fn new(api: &MockServer, clock: &Clock, watched: &Watched, settings: Settings) -> Sources {
+fn new(api: &MockServer, clock: &Clock, watched: &Watched, settings: Settings) -> Arc<Sources> {
     Sources::new(client(&api.uri()), clock.clone(), Settings { allow_loopback: true, ..settings }, Arc::new(watched.clone()))
 }
 

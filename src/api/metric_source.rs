@@ -66,6 +66,15 @@ pub struct MetricSourceSpec {
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: i32,
+    /// Queries under way at once, 1 to 64. Default 8: below the 20 that a Prometheus runs at once by itself, so that others get their turn.
+    #[serde(default = "default_concurrency")]
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: i32,
+    /// Queries per second on average, 1 to 10000; as many may come at once. Default 500: at a millisecond each, half a core of the server at
+    /// most. Policies with the same query share one, and so do those with the same preset.
+    #[serde(default = "default_queries_per_second")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub queries_per_second: i32,
     /// Name of a label, e.g. namespace, that is set to the policy's own namespace in every selector of a query, so that a policy sees only
     /// its own namespace's series. A query with any other condition on that label is refused. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +84,14 @@ pub struct MetricSourceSpec {
 
 pub(crate) const fn default_timeout() -> i32 {
     5
+}
+
+pub(crate) const fn default_concurrency() -> i32 {
+    8
+}
+
+pub(crate) const fn default_queries_per_second() -> i32 {
+    500
 }
 
 /// A way to log in; exactly one.

@@ -24,7 +24,7 @@ pub struct QuantityError;
 impl Quantity {
     /// The value in thousandths of the unit, rounded away from zero and capped at ±(2^63-1) as `MilliValue` of apimachinery does.
     pub fn milli(&self) -> Result<i64, QuantityError> {
-        Decimal::parse(&self.0).map(|decimal| decimal.scaled(3))
+        milli(&self.0)
     }
 
     /// The value as a ratio, exact to 1e-9, as `AsApproximateFloat64` of apimachinery has it after its own rounding to nano.
@@ -56,6 +56,11 @@ impl Quantity {
         }
         Self(format!("{value}{}", suffixes[suffix]))
     }
+}
+
+/// [`Quantity::milli`] of a text.
+pub(crate) fn milli(text: &str) -> Result<i64, QuantityError> {
+    Decimal::parse(text).map(|decimal| decimal.scaled(3))
 }
 
 // The cast saturates, and turns NaN, which no source lets through, into 0.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::error::{FieldError, Problems};
-use super::metric_source::{MetricSourceSpec, default_timeout};
+use super::metric_source::{MetricSourceSpec, default_concurrency, default_queries_per_second, default_timeout};
 
 /// A Prometheus-compatible server in the controller's configuration. Secrets are mounted files, which only the operator can name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -28,6 +28,12 @@ pub struct SourceConfig {
     /// Longest wait for an answer in seconds, 1 to 60, default 5.
     #[serde(default = "default_timeout")]
     pub timeout_seconds: i32,
+    /// Queries under way at once, 1 to 64, default 8.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: i32,
+    /// Queries per second on average, 1 to 10000, default 500.
+    #[serde(default = "default_queries_per_second")]
+    pub queries_per_second: i32,
     /// Label set to the policy's namespace in every selector, e.g. `namespace`. Default none.
     pub enforce_label: Option<String>,
 }
@@ -81,7 +87,8 @@ impl SourceConfig {
             out.add(format!("{path}.tls.caFile"), "", "must not be given with insecureSkipVerify, which would ignore it");
         }
         let headers = self.headers.iter().map(|(name, value)| (format!("{path}.headers[{name}]"), name, Some(value)));
-        common(path, &self.url, self.timeout_seconds, self.enforce_label.as_deref(), headers, &mut out);
+        let limits = Limits { timeout: self.timeout_seconds, concurrency: self.concurrency, per_second: self.queries_per_second };
+        common(path, &self.url, &limits, self.enforce_label.as_deref(), headers, &mut out);
         if out.errors.is_empty() { Ok(()) } else { Err(out.errors) }
     }
 }
@@ -114,7 +121,8 @@ impl MetricSourceSpec {
         }
         let headers = self.headers.iter().enumerate();
         let headers = headers.map(|(index, header)| (format!("spec.headers[{index}]"), &header.name, header.value.as_ref()));
-        common("spec", &self.url, self.timeout_seconds, self.enforce_label.as_deref(), headers, &mut out);
+        let limits = Limits { timeout: self.timeout_seconds, concurrency: self.concurrency, per_second: self.queries_per_second };
+        common("spec", &self.url, &limits, self.enforce_label.as_deref(), headers, &mut out);
         if out.errors.is_empty() { Ok(()) } else { Err(out.errors) }
     }
 }
@@ -129,10 +137,17 @@ pub(crate) fn is_address(url: &str) -> bool {
         && url.parse::<http::Uri>().is_ok()
 }
 
+/// The numbers of both forms of a source.
+struct Limits {
+    timeout: i32,
+    concurrency: i32,
+    per_second: i32,
+}
+
 fn common<'a>(
     path: &str,
     url: &str,
-    timeout: i32,
+    limits: &Limits,
     label: Option<&str>,
     headers: impl Iterator<Item = (String, &'a String, Option<&'a String>)>,
     out: &mut Problems,
@@ -141,8 +156,14 @@ fn common<'a>(
         // A password may stand in it, so it is not repeated.
         out.add(format!("{path}.url"), "", format!("must be {ADDRESS}"));
     }
-    if !(1..=60).contains(&timeout) {
-        out.add(format!("{path}.timeoutSeconds"), timeout, "must be 1 to 60 seconds");
+    if !(1..=60).contains(&limits.timeout) {
+        out.add(format!("{path}.timeoutSeconds"), limits.timeout, "must be 1 to 60 seconds");
+    }
+    if !(1..=64).contains(&limits.concurrency) {
+        out.add(format!("{path}.concurrency"), limits.concurrency, "must be 1 to 64");
+    }
+    if !(1..=10_000).contains(&limits.per_second) {
+        out.add(format!("{path}.queriesPerSecond"), limits.per_second, "must be 1 to 10000");
     }
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     if let Some(label) = label

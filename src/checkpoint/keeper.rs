@@ -29,6 +29,8 @@ pub struct Keeper {
     saved: Option<Record>,
     /// Up to when that is in a checkpoint.
     learned: Option<Time>,
+    /// The object it lies in, if it is in any.
+    object: Option<usize>,
 }
 
 // === impl Keeper ===
@@ -61,6 +63,16 @@ impl Keeper {
         memory.is_current() && (learned || self.saved.as_ref().is_none_or(|saved| !memory.same_as(&saved.memory, policy)))
     }
 
+    /// The object in which the last checkpoint lies, if there is one.
+    pub const fn object(&self) -> Option<usize> {
+        self.object
+    }
+
+    /// The newest record lies in this object.
+    pub const fn lies_in(&mut self, object: usize) {
+        self.object = Some(object);
+    }
+
     /// A checkpoint was written. What was put into the status since then is newer.
     pub fn written(&mut self, mut record: Record) {
         self.learned = record.memory.learned_until();
@@ -90,7 +102,7 @@ impl Keeper {
         }
         memory.resume(newest.taken, interval + FAILOVER);
         newest.memory.keep_learned(0);
-        (Self { saved: Some(newest), learned: memory.learned_until() }, memory)
+        (Self { saved: Some(newest), learned: memory.learned_until(), object: None }, memory)
     }
 }
 

@@ -4,7 +4,8 @@
 
 mod format;
 mod keeper;
-mod shard;
+mod layout;
+mod object;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,8 @@ use crate::core::{Memory, Time};
 
 pub use format::{OBJECT_BYTES, RECORD_BYTES, Unusable, VERSION, from_text, open, record, seal, to_text, whole};
 pub use keeper::{Keeper, Move};
-pub use shard::{HISTORY_WEIGHT, POLICIES_PER_OBJECT, objects_for, shard_of};
+pub use layout::{Layout, OBJECTS};
+pub use object::{HISTORY_WEIGHT, POLICIES_PER_OBJECT, object_of, objects_for};
 
 /// What is remembered of one policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -16,8 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// How the chart labels its pods, and the port they serve on.
 const LABELS: &str = "app.kubernetes.io/name=ballast";
 const PORT: &str = "admin";
-/// Pods asked at most; one of them leads.
-const PODS: u32 = 8;
+/// Pods asked at most: as many as may share the policies out among themselves. One of them decides this one.
+const PODS: u32 = 16;
 /// Longest answer taken.
 const LIMIT: usize = 1 << 20;
 
@@ -73,7 +73,7 @@ async fn through_pods(client: &Client, namespace: &str, path: &str) -> Result<Re
             .and_then(|text| read(StatusCode::OK, text.as_bytes()))
         {
             Ok(record) => return Ok(record),
-            // A standby; the leader may be the next one.
+            // It does not decide this policy; the next one may.
             Err(error) => last = error.context(format!("pod {name}")),
         }
     }

@@ -1,5 +1,6 @@
 //! `ballast run`: wires the parts together and takes them down in order.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,18 +15,23 @@ use tracing::{error, info};
 
 use super::cluster::kube_config;
 use crate::admin::{self, Readiness, Served};
+use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::cluster::{
-    Bucket, Checkpoints, Index, Leadership, LeaseOptions, Recorder, ScaleClient, StatusWriter, Watches, WriteQueue, run_lease,
-    start_watches,
+    Backlog, Checkpoints, Index, LeaseOptions, Pace, Recorder, ScaleClient, Shards, StatusWriter, Watches, WriteQueue, run_lease,
+    run_member, start_watches,
 };
 use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
+use crate::source::prometheus::LiveLimits;
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
 
 /// Longest silence of the API server on a connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How long statuses and Events that wait are written out at shutdown: with all other steps down it stays below a pod's 30 s.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Time between two readings of the configuration file: a mounted `ConfigMap` changes within a minute anyway.
 const REREAD: Duration = Duration::from_secs(5);
@@ -60,12 +66,12 @@ pub fn main(args: &RunArgs) -> ExitCode {
 }
 
 async fn run(args: &RunArgs, file: File) -> Result<()> {
-    let (reads, writes, namespace) = clients(args).await?;
+    let (reads, writes, namespace, api_server) = clients(args).await?;
     let clock = Clock::real();
-    let settings =
-        Settings { prometheus_url: args.prometheus_url.clone(), sources: file.sources, allow_loopback: args.allow_loopback_sources };
+    let limits = Arc::new(LiveLimits::new(file.metric_sources));
+    let settings = settings(args, file.sources, &limits, api_server);
     let (index, changes) = Index::new();
-    let sources = Arc::new(Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index)));
+    let sources = Sources::new(writes.clone(), clock.clone(), settings, Arc::<Index>::clone(&index));
     let metrics = Metrics::new(args.record_looks, [Box::new(SourceMetrics(Arc::clone(&sources))) as Box<_>]);
 
     // Three steps down: stop deciding; then write out what is queued; then let the lease go.
@@ -78,25 +84,26 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
     let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
-    let leadership = if args.leader_elect { Leadership::standby(clock.clone()) } else { Leadership::always(clock.clone()) };
+    let shards = if args.leader_elect { Shards::standby(clock.clone(), args.shards) } else { Shards::always(clock.clone()) };
 
-    let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
-    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), written.clone());
+    let sizes = Backlog::new(metrics.writes_waiting.clone());
+    let (events, run_events) = Recorder::new(writes.clone(), clock.clone(), metrics.clone(), sizes.clone(), written.clone());
+    let (status, run_status) = StatusWriter::new(writes.clone(), clock.clone(), metrics.clone(), shards.clone(), sizes.clone(), &written);
     io.spawn(run_events);
     io.spawn(run_status);
-    let bucket = Bucket::new(clock.clone(), args.write_qps, args.write_qps.max(1.0));
-    let (queue, results) = WriteQueue::start(writes.clone(), bucket, leadership.clone(), args.write_concurrency, &io, &written);
+    let pace = Pace { per_second: args.write_qps, at_once: args.write_concurrency, backlog: sizes };
+    let (queue, results) = WriteQueue::start(writes.clone(), clock.clone(), &pace, shards.clone(), &io, &written);
 
     let defaults = Arc::new(LiveDefaults::new(args.defaults.compiled(), file.defaults));
     if let Some(path) = args.config.clone() {
-        tasks.spawn(follow_file(path, Arc::clone(&sources), Arc::clone(&defaults), stop.clone()));
+        tasks.spawn(follow_file(path, Arc::clone(&sources), limits, Arc::clone(&defaults), stop.clone()));
     }
     let readiness = Readiness::default();
     readiness.add("watches", {
         let watches = watches.clone();
         move || watches.waiting()
     });
-    let (records, asks) = Records::channel(leadership.clone());
+    let (records, asks) = Records::channel(shards.clone());
     tasks.spawn(admin::serve(listener, Served { readiness, metrics: metrics.clone(), records }, drained.clone()));
 
     let (annotated, annotated_rx) = mpsc::unbounded_channel();
@@ -105,7 +112,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         index: Arc::clone(&index),
         client: writes.clone(),
         events: events.clone(),
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
         kinds,
     };
@@ -115,7 +122,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         sources: Arc::clone(&sources),
         client: writes.clone(),
         events: events.clone(),
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
     };
     let engine = Engine::new(Parts {
@@ -125,13 +132,13 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         queue,
         status,
         events,
-        leadership: leadership.clone(),
+        shards: shards.clone(),
         clock: clock.clone(),
         metrics,
         defaults,
         annotated: annotated.clone(),
         changed_sources,
-        checkpoints: checkpoints(args, &writes, &namespace, &leadership),
+        checkpoints: checkpoints(args, &writes, &namespace, &shards),
     });
 
     let signalled = signal();
@@ -145,8 +152,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     tasks.spawn(annotations.run(annotated_rx, annotated, stop.clone()));
     let lease = args.leader_elect.then(|| {
         let options = lease_options(args, namespace);
-        info!(lease = %format!("{}/{}", options.namespace, options.name), identity = %options.identity, "waiting to lead");
-        tasks.spawn(run_lease(writes.clone(), options, leadership, stop.clone(), drained.clone()))
+        tasks.spawn(hold_leases(writes.clone(), options, shards, stop.clone(), drained.clone()))
     });
     let engine = tasks.spawn(engine.run(changes, results, asks, stop.clone()));
 
@@ -156,7 +162,9 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     engine.await.context("the engine failed")?;
     written.cancel();
     io.close();
-    io.wait().await;
+    if tokio::time::timeout(LAST_WORDS, io.wait()).await.is_err() {
+        info!("some statuses and Events have not been written in time");
+    }
     drained.cancel();
     if let Some(lease) = lease {
         lease.await.context("the lease task failed")?;
@@ -166,6 +174,23 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+/// Takes part in the election: of one leader, or of those who share several shards.
+async fn hold_leases(client: Client, options: LeaseOptions, shards: Shards, stop: CancellationToken, drained: CancellationToken) {
+    let lease = format!("{}/{}", options.namespace, options.name);
+    info!(%lease, identity = %options.identity, shards = shards.count(), "waiting to lead");
+    if shards.count() > 1 {
+        run_member(client, options, shards, stop, drained).await;
+    } else {
+        run_lease(client, options, shards, stop, drained).await;
+    }
+}
+
+/// What holds for sources.
+fn settings(args: &RunArgs, sources: Vec<SourceConfig>, limits: &Arc<LiveLimits>, api_server: Option<SocketAddr>) -> Settings {
+    let (prometheus_url, allow_loopback) = (args.prometheus_url.clone(), args.allow_loopback_sources);
+    Settings { prometheus_url, sources, allow_loopback, limits: Arc::clone(limits), api_server }
 }
 
 /// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.
@@ -182,17 +207,20 @@ async fn lists_complete(watches: &Watches, mut signalled: impl Future<Output = R
     Ok(true)
 }
 
-/// Clients for reading and for writing, and the namespace of the lease.
-async fn clients(args: &RunArgs) -> Result<(Client, Client, String)> {
+/// Clients for reading and for writing, the namespace of the lease, and the API server's address, unless that is a name.
+async fn clients(args: &RunArgs) -> Result<(Client, Client, String, Option<SocketAddr>)> {
     let mut config = kube_config(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
     let namespace = args.lease_namespace.clone().unwrap_or_else(|| own_namespace(&config));
-    // A watch ends after 75 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
+    let server = &config.cluster_url;
+    let host = server.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let api_server = host.map(|host| SocketAddr::new(host, server.port_u16().unwrap_or(443)));
+    // A watch ends after 20 s at most; a connection that is silent for longer is dead, and would be waited for in vain.
     config.read_timeout = Some(READ_TIMEOUT);
     let reads = Client::try_from(config.clone()).context("cannot make a client")?;
     // A retried write would be a stale one, and a retried question an answer to an older one.
     config.default_retry = false;
     let writes = Client::try_from(config).context("cannot make a client")?;
-    Ok((reads, writes, namespace))
+    Ok((reads, writes, namespace, api_server))
 }
 
 /// The namespace this process runs in, or the one the chart uses.
@@ -202,10 +230,10 @@ fn own_namespace(config: &Config) -> String {
 }
 
 /// Where memory is kept, unless that is switched off.
-fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, leadership: &Leadership) -> Option<(Checkpoints, Duration)> {
+fn checkpoints(args: &RunArgs, client: &Client, namespace: &str, shards: &Shards) -> Option<(Checkpoints, Duration)> {
     let interval = Some(args.checkpoint_interval).filter(|interval| !interval.is_zero())?;
     let name = format!("{}-memory", args.lease_name);
-    Some((Checkpoints::new(client.clone(), namespace, &name, leadership.clone()), interval))
+    Some((Checkpoints::new(client.clone(), namespace, &name, shards.clone()), interval))
 }
 
 /// Unique per process: two controllers on one host, or one restarted, are not the same holder.
@@ -224,7 +252,13 @@ fn lease_options(args: &RunArgs, namespace: String) -> LeaseOptions {
 
 /// Reads the configuration file again and again, and takes it into use when it has changed. A file that cannot be used leaves the last
 /// good one in force and is named in the log once.
-async fn follow_file(path: PathBuf, sources: Arc<Sources>, defaults: Arc<LiveDefaults>, shutdown: CancellationToken) {
+async fn follow_file(
+    path: PathBuf,
+    sources: Arc<Sources>,
+    limits: Arc<LiveLimits>,
+    defaults: Arc<LiveDefaults>,
+    shutdown: CancellationToken,
+) {
     let mut last = std::fs::read_to_string(&path).ok();
     loop {
         tokio::select! {
@@ -238,6 +272,7 @@ async fn follow_file(path: PathBuf, sources: Arc<Sources>, defaults: Arc<LiveDef
         match File::read(&path) {
             Ok(file) => {
                 info!(file = %path.display(), "configuration changed");
+                limits.set(file.metric_sources);
                 sources.reload(file.sources);
                 defaults.reload(file.defaults);
             }

@@ -11,7 +11,7 @@ use reqwest::Url;
 use crate::api::source_config::{ADDRESS, is_address};
 use crate::clock::Clock;
 use crate::config::duration;
-use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
+use crate::source::prometheus::{Budget, Login, Material, Reach, Server, Trust};
 
 /// Where the server is and how to log in.
 #[derive(Args, Clone, Debug)]
@@ -91,6 +91,7 @@ impl ServerArgs {
                 insecure_skip_verify: self.insecure_skip_verify,
             },
             reach: Reach::Everywhere,
+            budget: Budget::default(),
         };
         Server::new(url, material, clock).map_err(|fault| anyhow::anyhow!("{}", fault.failure.message))
     }

@@ -1,8 +1,9 @@
-//! Checkpoints as `ConfigMap`s `<name>-<n>` in the controller's namespace.
+//! Checkpoints as `ConfigMap`s `<name>-<n>` in the controller's namespace. Of S shards, number s has the objects with n mod S = s.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,10 +12,11 @@ use kube::{Api, Client, Error};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::{CALL_TIMEOUT, Leadership, MANAGER, in_words};
+use super::{CALL_TIMEOUT, MANAGER, Shards, in_words};
+use crate::checkpoint::OBJECTS;
 
-/// Most objects: the chart grants access to so many names, and to no other `ConfigMap`.
-pub const OBJECTS: usize = 64;
+/// Objects read at once.
+const READS: usize = 8;
 
 /// Key of the bytes.
 const KEY: &str = "memory";
@@ -44,7 +46,7 @@ pub enum CheckpointError {
 pub struct Checkpoints {
     api: Api<ConfigMap>,
     name: Arc<str>,
-    leadership: Leadership,
+    shards: Shards,
     /// Versions by number.
     versions: Arc<Mutex<HashMap<usize, String>>>,
 }
@@ -53,8 +55,8 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Checkpoints called `<name>-<n>`.
-    pub fn new(client: Client, namespace: &str, name: &str, leadership: Leadership) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: Arc::from(name), leadership, versions: Arc::default() }
+    pub fn new(client: Client, namespace: &str, name: &str, shards: Shards) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: Arc::from(name), shards, versions: Arc::default() }
     }
 
     /// Name of one object.
@@ -62,16 +64,16 @@ impl Checkpoints {
         format!("{}-{number}", self.name)
     }
 
-    /// Reads all objects; `expected` of them are looked for even if some are missing.
-    pub async fn read(&self, expected: usize) -> Result<BTreeMap<usize, Vec<u8>>, CheckpointError> {
+    /// Reads all objects there are, whoever wrote them. With another number of shards they were others'.
+    pub async fn read(&self) -> Result<BTreeMap<usize, Vec<u8>>, CheckpointError> {
+        let read = |number| async move { call(self.api.get_opt(&self.name(number))).await.map(|object| (number, object)) };
+        let mut answers = stream::iter(0..OBJECTS).map(read).buffer_unordered(READS);
         let mut found = BTreeMap::new();
-        for number in 0..OBJECTS {
-            let Some(object) = call(self.api.get_opt(&self.name(number))).await? else {
+        while let Some(answer) = answers.next().await {
+            let (number, object) = answer?;
+            let Some(object) = object else {
                 self.versions.lock().remove(&number);
-                if number < expected {
-                    continue;
-                }
-                break;
+                continue;
             };
             self.know(number, &object);
             let bytes = object.binary_data.and_then(|mut data| data.remove(KEY)).map(|bytes| bytes.0);
@@ -94,7 +96,7 @@ impl Checkpoints {
             binary_data: Some([(KEY.to_owned(), ByteString(bytes))].into()),
             ..ConfigMap::default()
         };
-        if !self.leadership.is_leader() {
+        if !self.shards.leads_shard(number % self.shards.count()) {
             return Err(CheckpointError::NotLeading);
         }
         let written = match version {

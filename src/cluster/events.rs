@@ -3,8 +3,6 @@
 //! kube's recorder leaves the note out of its aggregation key, so "New size: 5" and then "New size: 8" would show as the first one
 //! twice. Here the note is part of the key: a repeat of the same text counts up, another text is another Event.
 
-use std::collections::{HashMap, VecDeque};
-
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time as MetaTime};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -14,15 +12,19 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::backlog::Backlog;
 use super::bucket::Bucket;
+use super::repeats::Repeats;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
-/// Events kept in mind for counting repeats; beyond it the oldest is forgotten and would show as a new one.
-const REMEMBERED: usize = 4096;
-/// Events waiting to be written; beyond it they are dropped and counted.
-const WAITING: usize = 1024;
+/// Events waiting to be written, some 400 bytes each; beyond it they are dropped and counted. Enough for every policy of a large cluster to move once.
+const WAITING: usize = 16_384;
+/// Events written per second on average, and at once after a pause. client-go has no limit over all objects; this one keeps a step of the whole
+/// cluster from being felt by others.
+const PER_SECOND: f64 = 100.0;
+const BURST: f64 = 200.0;
 /// The API server refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
 
@@ -76,10 +78,10 @@ pub struct Recorder {
 struct Writer {
     client: Client,
     bucket: Bucket,
+    sizes: Backlog,
     clock: Clock,
     metrics: Metrics,
-    known: HashMap<Record, (String, i32)>,
-    order: VecDeque<Record>,
+    repeats: Repeats,
     serial: u64,
 }
 
@@ -87,11 +89,17 @@ struct Writer {
 
 impl Recorder {
     /// A recorder, and the task that writes until every recorder is gone or `shutdown` has passed and the queue is empty.
-    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
+    /// It lets writes of `sizes` pass.
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        sizes: Backlog,
+        shutdown: CancellationToken,
+    ) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        // As client-go: a burst for the start, then a rate an API server does not notice.
-        let bucket = Bucket::new(clock.clone(), 20.0, 200.0);
-        let writer = Writer { client, bucket, clock, metrics: metrics.clone(), known: HashMap::new(), order: VecDeque::new(), serial: 0 };
+        let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
+        let writer = Writer { client, bucket, sizes, clock, metrics: metrics.clone(), repeats: Repeats::default(), serial: 0 };
         (Self { sender, metrics }, writer.run(receiver, shutdown))
     }
 
@@ -109,6 +117,7 @@ impl Recorder {
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Record>, shutdown: CancellationToken) {
+        let mut last_error = String::new();
         loop {
             let record = tokio::select! {
                 biased;
@@ -116,17 +125,23 @@ impl Writer {
                 () = shutdown.cancelled() => None,
             };
             let Some(record) = record else { return };
+            self.sizes.give_way().await;
             self.bucket.take().await;
-            let outcome = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
-                Ok(Ok(())) => "written",
-                Ok(Err(error)) => {
-                    warn!(error = in_words(&error), "cannot write an Event");
-                    "failed"
+            let error = match tokio::time::timeout(CALL_TIMEOUT, self.write(record)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(in_words(&error)),
+                Err(_) => Some(format!("no answer within {} s", CALL_TIMEOUT.as_secs())),
+            };
+            // An outage concerns all: it is said once, and counted.
+            let outcome = if let Some(error) = error {
+                if error != last_error {
+                    warn!(%error, "cannot write Events");
+                    last_error = error;
                 }
-                Err(_) => {
-                    warn!("no answer to an Event within {} s", CALL_TIMEOUT.as_secs());
-                    "failed"
-                }
+                "failed"
+            } else {
+                last_error.clear();
+                "written"
             };
             self.metrics.event(outcome);
         }
@@ -135,7 +150,7 @@ impl Writer {
     async fn write(&mut self, record: Record) -> Result<(), Error> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &record.object.namespace);
         let now = MetaTime(jiff::Timestamp::from_second(self.clock.now().as_millis() / 1000).unwrap_or_default());
-        if let Some((name, count)) = self.known.get_mut(&record) {
+        if let Some((name, count)) = self.repeats.get_mut(&record) {
             let patch = json!({ "count": *count + 1, "lastTimestamp": now });
             match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
                 Ok(_) => {
@@ -151,7 +166,7 @@ impl Writer {
         let event = event(&record, &name, now);
         api.create(&PostParams::default(), &event).await?;
         debug!(object = %record.object.name, reason = %record.reason, note = %record.note, "event");
-        self.remember(record, name);
+        self.repeats.insert(&record, name);
         Ok(())
     }
 
@@ -160,17 +175,6 @@ impl Writer {
         self.serial += 1;
         let cut = object.floor_char_boundary(200);
         format!("{}.{:x}{:04x}", object.get(..cut).unwrap_or_default(), self.clock.now().as_millis(), self.serial & 0xffff)
-    }
-
-    fn remember(&mut self, record: Record, name: String) {
-        if self.known.insert(record.clone(), (name, 1)).is_none() {
-            self.order.push_back(record);
-        }
-        while self.order.len() > REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
     }
 }
 

@@ -10,6 +10,8 @@ use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+use super::shallow::shallow;
+
 use crate::api::FieldError;
 use crate::api::nearest::hint;
 
@@ -30,7 +32,7 @@ pub struct Unreadable {
 
 impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        let value = shallow(deserializer)?;
         // Paths cost time, so they are looked for only when there is a fault.
         if let Ok(object) = K::deserialize(&value) {
             return Ok(Self(Ok(object)));

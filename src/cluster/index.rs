@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use super::Key;
+use super::labels::Labelled;
 use super::slim::{PodRow, WorkloadKind, WorkloadRow};
 use super::sources::SourceRow;
 use crate::api::ScalePolicy;
@@ -67,10 +68,8 @@ pub struct Index {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) pods: HashMap<Key, Arc<PodRow>>,
-    /// Names of the pods of each namespace.
-    pub(super) by_namespace: HashMap<Arc<str>, BTreeSet<Key>>,
-    /// Pods by the UID of their controller.
-    pub(super) by_owner: HashMap<Arc<str>, BTreeSet<Key>>,
+    /// The pods of each namespace by their labels.
+    pub(super) labelled: HashMap<Arc<str>, Labelled>,
     pub(super) workloads: BTreeMap<WorkloadKey, Workload>,
     /// UIDs of workloads by the UID of their controller: a Deployment's `ReplicaSet`s, an operator's Deployments.
     pub(super) sets_of: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
@@ -175,15 +174,22 @@ impl Index {
     // Pods
 
     /// Takes a pod.
-    pub fn apply_pod(&self, key: Key, mut row: PodRow) {
+    pub fn apply_pod(&self, mut key: Key, mut row: PodRow) {
         let mut state = self.state.write();
         if let Some(old) = state.forget_pod(&key) {
             row.follow(&old);
         }
-        if let Some(owner) = &row.owner {
-            state.by_owner.entry(Arc::clone(&owner.uid)).or_default().insert(key.clone());
+        let state = &mut *state;
+        if let Some((namespace, _)) = state.labelled.get_key_value(&key.namespace) {
+            key.namespace = Arc::clone(namespace);
         }
-        state.by_namespace.entry(Arc::clone(&key.namespace)).or_default().insert(key.clone());
+        row.pod.name = Arc::clone(&key.name);
+        let labelled = state.labelled.entry(Arc::clone(&key.namespace)).or_default();
+        // What twins have in common is kept once: it is most of a row.
+        row.labels = labelled.insert(key.clone(), &row.labels);
+        if let Some(twin) = labelled.twin(&key, &row.labels).and_then(|twin| state.pods.get(twin)) {
+            row.share(twin);
+        }
         state.pods.insert(key, Arc::new(row));
     }
 
@@ -318,9 +324,11 @@ impl Index {
 impl State {
     fn forget_pod(&mut self, key: &Key) -> Option<Arc<PodRow>> {
         let old = self.pods.remove(key)?;
-        remove_from(&mut self.by_namespace, &key.namespace, key);
-        if let Some(owner) = &old.owner {
-            remove_from(&mut self.by_owner, &owner.uid, key);
+        if let Some(labelled) = self.labelled.get_mut(&key.namespace) {
+            labelled.remove(key, &old.labels);
+            if labelled.is_empty() {
+                self.labelled.remove(&key.namespace);
+            }
         }
         Some(old)
     }

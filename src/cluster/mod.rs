@@ -1,16 +1,20 @@
 //! Kubernetes I/O: what is watched, the index made of it, and everything that is written.
 
-mod bucket;
+mod backlog;
 mod checkpoint;
 mod events;
 mod guard;
 mod index;
+mod labels;
 mod lease;
 mod ownership;
 mod queue;
+mod repeats;
 mod requests;
 mod scale;
 mod selector;
+mod shallow;
+mod shards;
 mod slim;
 mod sources;
 mod starting;
@@ -21,17 +25,20 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
-pub use bucket::Bucket;
-pub use checkpoint::{CheckpointError, Checkpoints, OBJECTS};
+pub use crate::bucket::{self, Bucket};
+pub use backlog::Backlog;
+pub use checkpoint::{CheckpointError, Checkpoints};
 pub use events::{EventType, ObjectRef, Recorder};
 pub(crate) use guard::fault;
 pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
-pub use lease::{Leadership, LeaseOptions, run as run_lease};
+pub use labels::PodSelector;
+pub use lease::{LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;
-pub use queue::{ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
+pub use queue::{Pace, ScaleWrite, WriteOutcome, WriteQueue, WriteResult};
 pub use requests::{cpu_limit_of, request_of};
 pub use scale::{ScaleClient, ScaleError, ScaleView};
-pub use slim::{PodRow, WorkloadKind};
+pub use shards::{Lead, MEMBERS, MOST as MOST_SHARDS, Shards, run_member, shard_of};
+pub use slim::{PodResources, PodRow, WorkloadKind};
 pub use sources::SourceRow;
 pub use status::{StatusWriter, replace_status};
 pub use watch::{Watches, start as start_watches};

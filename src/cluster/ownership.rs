@@ -21,19 +21,16 @@ impl Index {
     /// Pods of the target of `scale`. Pods without an owner are a target's only if its kind is not a built-in one: an operator may create
     /// bare pods.
     pub fn pods_of(&self, namespace: &Arc<str>, scale: &ScaleView) -> TargetPods {
-        use kube::core::SelectorExt;
-
         self.read(|state| {
             let mut found = TargetPods::default();
             let owners = state.owners_of(scale.uid.as_deref());
             let bare = WorkloadKind::find(&scale.resource.api_version, &scale.resource.kind).is_none();
-            for key in state.by_namespace.get(namespace).into_iter().flatten() {
+            for key in state.labelled.get(namespace).into_iter().flat_map(|labelled| labelled.chosen(&scale.selector)) {
                 let Some(row) = state.pods.get(key) else { continue };
-                if !scale.selector.matches(&row.labels) {
-                    continue;
-                }
                 if State::owned(row, &owners, bare) { found.pods.push(Arc::clone(row)) } else { found.foreign += 1 }
             }
+            // Two label sets may be in any order.
+            found.pods.sort_unstable_by(|a, b| a.pod.name.cmp(&b.pod.name));
             found
         })
     }

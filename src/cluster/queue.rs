@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, Error};
@@ -13,15 +14,19 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::backlog::Backlog;
 use super::bucket::Bucket;
-use super::lease::Leadership;
+use super::shards::{Lead, Shards};
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use crate::clock::Clock;
 
 /// A size to be written.
 #[derive(Clone, Debug)]
 pub struct ScaleWrite {
     /// The policy that decided it.
     pub policy: Key,
+    /// In which term of its shard: in another one others may have decided since.
+    pub lead: Lead,
     /// Where the target's scale subresource is.
     pub resource: ApiResource,
     /// Name of the target; its namespace is the policy's.
@@ -34,6 +39,8 @@ pub struct ScaleWrite {
     pub to: u32,
     /// The write is refused unless the target still has this version.
     pub resource_version: String,
+    /// Not sent after this time: what it was decided on is too old by then.
+    pub until: Instant,
 }
 
 /// How a write ended.
@@ -54,8 +61,21 @@ pub enum WriteOutcome {
     Conflict,
     /// It was not sent: another process leads now.
     NotLeading,
+    /// It was not sent: others took so long that it has to be decided again.
+    Late,
     /// The API server refused or did not answer; the text says why.
     Failed(String),
+}
+
+/// How fast a queue writes.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Writes per second on average, and as many at once after a pause.
+    pub per_second: f64,
+    /// Writes under way at once.
+    pub at_once: usize,
+    /// Where writes that are not done are counted.
+    pub backlog: Backlog,
 }
 
 /// The queue; clones share it.
@@ -66,10 +86,12 @@ pub struct WriteQueue {
 
 struct Shared {
     pending: Mutex<Pending>,
+    backlog: Backlog,
+    clock: Clock,
     added: Notify,
     client: Client,
     bucket: Bucket,
-    leadership: Leadership,
+    shards: Shards,
     results: mpsc::UnboundedSender<WriteResult>,
 }
 
@@ -84,13 +106,17 @@ struct Pending {
 // === impl Pending ===
 
 impl Pending {
-    fn push(&mut self, write: ScaleWrite) {
+    /// Adds a write; whether it took no other's place.
+    fn push(&mut self, write: ScaleWrite) -> bool {
         let place = (u8::from(write.to < write.from), self.next);
         self.next += 1;
-        if let Some((_, old)) = self.writes.insert(write.policy.clone(), (write.clone(), place)) {
-            self.order.remove(&old);
+        let policy = write.policy.clone();
+        let old = self.writes.insert(policy.clone(), (write, place));
+        if let Some((_, old)) = &old {
+            self.order.remove(old);
         }
-        self.order.insert(place, write.policy);
+        self.order.insert(place, policy);
+        old.is_none()
     }
 
     fn pop(&mut self) -> Option<ScaleWrite> {
@@ -108,6 +134,7 @@ impl WriteOutcome {
             Self::Written(_) => "written",
             Self::Conflict => "conflict",
             Self::NotLeading => "not_leading",
+            Self::Late => "late",
             Self::Failed(_) => "failed",
         }
     }
@@ -116,18 +143,20 @@ impl WriteOutcome {
 // === impl WriteQueue ===
 
 impl WriteQueue {
-    /// A queue with `workers` writers. `client` must not retry: a retried write would be a stale one.
+    /// A queue with as many writers as `pace` says. `client` must not retry: a retried write would be a stale one.
     pub fn start(
         client: Client,
-        bucket: Bucket,
-        leadership: Leadership,
-        workers: usize,
+        clock: Clock,
+        pace: &Pace,
+        shards: Shards,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> (Self, mpsc::UnboundedReceiver<WriteResult>) {
         let (results, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { pending: Mutex::default(), added: Notify::new(), client, bucket, leadership, results });
-        for _ in 0..workers {
+        let bucket = Bucket::new(clock.clone(), pace.per_second, pace.per_second.max(1.0));
+        let (pending, added, backlog) = (Mutex::default(), Notify::new(), pace.backlog.clone());
+        let shared = Arc::new(Shared { pending, backlog, clock, added, client, bucket, shards, results });
+        for _ in 0..pace.at_once {
             tasks.spawn(Arc::clone(&shared).work(shutdown.clone()));
         }
         (Self { shared }, receiver)
@@ -135,7 +164,9 @@ impl WriteQueue {
 
     /// Adds a write; it replaces an older one of the same policy that was not sent yet.
     pub fn push(&self, write: ScaleWrite) {
-        self.shared.pending.lock().push(write);
+        if self.shared.pending.lock().push(write) {
+            self.shared.backlog.add();
+        }
         self.shared.added.notify_one();
     }
 }
@@ -155,15 +186,20 @@ impl Shared {
             };
             // Wakes the next worker if there is more, since `notify_one` wakes a single one.
             self.added.notify_one();
-            self.bucket.take().await;
-            let outcome = self.send(&write).await;
+            let outcome = if self.clock.instant() > write.until {
+                WriteOutcome::Late
+            } else {
+                self.bucket.take().await;
+                self.send(&write).await
+            };
+            self.backlog.done();
             // The engine has gone: nobody wants to know.
             let _ = self.results.send(WriteResult { write, outcome });
         }
     }
 
     async fn send(&self, write: &ScaleWrite) -> WriteOutcome {
-        if !self.leadership.is_leader() {
+        if !self.shards.holds(write.lead) {
             return WriteOutcome::NotLeading;
         }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.policy.namespace, &write.resource);
@@ -186,12 +222,14 @@ mod tests {
         let resource = super::super::scale::builtin(super::super::WorkloadKind::Deployment);
         ScaleWrite {
             policy: Key::new("n", policy),
+            lead: Lead { shard: 0, term: 1 },
             resource,
             target: policy.to_owned(),
             target_uid: None,
             from,
             to,
             resource_version: String::new(),
+            until: crate::clock::Clock::real().instant(),
         }
     }
 
@@ -208,8 +246,8 @@ mod tests {
     #[test]
     fn a_newer_decision_replaces_the_one_not_yet_sent() {
         let mut pending = Pending::default();
-        pending.push(write("web", 3, 5));
-        pending.push(write("web", 3, 8));
+        assert!(pending.push(write("web", 3, 5)));
+        assert!(!pending.push(write("web", 3, 8)), "it counts once");
         assert_eq!(pending.pop().map(|w| w.to), Some(8));
         assert!(pending.pop().is_none());
     }

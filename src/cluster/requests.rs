@@ -9,16 +9,16 @@ pub fn request_of(row: &PodRow, resource: &str, container: Option<&str>) -> Requ
     let unset = |name: &str| Request::Unset { container: name.to_owned() };
     if let Some(wanted) = container {
         // A sidecar may be named like a plain container.
-        let Some((name, requests)) = row.containers.iter().find(|(name, _)| name == wanted) else {
+        let Some((name, requests)) = row.resources.containers.iter().find(|(name, _)| name == wanted) else {
             return Request::NoContainer { container: wanted.to_owned() };
         };
         return requests.get(resource).map_or_else(|| unset(name), |&milli| Request::Milli(milli as f64));
     }
-    if let Some(&milli) = row.pod_requests.get(resource) {
+    if let Some(&milli) = row.resources.pod_requests.get(resource) {
         return Request::Milli(milli as f64);
     }
     let mut sum = 0_i64;
-    for (name, requests) in &row.containers {
+    for (name, requests) in &row.resources.containers {
         match requests.get(resource) {
             Some(&milli) => sum = sum.saturating_add(milli),
             None => return unset(name),
@@ -29,12 +29,12 @@ pub fn request_of(row: &PodRow, resource: &str, container: Option<&str>) -> Requ
 
 /// CPU limit of one pod, or of the named container, in thousandths of a core; `None` where a container may use what the node has.
 pub fn cpu_limit_of(row: &PodRow, container: Option<&str>) -> Option<f64> {
-    let limits = row.containers.iter().zip(&row.cpu_limits);
+    let limits = row.resources.containers.iter().zip(&row.resources.cpu_limits);
     let containers = match container {
         Some(wanted) => limits.clone().find(|((name, _), _)| name == wanted).and_then(|(_, limit)| *limit),
         None => limits.clone().map(|(_, limit)| *limit).sum(),
     };
-    match (containers, row.pod_cpu_limit) {
+    match (containers, row.resources.pod_cpu_limit) {
         (Some(sum), Some(pod)) => Some(sum.min(pod) as f64),
         (limit, pod) => limit.or(pod).map(|limit| limit as f64),
     }

@@ -1,18 +1,22 @@
 //! The size of any kind of workload, through its scale subresource.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::{ApiResource, DynamicObject};
-use kube::core::{GroupVersion, Selector};
-use kube::{Api, Client, Error, discovery};
+use kube::core::GroupVersion;
+use kube::{Api, Client, Error, Resource, discovery};
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 
 use super::index::{Index, WorkloadKey};
-use super::slim::{WorkloadKind, parsed};
+use super::labels::PodSelector;
+use super::slim::{SlimDeployment, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind, WorkloadRow, parsed};
 use super::writer::writer;
 use super::{CALL_TIMEOUT, Key, in_words};
 use crate::api::TargetRef;
@@ -37,7 +41,7 @@ pub struct ScaleView {
     /// Selector of its pods as text; may be empty.
     pub selector_text: Arc<str>,
     /// The same, parsed.
-    pub selector: Arc<Selector>,
+    pub selector: Arc<PodSelector>,
     /// Why the selector cannot be used.
     pub selector_error: Option<String>,
     /// Version that a write must still find.
@@ -91,10 +95,17 @@ impl ScaleClient {
         Self { client, index, clock, kinds: Arc::default() }
     }
 
-    /// The size of a target.
-    pub async fn read(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
-        if let Some(kind) = WorkloadKind::find(&target.api_version, &target.kind) {
-            return self.watched(kind, namespace, target);
+    /// The size of a target; `afresh`: not as the watch has it, which may be behind or, on a connection that died silently, stand still.
+    pub async fn read(&self, namespace: &str, target: &TargetRef, afresh: bool) -> Result<ScaleView, ScaleError> {
+        match WorkloadKind::find(&target.api_version, &target.kind) {
+            Some(_) if !afresh => return self.watched(namespace, target),
+            Some(WorkloadKind::Deployment) => return self.fetch::<SlimDeployment>(WorkloadKind::Deployment, namespace, target).await,
+            Some(WorkloadKind::StatefulSet) => return self.fetch::<SlimStatefulSet>(WorkloadKind::StatefulSet, namespace, target).await,
+            Some(WorkloadKind::ReplicaSet) => return self.fetch::<SlimReplicaSet>(WorkloadKind::ReplicaSet, namespace, target).await,
+            Some(kind @ WorkloadKind::ReplicationController) => {
+                return self.fetch::<SlimReplicationController>(kind, namespace, target).await;
+            }
+            None => {}
         }
         let resource = self.resource(&target.api_version, &target.kind).await?;
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
@@ -110,35 +121,48 @@ impl ScaleClient {
         writer(&self.client, resource, target).await
     }
 
-    fn watched(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+    /// Whether the size of a target is known without asking.
+    pub fn is_watched(&self, target: &TargetRef) -> bool {
+        WorkloadKind::find(&target.api_version, &target.kind).is_some()
+    }
+
+    /// The size of a target of a watched kind, as it was seen last.
+    pub fn watched(&self, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError> {
+        let kind = WorkloadKind::find(&target.api_version, &target.kind).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
         let key = WorkloadKey { kind, key: Key::new(namespace, &target.name) };
         let row = self.index.workload(&key).ok_or_else(|| ScaleError::NotFound(target.to_string()))?;
-        Ok(ScaleView {
-            resource: builtin(kind),
-            uid: Some(Arc::clone(&row.uid)),
-            spec_replicas: row.spec_replicas,
-            status_replicas: row.status_replicas,
-            selector_text: Arc::clone(&row.selector.0),
-            selector: Arc::clone(&row.selector.1),
-            selector_error: None,
-            resource_version: row.resource_version.clone(),
-        })
+        Ok(view_of(kind, &row))
+    }
+
+    /// What is known of watched kinds, from the server.
+    async fn fetch<K>(&self, kind: WorkloadKind, namespace: &str, target: &TargetRef) -> Result<ScaleView, ScaleError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Into<WorkloadRow>,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        let object = tokio::time::timeout(CALL_TIMEOUT, api.get(&target.name))
+            .await
+            .map_err(|_| ScaleError::Failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs())))?
+            .map_err(|error| from_api(target, error))?;
+        Ok(view_of(kind, &object.into()))
     }
 
     /// Address of a kind, if it can be scaled.
     async fn resource(&self, api_version: &str, kind: &str) -> Result<ApiResource, ScaleError> {
         let key = (api_version.to_owned(), kind.to_owned());
         let now = self.clock.instant();
-        if let Some((at, known)) = self.kinds.lock().get(&key) {
-            let fresh = if known.is_ok() { DISCOVERY_FRESH } else { DISCOVERY_RETRY };
-            if now.saturating_duration_since(*at) < fresh {
-                return known.clone();
-            }
+        if let Some((at, known)) = self.kinds.lock().get(&key)
+            && now.saturating_duration_since(*at) < fresh(known)
+        {
+            return known.clone();
         }
         let found = self.discover(api_version, kind).await;
         // A server that cannot be asked says nothing about the kind.
         if !matches!(found, Err(ScaleError::Failed(_))) {
-            self.kinds.lock().insert(key, (now, found.clone()));
+            let mut kinds = self.kinds.lock();
+            // Names come from policies: those that nobody asks about any more must not stay.
+            kinds.retain(|_, (at, known)| now.saturating_duration_since(*at) < fresh(known));
+            kinds.insert(key, (now, found.clone()));
         }
         found
     }
@@ -163,6 +187,11 @@ impl ScaleClient {
     }
 }
 
+/// How long what is known of a kind is taken as it is.
+const fn fresh(known: &Result<ApiResource, ScaleError>) -> Duration {
+    if known.is_ok() { DISCOVERY_FRESH } else { DISCOVERY_RETRY }
+}
+
 /// Address of a watched kind.
 pub fn builtin(kind: WorkloadKind) -> ApiResource {
     use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
@@ -172,6 +201,19 @@ pub fn builtin(kind: WorkloadKind) -> ApiResource {
         WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
         WorkloadKind::ReplicaSet => ApiResource::erase::<ReplicaSet>(&()),
         WorkloadKind::ReplicationController => ApiResource::erase::<ReplicationController>(&()),
+    }
+}
+
+fn view_of(kind: WorkloadKind, row: &WorkloadRow) -> ScaleView {
+    ScaleView {
+        resource: builtin(kind),
+        uid: Some(Arc::clone(&row.uid)),
+        spec_replicas: row.spec_replicas,
+        status_replicas: row.status_replicas,
+        selector_text: Arc::clone(&row.selector.0),
+        selector: Arc::clone(&row.selector.1),
+        selector_error: None,
+        resource_version: row.resource_version.clone(),
     }
 }
 
@@ -199,5 +241,28 @@ fn from_api(target: &TargetRef, error: Error) -> ScaleError {
         Error::Api(status) if status.is_not_found() => ScaleError::NotFound(target.to_string()),
         Error::Api(status) if status.is_forbidden() => ScaleError::Forbidden(status.message),
         other => ScaleError::Failed(in_words(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Time;
+
+    #[tokio::test]
+    async fn kinds_that_nobody_asks_about_any_more_are_forgotten() {
+        let nothing = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            let status = r#"{"kind":"Status","status":"Failure","code":404,"reason":"NotFound","message":"no such group"}"#;
+            http::Response::builder().status(404).body(kube::client::Body::from(status.as_bytes().to_vec()))
+        });
+        let clock = Clock::manual(Time::from_secs(0));
+        let client = ScaleClient::new(Client::new(nothing, "default"), Index::new().0, clock.clone());
+        for number in 0..9 {
+            let target = TargetRef { api_version: format!("g{number}.example/v1"), kind: "Widget".to_owned(), name: "web".to_owned() };
+            let error = client.read("shop", &target, false).await.unwrap_err();
+            assert!(matches!(error, ScaleError::UnknownKind { .. }), "{error}");
+            assert_eq!(client.kinds.lock().len(), 1);
+            clock.advance(DISCOVERY_RETRY);
+        }
     }
 }

@@ -96,4 +96,20 @@ mod tests {
     fn what_cannot_be_read_is_an_error(#[case] selector: &str) {
         assert!(parse(selector).is_err());
     }
+
+    proptest::proptest! {
+        /// Anything is read or refused, and what was read selects as the same text does when it is read again.
+        #[test]
+        fn selectors_of_any_kind(text in "([a-z./]{0,4}(=|==|!=| in | notin )?[(]?[a-z,]{0,5}[)]?,?){0,4}", other in "\\PC{0,30}") {
+            let _ = parse(&other);
+            if let Ok(selector) = parse(&text) {
+                let spaced = text.replace(',', " , ");
+                let again = parse(&spaced).unwrap();
+                for value in ["", "a", "b"] {
+                    let labels = BTreeMap::from([("a".to_owned(), value.to_owned())]);
+                    proptest::prop_assert_eq!(selector.matches(&labels), again.matches(&labels), "{}", text);
+                }
+            }
+        }
+    }
 }

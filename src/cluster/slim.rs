@@ -11,6 +11,7 @@ use kube::Resource;
 use kube::core::Selector;
 use serde::{Deserialize, Serialize};
 
+use super::labels::{Labels, PodSelector};
 use super::selector;
 use super::starting::{ContainerStatus, served, trouble};
 use crate::api::quantity::Quantity;
@@ -77,9 +78,16 @@ pub struct PodRow {
     /// What the core sees of it.
     pub pod: Pod,
     /// UID and kind of the controller that owns it.
-    pub owner: Option<Owner>,
-    /// Its labels, for the selector.
-    pub labels: BTreeMap<String, String>,
+    pub owner: Option<Arc<Owner>>,
+    /// Its labels, for the selector; pods with the same ones share them.
+    pub labels: Arc<Labels>,
+    /// What its containers ask for and may use; pods of one set share it.
+    pub resources: Arc<PodResources>,
+}
+
+/// Requests and limits of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodResources {
     /// Requests of the pod as a whole, by resource, in thousandths; these replace the containers' where set.
     pub pod_requests: BTreeMap<String, i64>,
     /// Requests of each container and restartable init container, by resource, in thousandths.
@@ -174,7 +182,7 @@ pub struct WorkloadRow {
     /// `status.replicas`.
     pub status_replicas: u32,
     /// Its pod selector as text and parsed.
-    pub selector: (Arc<str>, Arc<Selector>),
+    pub selector: (Arc<str>, Arc<PodSelector>),
     /// Its annotations under Ballast's prefix.
     pub annotations: BTreeMap<String, String>,
     /// Its controller.
@@ -282,13 +290,27 @@ impl From<SlimPod> for PodRow {
         let (cpu_limits, containers) = containers.map(|c| (cpu_limit(&c.resources), (c.name, milli(c.resources)))).unzip();
         Self {
             pod,
-            owner: owner(&metadata),
-            labels: metadata.labels.unwrap_or_default(),
-            pod_cpu_limit: cpu_limit(&spec.resources),
-            pod_requests: milli(spec.resources),
-            containers,
-            cpu_limits,
-            plain,
+            owner: owner(&metadata).map(Arc::new),
+            labels: Arc::new(metadata.labels.unwrap_or_default()),
+            resources: Arc::new(PodResources {
+                pod_cpu_limit: cpu_limit(&spec.resources),
+                pod_requests: milli(spec.resources),
+                containers,
+                cpu_limits,
+                plain,
+            }),
+        }
+    }
+}
+
+impl PodRow {
+    /// Keeps what it has in common with a twin only once.
+    pub(super) fn share(&mut self, twin: &Self) {
+        if self.owner == twin.owner {
+            self.owner.clone_from(&twin.owner);
+        }
+        if self.resources == twin.resources {
+            self.resources = Arc::clone(&twin.resources);
         }
     }
 }
@@ -316,7 +338,7 @@ fn row(kind: WorkloadKind, metadata: ObjectMeta, spec: WorkloadSpec, status: &Wo
         resource_version: metadata.resource_version.unwrap_or_default(),
         spec_replicas: size(spec.replicas, 1),
         status_replicas: size(status.replicas, 0),
-        selector: (Arc::from(parsed.to_string()), Arc::new(parsed)),
+        selector: (Arc::from(parsed.to_string()), Arc::new(parsed.into())),
         annotations: metadata.annotations.unwrap_or_default().into_iter().filter(|(key, _)| key.starts_with(PREFIX)).collect(),
         owner,
         deleting: metadata.deletion_timestamp.is_some(),
@@ -327,6 +349,6 @@ fn row(kind: WorkloadKind, metadata: ObjectMeta, spec: WorkloadSpec, status: &Wo
 const PREFIX: &str = "ballast.dev/";
 
 /// Parses a selector that came as text.
-pub fn parsed(text: &str) -> Result<Arc<Selector>, String> {
-    selector::parse(text).map(Arc::new)
+pub fn parsed(text: &str) -> Result<Arc<PodSelector>, String> {
+    selector::parse(text).map(|selector| Arc::new(selector.into()))
 }

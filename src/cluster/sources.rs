@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::Key;
 use super::guard::Guarded;
 use super::index::{Change, Index};
+use super::shallow::shallow;
 use crate::api::metric_source::MetricSourceStatus;
 use crate::api::{MetricSource, MetricSourceSpec};
 use crate::source::{Catalog, CatalogEntry};
@@ -45,7 +45,7 @@ pub(super) struct WatchedSource {
 
 impl<'de> Deserialize<'de> for WatchedSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        let value = shallow(deserializer)?;
         let status = MetricSourceStatus::deserialize(&value["status"]).unwrap_or_default();
         Ok(Self { guarded: Guarded::deserialize(value).map_err(D::Error::custom)?, status })
     }
@@ -153,7 +153,7 @@ impl Catalog for Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn source(metadata: &Value, url: &Value) -> SourceRow {
         let object = json!({ "apiVersion": "ballast.dev/v1alpha1", "kind": "MetricSource", "metadata": metadata, "spec": { "url": url } });

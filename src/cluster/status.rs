@@ -1,12 +1,12 @@
 //! Status of policies: written when a reader would notice a change, and never in the way of a decision.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use kube::{Client, Error, Resource};
@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::backlog::Backlog;
 use super::bucket::Bucket;
-use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use super::{CALL_TIMEOUT, Key, MANAGER, Shards, in_words};
 use crate::api::conditions::without_numbers;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
 use crate::clock::Clock;
@@ -27,6 +28,16 @@ use crate::telemetry::Metrics;
 
 /// A moving value alone is written this often at most: it is for people, who read it when they look.
 const VALUES_EVERY: Duration = Duration::from_secs(15);
+
+/// Share by which a value may be off before it is written again: the noise of a steady load is no news, and a cluster of thousands of steady
+/// policies writes nothing.
+const UNNOTICED: f32 = 0.05;
+
+/// Statuses written per second on average, and at once after a pause: a few in a hundred of what a small API server takes.
+const PER_SECOND: f64 = 200.0;
+const BURST: f64 = 400.0;
+/// Statuses being written at once.
+const WORKERS: usize = 4;
 
 /// Takes statuses and never blocks; clones share the queue.
 #[derive(Clone)]
@@ -38,9 +49,11 @@ struct Shared {
     client: Client,
     clock: Clock,
     bucket: Bucket,
+    sizes: Backlog,
+    shards: Shards,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
-    written: Mutex<HashMap<Key, (ScalePolicyStatus, Instant)>>,
+    written: Mutex<HashMap<Key, Written>>,
     added: Notify,
 }
 
@@ -49,12 +62,28 @@ struct Shared {
 struct Waiting {
     order: VecDeque<Key>,
     statuses: HashMap<Key, Shown>,
+    /// Being written: the next status of the same policy must not overtake.
+    writing: HashSet<Key>,
 }
 
 /// A status, and the UID of the policy that it is meant for: a namesake must not get it.
 struct Shown {
     uid: String,
     status: ScalePolicyStatus,
+}
+
+/// What a policy shows, as far as it must be told from the next.
+struct Written {
+    essence: u64,
+    values: Values,
+    at: Instant,
+}
+
+/// What a reader sees of moving values: the numbers in the texts, and a mark of the texts without them. Times and ages are left out, as they
+/// change by themselves.
+struct Values {
+    words: u64,
+    numbers: Box<[f32]>,
 }
 
 // === impl Waiting ===
@@ -66,9 +95,14 @@ impl Waiting {
         }
     }
 
+    /// The oldest of those of which none is being written.
     fn pop(&mut self) -> Option<(Key, Shown)> {
-        while let Some(key) = self.order.pop_front() {
-            if let Some(shown) = self.statuses.remove(&key) {
+        for _ in 0..self.order.len() {
+            let key = self.order.pop_front()?;
+            if self.writing.contains(&key) {
+                self.order.push_back(key);
+            } else if let Some(shown) = self.statuses.remove(&key) {
+                self.writing.insert(key.clone());
                 return Some((key, shown));
             }
         }
@@ -76,23 +110,40 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// A write has ended; whether the policy's next status waits.
+    fn ended(&mut self, key: &Key) -> bool {
+        self.writing.remove(key);
+        self.statuses.contains_key(key)
+    }
+}
+
 // === impl StatusWriter ===
 
 impl StatusWriter {
     /// A writer, and its task, which ends at `shutdown` when nothing waits any more.
-    pub fn new(client: Client, clock: Clock, metrics: Metrics, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
-        let bucket = Bucket::new(clock.clone(), 50.0, 100.0);
-        let shared =
-            Arc::new(Shared { client, clock, bucket, metrics, waiting: Mutex::default(), written: Mutex::default(), added: Notify::new() });
-        (Self { shared: Arc::clone(&shared) }, shared.run(shutdown))
+    /// It lets writes of `sizes` pass.
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        metrics: Metrics,
+        shards: Shards,
+        sizes: Backlog,
+        shutdown: &CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
+        let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
+        let shared = Arc::new(Shared { client, clock, bucket, sizes, shards, metrics, waiting, written, added });
+        let workers: Vec<_> = (0..WORKERS).map(|_| Arc::clone(&shared).run(shutdown.clone())).collect();
+        (Self { shared }, async { drop(futures::future::join_all(workers).await) })
     }
 
     /// Hands over the status that the policy with this UID should show.
     pub fn put(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) {
         let now = self.shared.clock.instant();
-        if let Some((old, at)) = self.shared.written.lock().get(key) {
-            let settled = now.saturating_duration_since(*at) >= VALUES_EVERY;
-            if essence(old) == essence(status) && (!settled || readable(old) == readable(status)) {
+        if let Some(old) = self.shared.written.lock().get(key) {
+            let settled = now.saturating_duration_since(old.at) >= VALUES_EVERY;
+            if old.essence == essence(status) && (!settled || old.values.as_good_as(&Values::of(status))) {
                 return;
             }
         }
@@ -102,7 +153,7 @@ impl StatusWriter {
 
     /// What a policy shows already, as read with it.
     pub fn known(&self, key: &Key, status: &ScalePolicyStatus) {
-        self.shared.written.lock().insert(key.clone(), (status.clone(), self.shared.clock.instant()));
+        self.shared.written.lock().insert(key.clone(), Written::new(status, self.shared.clock.instant()));
     }
 
     /// Forgets a policy.
@@ -111,34 +162,83 @@ impl StatusWriter {
         self.shared.written.lock().remove(key);
     }
 
+    /// Whether a status of this policy is still to be written, or being written.
+    pub fn waits(&self, key: &Key) -> bool {
+        let waiting = self.shared.waiting.lock();
+        waiting.statuses.contains_key(key) || waiting.writing.contains(key)
+    }
+
     /// Forgets everything: what waits belongs to a term that is over.
     pub fn clear(&self) {
-        *self.shared.waiting.lock() = Waiting::default();
+        let mut waiting = self.shared.waiting.lock();
+        waiting.order.clear();
+        waiting.statuses.clear();
+        drop(waiting);
         self.shared.written.lock().clear();
     }
 }
 
-/// What must be seen at once when it changes.
-fn essence(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
-    let failing = |c: &Condition| c.status == "False" && matches!(c.type_.as_str(), "AbleToScale" | "ScalingActive");
-    let cause = |c: &Condition| failing(c).then(|| without_numbers(&c.message));
-    let conditions: Vec<_> = status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone(), cause(c))).collect();
-    let decision = status.decision.as_ref().map(|d| (d.from, d.to, d.verdict.clone(), d.reason.clone(), d.held_by.clone()));
-    let sizes = (status.current_replicas, status.desired_replicas, status.observed_generation);
-    let events = (status.scale_events.len(), status.last_scale_time.clone());
-    (conditions, decision, sizes, events, status.target.clone(), status.memory.clone())
+// === impl Written ===
+
+impl Written {
+    fn new(status: &ScalePolicyStatus, at: Instant) -> Self {
+        Self { essence: essence(status), values: Values::of(status), at }
+    }
 }
 
-/// All that a reader sees, without the times and ages that change by themselves.
-fn readable(status: &ScalePolicyStatus) -> impl PartialEq + use<> {
-    let conditions: Vec<_> = status.conditions.iter().map(|c| c.message.clone()).collect();
-    (conditions, status.metrics_text.clone(), status.decision.as_ref().and_then(|decision| decision.until.clone()))
+/// A mark of what must be seen at once when it changes.
+fn essence(status: &ScalePolicyStatus) -> u64 {
+    let mut mark = DefaultHasher::new();
+    for condition in &status.conditions {
+        (&condition.type_, &condition.status, &condition.reason).hash(&mut mark);
+        if condition.status == "False" && matches!(condition.type_.as_str(), "AbleToScale" | "ScalingActive") {
+            without_numbers(&condition.message).hash(&mut mark);
+        }
+    }
+    let decision = status.decision.as_ref().map(|d| (d.from, d.to, &d.verdict, &d.reason, &d.held_by));
+    let last_move = status.last_scale_time.as_ref().map(|time| time.0);
+    (decision, status.current_replicas, status.desired_replicas, status.observed_generation).hash(&mut mark);
+    (status.scale_events.len(), last_move, &status.target, &status.memory).hash(&mut mark);
+    mark.finish()
+}
+
+// === impl Values ===
+
+impl Values {
+    fn of(status: &ScalePolicyStatus) -> Self {
+        let texts = status.conditions.iter().map(|condition| &condition.message).chain(&status.metrics_text);
+        let (mut words, mut numbers) = (DefaultHasher::new(), Vec::new());
+        for text in texts {
+            let mut rest = text.as_str();
+            while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+                let (before, from) = rest.split_at(start);
+                let (number, after) = from.split_at(from.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(from.len()));
+                before.hash(&mut words);
+                // A full stop at the end of a sentence is none of the number's.
+                match number.trim_end_matches('.').parse() {
+                    Ok(number) => numbers.push(number),
+                    Err(_) => number.hash(&mut words),
+                }
+                rest = after;
+            }
+            rest.hash(&mut words);
+        }
+        status.decision.as_ref().and_then(|decision| decision.until.as_ref()).map(|until| until.0).hash(&mut words);
+        Self { words: words.finish(), numbers: numbers.into() }
+    }
+
+    /// Whether a reader of these would not be misled.
+    fn as_good_as(&self, now: &Self) -> bool {
+        let same = |(old, new): (&f32, &f32)| (old - new).abs() <= UNNOTICED * old.abs().max(new.abs());
+        self.words == now.words && self.numbers.len() == now.numbers.len() && self.numbers.iter().zip(&now.numbers).all(same)
+    }
 }
 
 // === impl Shared ===
 
 impl Shared {
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut last_error = String::new();
         loop {
             let next = self.waiting.lock().pop();
             let Some((key, Shown { uid, status })) = next else {
@@ -147,18 +247,39 @@ impl Shared {
                     () = self.added.notified() => continue,
                 }
             };
+            // Wakes the next worker if there is more, since `notify_one` wakes a single one.
+            self.added.notify_one();
+            self.sizes.give_way().await;
             self.bucket.take().await;
+            // Another member may have written a newer one.
+            if !self.shards.leads(&uid) {
+                self.metrics.status("not_leading");
+                self.waiting.lock().ended(&key);
+                continue;
+            }
             match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
                 Ok(()) => {
                     self.metrics.status("written");
-                    self.written.lock().insert(key, (status, self.clock.instant()));
+                    last_error.clear();
+                    // One that was forgotten meanwhile stays so.
+                    if let Some(shown) = self.written.lock().get_mut(&key) {
+                        *shown = Written::new(&status, self.clock.instant());
+                    }
                 }
                 // The policy has gone, and its status with it; or a namesake has taken its place.
                 Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
                 Err(error) => {
                     self.metrics.status("failed");
-                    warn!(policy = %key, error = in_words(&error), "cannot write the status");
+                    let error = in_words(&error);
+                    // An outage concerns all policies: it is said once, and counted.
+                    if error != last_error {
+                        warn!(policy = %key, %error, "cannot write the status");
+                        last_error = error;
+                    }
                 }
+            }
+            if self.waiting.lock().ended(&key) {
+                self.added.notify_one();
             }
         }
     }
@@ -183,5 +304,33 @@ pub async fn replace_status<K: Resource<DynamicType = ()>>(
     match tokio::time::timeout(CALL_TIMEOUT, client.request::<IgnoredAny>(request)).await {
         Ok(result) => result.map(|_| ()),
         Err(_) => Err(Error::Service(format!("no answer within {} s", CALL_TIMEOUT.as_secs()).into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Values {
+        Values::of(&ScalePolicyStatus { metrics_text: Some(text.to_owned()), ..ScalePolicyStatus::default() })
+    }
+
+    #[test]
+    fn noise_is_no_news_but_other_words_and_values_are() {
+        let old = values("cpu 50%/60%, rps 1.24k/2k");
+        for same in ["cpu 50%/60%, rps 1.24k/2k", "cpu 48%/60%, rps 1.20k/2k", "cpu 52%/60%, rps 1.3k/2k"] {
+            assert!(old.as_good_as(&values(same)), "{same}");
+        }
+        for news in [
+            "cpu 54%/60%, rps 1.24k/2k",
+            "cpu <unknown>/60%, rps 1.24k/2k",
+            "cpu 50%/60%, rps 1.24M/2k",
+            "cpu 50%/60%",
+            "cpu 0%/60%, rps 1.24k/2k",
+        ] {
+            assert!(!old.as_good_as(&values(news)), "{news}");
+        }
+        assert!(values("0/10").as_good_as(&values("0/10")) && !values("0/10").as_good_as(&values("1/10")));
+        assert!(values("1.2.3").as_good_as(&values("1.2.3")) && !values("1.2.3").as_good_as(&values("1.2.4")), "no number");
     }
 }

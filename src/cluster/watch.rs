@@ -24,8 +24,9 @@ use super::{Key, in_words};
 use crate::api::ScalePolicy;
 
 /// Seconds after which the server ends a watch. A connection that died silently is noticed only then, and a stale replica count for
-/// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945).
-const WATCH_SECONDS: u32 = 75;
+/// kube's default of five minutes is too long for an autoscaler (kube-rs/kube#1945): pods that nobody sees bear load that nobody counts. A
+/// watch that goes on where the last one ended costs the server next to nothing.
+const WATCH_SECONDS: u32 = 20;
 
 /// Longest pause between two tries of a failing watch. kube's default goes up to 30 s, for which a CRD that was installed again or a
 /// server that is back would not be noticed; few watches that try this often are no load.

@@ -71,9 +71,9 @@ impl Contest {
         held.then(|| (Reason::Contested { wanted: to, writer, remaining: until.since(now) }, until))
     }
 
-    /// Times in the future, after the clock went back, would hold for too long.
-    pub fn not_after(&mut self, now: Time) {
-        self.reset = self.reset.min(now);
-        self.answer = self.answer.map(|answer| answer.min(now));
+    /// Replaces all times.
+    pub fn adjust(&mut self, by: impl Fn(Time) -> Time) {
+        self.reset = by(self.reset);
+        self.answer = self.answer.map(by);
     }
 }

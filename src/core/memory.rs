@@ -79,7 +79,8 @@ impl Memory {
     /// Takes note of a size that somebody else has set; before [`Memory::open`], which takes it over.
     pub(super) fn notice(&mut self, observation: &Observation, now: Time) -> Option<Reason> {
         if let Some(contest) = &mut self.contest {
-            contest.not_after(now);
+            // Times in the future, after the clock went back, would hold for too long.
+            contest.adjust(|time| time.min(now));
         }
         self.contest.take_if(|contest| contest.is_over(now));
         let (from, to) = (self.size()?, observation.spec_replicas);
@@ -100,11 +101,12 @@ impl Memory {
         self.bridge(replicas, now);
         self.size = replicas;
         // A clock that went back must not turn past values into ones that never end.
-        self.proposals.not_after(now);
-        self.ahead.not_after(now);
-        self.ups.not_after(now);
-        self.downs.not_after(now);
-        self.patience.not_after(now);
+        let past = |time: Time| time.min(now);
+        self.proposals.adjust(past);
+        self.ahead.adjust(past);
+        self.ups.adjust(past);
+        self.downs.adjust(past);
+        self.patience.adjust(past);
         self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
         self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
@@ -119,6 +121,23 @@ impl Memory {
         }
         self.outage = self.outage.map(|since| since.min(now));
         seasoned
+    }
+
+    /// The clock was set, by so many milliseconds: what was decided moves along, so that nothing that waits ends earlier for it, or later.
+    /// Times of samples are those of their sources and stay.
+    pub fn shift(&mut self, millis: i64) {
+        let moved = |time: Time| time.moved(millis);
+        self.proposals.adjust(moved);
+        self.ahead.adjust(moved);
+        self.ups.adjust(moved);
+        self.downs.adjust(moved);
+        self.patience.adjust(moved);
+        self.levels.iter_mut().for_each(|filter| filter.collapse.shift(millis));
+        self.outage = self.outage.map(moved);
+        self.gaps.iter_mut().for_each(|gap| gap.full = gap.full.map(moved));
+        if let Some(contest) = &mut self.contest {
+            contest.adjust(moved);
+        }
     }
 
     /// For how long signals have been missing, when they are missing now; a look at which all are there, or that

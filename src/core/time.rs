@@ -31,6 +31,12 @@ impl Time {
         self.0
     }
 
+    /// A time `millis` milliseconds later, or earlier if that is negative.
+    #[must_use]
+    pub const fn moved(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// How long ago `earlier` was, or zero when it lies in the future.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

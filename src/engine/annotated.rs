@@ -14,7 +14,7 @@ use super::said::Said;
 use crate::api::annotations::{self, is_annotation_owned, policy_name};
 use crate::api::{ScalePolicy, TargetRef, join};
 use crate::clock::Clock;
-use crate::cluster::{CALL_TIMEOUT, EventType, Index, Key, Leadership, MANAGER, ObjectRef, Recorder, Workload, WorkloadKey, in_words};
+use crate::cluster::{CALL_TIMEOUT, EventType, Index, Key, MANAGER, ObjectRef, Recorder, Shards, Workload, WorkloadKey, in_words};
 
 /// Pause before a workload is read again after the API server refused.
 const RETRY: Duration = Duration::from_secs(5);
@@ -27,8 +27,8 @@ pub struct Annotated {
     pub client: Client,
     /// Events on workloads.
     pub events: Recorder,
-    /// Only a leader writes.
-    pub leadership: Leadership,
+    /// A workload's annotations are read by whoever leads the workload's own shard.
+    pub shards: Shards,
     /// Time.
     pub clock: Clock,
     /// Kinds whose annotations are read, by name.
@@ -59,7 +59,7 @@ impl Annotated {
                 workload = workloads.recv() => workload,
             };
             let Some(key) = workload else { return };
-            if !self.leadership.is_leader() || !self.kinds.iter().any(|kind| kind == key.kind.name()) {
+            if !self.shards.leads_any() || !self.kinds.iter().any(|kind| kind == key.kind.name()) {
                 continue;
             }
             let Some(row) = self.index.workload(&key).filter(|row| !row.deleting) else {
@@ -67,6 +67,10 @@ impl Annotated {
                 said.remove(&key);
                 continue;
             };
+            if !self.shards.leads(&row.uid) {
+                said.remove(&key);
+                continue;
+            }
             let target = TargetRef {
                 api_version: key.kind.api_version().to_owned(),
                 kind: key.kind.name().to_owned(),

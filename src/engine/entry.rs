@@ -10,6 +10,7 @@ use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::time::{end_from_core, from_core as stamp};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Record};
+use crate::cluster::Lead;
 use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Reason, Time, Verdict};
 use crate::report::Ring;
 
@@ -20,6 +21,8 @@ pub struct Entry {
     pub object: Arc<ScalePolicy>,
     /// What it says, or what is wrong with it.
     pub compiled: Result<Arc<Compiled>, Vec<FieldError>>,
+    /// The term of its shard in which it was taken.
+    pub lead: Lead,
     /// The core's memory.
     pub memory: Memory,
     /// What of it a successor would find.
@@ -40,6 +43,8 @@ pub struct Entry {
     pub history: Ring,
     /// Version of the target that the last write replaced: whoever still sees it sees the time before that write.
     pub replaced: Option<String>,
+    /// Looks in a row that saw that.
+    pub behind: u32,
     /// Size last written, so that the watch's echo of it is not taken for somebody else's.
     pub last_written: Option<u32>,
     /// Nothing was decided yet for the target that the policy names now: its size is another one's.
@@ -54,11 +59,17 @@ pub struct Entry {
 
 impl Entry {
     /// A policy seen for the first time by this process.
-    pub fn new(object: Arc<ScalePolicy>, compiled: Result<Arc<Compiled>, Vec<FieldError>>, (keeper, memory): (Keeper, Memory)) -> Self {
+    pub fn new(
+        object: Arc<ScalePolicy>,
+        compiled: Result<Arc<Compiled>, Vec<FieldError>>,
+        lead: Lead,
+        (keeper, memory): (Keeper, Memory),
+    ) -> Self {
         let status = object.status.clone().unwrap_or_default();
         Self {
             object,
             compiled,
+            lead,
             memory,
             keeper,
             status,
@@ -69,6 +80,7 @@ impl Entry {
             last: None,
             history: Ring::default(),
             replaced: None,
+            behind: 0,
             last_written: None,
             retargeted: false,
             last_look: None,

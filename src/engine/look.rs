@@ -1,21 +1,27 @@
-//! One look: the sizes, pods and readings of a group of policies, gathered without deciding anything.
+//! One look: the sizes, pods and readings of all policies that are due, gathered without deciding anything.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use kube::api::ApiResource;
 
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
 use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
-use crate::source::{Ask, Query, Sources};
+use crate::source::{Ask, Batch, Query, Sources};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
+
+/// Sizes being read at once from the API server, of kinds that are not watched, and how many of them at most are then looked at together.
+const SIZES: usize = 32;
+const TOGETHER: usize = 1024;
 
 /// Questions for writers under way at once, and how long all of them may take: one sync of Argo CD may set every size of a cluster, and the
 /// answer to it matters more than the name.
@@ -33,6 +39,8 @@ pub struct Job {
     pub due: Instant,
     /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
     pub expected: Option<u32>,
+    /// The watch is behind: the server is asked for the size.
+    pub afresh: bool,
 }
 
 /// What was seen of one policy's target.
@@ -55,69 +63,109 @@ pub struct Looker {
     pub scale: ScaleClient,
     /// Numbers.
     pub sources: Arc<Sources>,
-}
-
-/// Splits due policies by the sources they need, so that a slow source delays only those who need it.
-pub fn groups(jobs: Vec<Job>) -> Vec<Vec<Job>> {
-    let mut groups: HashMap<BTreeSet<(u8, String)>, Vec<Job>> = HashMap::new();
-    for job in jobs {
-        let sources = job.compiled.queries.iter().map(|query| source_of(&job.key, query)).collect();
-        groups.entry(sources).or_default().push(job);
-    }
-    groups.into_values().collect()
-}
-
-/// The server that answers a query.
-fn source_of(key: &Key, query: &Query) -> (u8, String) {
-    match query {
-        Query::Resource { .. } => (0, String::new()),
-        Query::Pods { .. } | Query::Object { .. } => (1, String::new()),
-        Query::External { .. } => (2, String::new()),
-        // A source of this name may be the namespace's own, so two namespaces may mean two servers.
-        Query::Prometheus(query) => (3, format!("{}/{}", key.namespace, query.source)),
-    }
+    /// Takes what was seen.
+    pub tell: Arc<dyn Fn(Vec<Seen>) + Send + Sync>,
 }
 
 // === impl Looker ===
 
 impl Looker {
-    /// Looks at all of `jobs`: sizes first, then one collection for everybody's signals.
-    pub async fn look(&self, jobs: Vec<Job>, now: Time) -> Vec<Seen> {
-        let deadline = jobs.iter().map(|job| job.compiled.policy.interval).min().unwrap_or(LONGEST_LOOK).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        let scales = jobs.iter().map(|job| self.scale.read(&job.key.namespace, &job.compiled.target));
-        let scales = futures::future::join_all(scales).await;
-        let mut targets = Vec::with_capacity(jobs.len());
-        let (mut asks, mut surprises) = (Vec::new(), Vec::new());
-        for (job, scale) in jobs.into_iter().zip(scales) {
-            let target = scale.map(|scale| {
-                let pods = self.index.pods_of(&job.key.namespace, &scale);
-                // Without a selector there are no pods to speak of, and nothing to ask about them.
-                if selector(&scale) == Selector::Usable {
-                    ask(&job, &scale, &pods, &mut asks);
+    /// Looks at all of `jobs` and tells what was seen, each as soon as it is known: nobody waits for another's slow source, target or writer.
+    pub async fn look(self: Arc<Self>, jobs: Vec<Job>, now: Time) {
+        let (near, far): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| !job.afresh && self.scale.is_watched(&job.compiled.target));
+        let sizes = near.into_iter().map(|job| (self.scale.watched(&job.key.namespace, &job.compiled.target), job)).collect();
+        let client = self.scale.clone();
+        let read = move |job: Job| {
+            let client = client.clone();
+            async move { (client.read(&job.key.namespace, &job.compiled.target, job.afresh).await, job) }
+        };
+        let far = stream::iter(far).map(read).buffer_unordered(SIZES).ready_chunks(TOGETHER);
+        let near = Arc::clone(&self).see(sizes, now);
+        let far = far.for_each_concurrent(None, move |sizes| Arc::clone(&self).see(sizes, now));
+        futures::future::join(near, far).await;
+    }
+
+    /// Gathers what belongs to these sizes.
+    async fn see(self: Arc<Self>, sizes: Vec<(Result<ScaleView, ScaleError>, Job)>, now: Time) {
+        let (mut batches, mut waiting, mut surprises, mut unreadable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (scale, job) in sizes {
+            let scale = match scale {
+                Ok(scale) => scale,
+                Err(error) => {
+                    unreadable.push(Seen { job, target: Err(error), foreign: 0 });
+                    continue;
                 }
-                if job.expected.is_some_and(|expected| expected != scale.spec_replicas) {
-                    let target = Key::new(&job.key.namespace, &job.compiled.target.name);
-                    surprises.push((job.key.clone(), target, scale.resource.clone()));
-                }
-                (scale, pods)
-            });
-            targets.push((job, target));
+            };
+            let pods = self.index.pods_of(&job.key.namespace, &scale);
+            // Without a selector there are no pods to speak of, and nothing to ask about them.
+            let asks = if selector(&scale) == Selector::Usable { asks(&job, &scale, &pods) } else { Vec::new() };
+            batches.push(Batch { asks, deadline: job.compiled.policy.interval.clamp(SHORTEST_LOOK, LONGEST_LOOK) });
+            let unexpected = job.expected.is_some_and(|expected| expected != scale.spec_replicas);
+            if unexpected {
+                let target = Key::new(&job.key.namespace, &job.compiled.target.name);
+                surprises.push((job.key.clone(), target, scale.resource.clone()));
+            }
+            waiting.push(Some(Waiting { job, scale, pods, unexpected }));
         }
-        let readings = self.sources.collect_within(&asks, now, deadline);
-        let (readings, mut writers) = futures::future::join(readings, writers(&self.scale, surprises)).await;
-        let mut readings = readings.into_iter();
-        let seen = targets.into_iter().map(|(job, target)| {
-            let foreign = target.as_ref().map_or(0, |(_, pods)| pods.foreign);
-            let target = target.map(|(scale, pods)| {
-                let asked = if selector(&scale) == Selector::Usable { job.compiled.queries.len() } else { 0 };
-                let mine = readings.by_ref().take(asked).collect();
-                let writer = writers.remove(&job.key);
-                let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, mine) };
-                (scale, observation)
+        if !unreadable.is_empty() {
+            (self.tell)(unreadable);
+        }
+        let mut writers = pin!(writers(&self.scale, surprises).fuse());
+        let mut known: Option<HashMap<Key, Writer>> = None;
+        let mut held = Vec::new();
+        let mut answers = Arc::clone(&self.sources).answer(batches, now);
+        loop {
+            let answered = tokio::select! {
+                answered = answers.next() => match answered {
+                    Some(answered) => answered,
+                    None => break,
+                },
+                found = &mut writers, if known.is_none() => {
+                    known = Some(found);
+                    std::mem::take(&mut held)
+                }
+            };
+            let mut seen = Vec::with_capacity(answered.len());
+            for (place, readings) in answered {
+                let Some(waits) = waiting.get_mut(place) else { continue };
+                match (&mut known, waits) {
+                    (None, Some(waits)) if waits.unexpected => held.push((place, readings)),
+                    (known, waits) => seen.extend(waits.take().map(|waits| waits.seen(readings, known.as_mut()))),
+                }
+            }
+            if !seen.is_empty() {
+                (self.tell)(seen);
+            }
+        }
+        if !held.is_empty() {
+            let mut known = writers.await;
+            let last = held.into_iter().filter_map(|(place, readings)| {
+                let waits = waiting.get_mut(place)?.take()?;
+                Some(waits.seen(readings, Some(&mut known)))
             });
-            Seen { job, target, foreign }
-        });
-        seen.collect()
+            (self.tell)(last.collect());
+        }
+    }
+}
+
+/// A policy whose target's size and pods are known, and whose signals are being asked for.
+struct Waiting {
+    job: Job,
+    scale: ScaleView,
+    pods: TargetPods,
+    /// The size is not the expected one, so who set it is asked as well.
+    unexpected: bool,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn seen(self, readings: Vec<Reading>, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
+        let Self { job, scale, pods, .. } = self;
+        let writer = writers.and_then(|writers| writers.remove(&job.key));
+        let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, readings) };
+        Seen { foreign: pods.foreign, target: Ok((scale, observation)), job }
     }
 }
 
@@ -144,16 +192,17 @@ async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key,
     writers
 }
 
-fn ask(job: &Job, scale: &ScaleView, pods: &TargetPods, asks: &mut Vec<Ask>) {
+fn asks(job: &Job, scale: &ScaleView, pods: &TargetPods) -> Vec<Ask> {
     let names: Arc<[Arc<str>]> = pods.pods.iter().map(|row| Arc::clone(&row.pod.name)).collect();
     let target: Arc<str> = Arc::from(job.compiled.target.name.as_str());
-    asks.extend(job.compiled.queries.iter().map(|query| Ask {
+    let ask = |query: &Query| Ask {
         namespace: Arc::clone(&job.key.namespace),
         target: Arc::clone(&target),
         selector: Arc::clone(&scale.selector_text),
         pods: Arc::clone(&names),
         query: query.clone(),
-    }));
+    };
+    job.compiled.queries.iter().map(ask).collect()
 }
 
 fn selector(scale: &ScaleView) -> Selector {

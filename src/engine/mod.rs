@@ -13,23 +13,24 @@ mod records;
 mod remember;
 mod report;
 mod said;
+mod shards;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::{ScalePolicy, compile};
 use crate::clock::Clock;
 use crate::cluster::{
-    Change, Checkpoints, Index, Key, Leadership, Malformed, Recorder, ScaleClient, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue,
+    Change, Checkpoints, Index, Key, Lead, Malformed, Recorder, ScaleClient, Shards, StatusWriter, WorkloadKey, WorkloadKind, WriteQueue,
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
-use crate::core::Mode;
+use crate::core::{Mode, Time};
 use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -42,12 +43,22 @@ use due::Due;
 use entry::Entry;
 use look::{Job, Looker, Seen};
 use remember::{Done, Remember};
+use shards::{Leaving, Other};
 
 /// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// A look that has not ended by then never will; it is made again, so that whatever became of it no policy is forgotten.
+const LOST_LOOK: Duration = Duration::from_secs(60);
+
 /// How long the end of writes under way is waited for at shutdown.
 const LAST_WRITES: Duration = Duration::from_secs(6);
+
+/// A wall clock that differs by so many milliseconds from one look to the next was set; less is adjusted all the time.
+const CLOCK_SET: u64 = 1000;
+
+/// After so many looks that did not show the last write, which are some tenths of a second, the watch is not waited for.
+const PATIENT_LOOKS: u32 = 5;
 
 /// Longest sleep of the loop, so that leadership is never noticed later.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -66,8 +77,8 @@ pub struct Parts {
     pub status: StatusWriter,
     /// Events.
     pub events: Recorder,
-    /// Whether this process may decide.
-    pub leadership: Leadership,
+    /// Which policies this process decides.
+    pub shards: Shards,
     /// Time.
     pub clock: Clock,
     /// The controller's own metrics.
@@ -91,11 +102,17 @@ pub struct Engine {
     due: Due<Key>,
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
-    leading: bool,
+    /// Shards whose policies are in `entries`.
+    led: BTreeMap<usize, Lead>,
+    leaving: BTreeMap<usize, Leaving>,
+    /// All other policies, while any shard is led.
+    others: HashMap<Key, Other>,
     remember: Remember,
     remembered: mpsc::UnboundedReceiver<Done>,
     /// Defaults that the policies were compiled with.
     defaults: Arc<BTreeMap<String, NamespaceDefaults>>,
+    /// Wall clock and monotonic clock when they were read last.
+    clocks: (Time, Instant),
 }
 
 // === impl Engine ===
@@ -104,12 +121,14 @@ impl Engine {
     /// An engine that knows no policy yet.
     pub fn new(mut parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
-        let due = Due::new(parts.clock.instant());
+        let clocks = parts.clock.both();
+        let due = Due::new(clocks.1);
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
-        let (entries, malformed) = (HashMap::new(), HashMap::new());
-        Self { defaults, parts, entries, malformed, due, seen, seen_rx, leading: false, remember, remembered }
+        let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
+        Self { parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -121,12 +140,13 @@ impl Engine {
         mut asks: mpsc::Receiver<Ask>,
         shutdown: CancellationToken,
     ) {
+        let shards = self.parts.shards.clone();
         loop {
-            self.follow_leadership();
+            self.follow_shards();
             self.follow_defaults();
-            if self.leading {
+            if !self.led.is_empty() {
                 self.sweep();
-                self.checkpoint(false);
+                self.checkpoint();
             }
             let now = self.parts.clock.instant();
             let sleep = self.due.first().map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
@@ -137,6 +157,7 @@ impl Engine {
                 Some(result) = results.recv() => self.written(result),
                 Some(ask) = asks.recv() => self.answer(ask),
                 Some(done) = self.remembered.recv() => self.remembered(done),
+                () = shards.changed() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -151,11 +172,12 @@ impl Engine {
         if last.await.is_err() {
             info!("some writes have not ended in time");
         }
-        if self.leading {
+        if !self.led.is_empty() {
             // Exact memory for whoever takes over.
-            self.checkpoint(true);
+            let led: Vec<usize> = self.led.keys().copied().collect();
+            self.checkpoint_of(&led);
             let last = tokio::time::timeout(LAST_WRITES, async {
-                while self.is_checkpointing() {
+                while led.iter().any(|&shard| self.is_checkpointing(shard)) {
                     let Some(done) = self.remembered.recv().await else { break };
                     self.remembered(done);
                 }
@@ -166,36 +188,17 @@ impl Engine {
         }
     }
 
-    /// On taking the lead, everything remembered from an earlier term is dropped: another process may have decided since. What counts is
-    /// what it saved, which is read before anything is decided.
-    fn follow_leadership(&mut self) {
-        let leading = self.parts.leadership.is_leader();
-        if !leading {
-            self.forget_memory();
+    /// Both clocks now. Where the wall clock was set meanwhile (corrected after a boot, or after a virtual machine was resumed), what the
+    /// policies remember is moved along: a window of five minutes is one of five minutes whatever the clock shows.
+    fn follow_clock(&mut self) -> (Time, Instant) {
+        let (now, instant) = self.parts.clock.both();
+        let (wall, monotonic) = std::mem::replace(&mut self.clocks, (now, instant));
+        let set = now.as_millis().saturating_sub((wall + instant.saturating_duration_since(monotonic)).as_millis());
+        if set.unsigned_abs() >= CLOCK_SET {
+            warn!(milliseconds = set, "the clock was set; windows and budgets go on as if it had always been so");
+            self.entries.values_mut().for_each(|entry| entry.memory.shift(set));
         }
-        if leading == self.leading || leading && !self.remembers() {
-            return;
-        }
-        self.leading = leading;
-        self.parts.metrics.leader.set(i64::from(leading));
-        info!(leading, "leadership changed");
-        self.entries.clear();
-        self.parts.metrics.seen.clear();
-        self.parts.status.clear();
-        self.malformed.clear();
-        if leading {
-            for (key, policy) in self.parts.index.policies() {
-                self.insert(&key, policy);
-            }
-            for key in self.parts.index.malformed_policies() {
-                self.malformed(&key);
-            }
-            for workload in self.parts.index.annotated() {
-                self.reread(workload);
-            }
-            self.memory_restored();
-        }
-        self.count();
+        (now, instant)
     }
 
     /// New defaults mean new policies, with the memory they had.
@@ -221,31 +224,38 @@ impl Engine {
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Ok(compiled) = &entry.compiled else { continue };
-            if entry.looking {
+            if self.leaving.contains_key(&entry.lead.shard) {
+                continue;
+            }
+            if let Some(lost) = entry.last_look.map(|last| last + LOST_LOOK).filter(|lost| entry.looking && now < *lost) {
                 entry.again = true;
+                self.due.at_latest(&key, lost);
                 continue;
             }
             entry.looking = true;
             entry.last_look = Some(now);
             self.due.next_interval(&key, compiled.policy.interval, now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected });
+            let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected, afresh });
         }
-        for group in look::groups(jobs) {
-            let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
-            let looker = Looker { index, scale: self.parts.scale.clone(), sources };
-            let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
-            tokio::spawn(async move {
-                let result = looker.look(group, clock.now()).await;
-                metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
-                // The engine has gone: there is nobody to decide.
-                let _ = seen.send(result);
-            });
+        if jobs.is_empty() {
+            return;
         }
+        let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
+        let time = clock.now();
+        let tell = move |told| {
+            metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
+            // The engine has gone: there is nobody to decide.
+            let _ = seen.send(told);
+        };
+        let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
+        let looker = Looker { index, scale: self.parts.scale.clone(), sources, tell: Arc::new(tell) };
+        tokio::spawn(Arc::new(looker).look(jobs, time));
     }
 
     fn changed(&mut self, change: Change) {
-        if !self.leading {
+        if self.led.is_empty() {
             return;
         }
         match change {
@@ -292,6 +302,9 @@ impl Engine {
 
     /// Takes a policy, new or edited. An edit of its metadata or status alone changes nothing.
     fn insert(&mut self, key: &Key, policy: Arc<ScalePolicy>) {
+        let shard = self.parts.shards.shard(policy.metadata.uid.as_deref().unwrap_or_default());
+        let Some(lead) = self.led.get(&shard).copied() else { return self.insert_other(key, policy) };
+        self.others.remove(key);
         self.malformed.remove(key);
         if let Some(entry) = self.entries.get_mut(key) {
             let same = entry.object.metadata.uid == policy.metadata.uid && entry.object.metadata.generation == policy.metadata.generation;
@@ -318,7 +331,7 @@ impl Engine {
             }
             _ => {
                 let memory = self.remember.recall(&policy);
-                let entry = Entry::new(policy, compiled, memory);
+                let entry = Entry::new(policy, compiled, lead, memory);
                 self.parts.status.known(key, &entry.status);
                 self.entries.insert(key.clone(), entry);
             }
@@ -332,10 +345,10 @@ impl Engine {
     }
 
     fn forget(&mut self, key: &Key) {
-        let Some(entry) = self.entries.remove(key) else { return };
-        self.due.remove(key);
-        self.parts.status.forget(key);
-        self.parts.metrics.forget(&labels(key));
+        if let Some(other) = self.others.remove(key) {
+            self.reread_target(&other.object);
+        }
+        let Some(entry) = self.drop_entry(key) else { return };
         self.reread_target(&entry.object);
         info!(policy = %key, "policy removed; its target keeps its size");
     }

@@ -18,7 +18,7 @@ use crate::api::conditions::set;
 use crate::api::metric_source::MetricSourceStatus;
 use crate::api::time::from_core;
 use crate::clock::Clock;
-use crate::cluster::{EventType, Index, Key, Leadership, ObjectRef, Recorder, SourceRow, in_words, replace_status};
+use crate::cluster::{EventType, Index, Key, ObjectRef, Recorder, Shards, SourceRow, in_words, replace_status};
 use crate::source::{Fault, Sources};
 
 /// How often every source is asked. What policies ask meanwhile says more about those in use; this is for people who have just set one up.
@@ -42,8 +42,8 @@ pub struct Ready {
     pub client: Client,
     /// Events on sources.
     pub events: Recorder,
-    /// Only a leader writes.
-    pub leadership: Leadership,
+    /// A source is asked and told about by whoever leads its shard.
+    pub shards: Shards,
     /// Time.
     pub clock: Clock,
 }
@@ -76,9 +76,9 @@ impl Ready {
         let mut plan = Plan::default();
         let (mut asked, mut told) = (FuturesUnordered::new(), FuturesUnordered::new());
         loop {
-            let leading = self.leadership.is_leader();
+            let leading = self.shards.leads_any();
             if leading {
-                for key in plan.due(&self.index.sources(), self.clock.instant()) {
+                for key in plan.due(&self.ours(), self.clock.instant()) {
                     asked.push(self.ask(key.clone(), &turns).map(|asked| (key, asked)));
                 }
             } else {
@@ -86,6 +86,8 @@ impl Ready {
                 plan.said.clear();
             }
             let pause = if leading { plan.pause(self.clock.instant()) } else { AS_STANDBY };
+            // Another shard may be taken at any time.
+            let pause = if self.shards.count() > 1 { pause.min(AS_STANDBY) } else { pause };
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(key) = changed.recv() => drop(plan.next.insert(key, self.clock.instant())),
@@ -99,6 +101,15 @@ impl Ready {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// The sources of the shards that this process leads.
+    fn ours(&self) -> Vec<Key> {
+        let mut sources = self.index.sources();
+        if self.shards.count() > 1 {
+            sources.retain(|key| self.index.source(key).is_some_and(|row| self.shards.leads(&row.uid)));
+        }
+        sources
     }
 
     /// Asks one source; `None` if there is no such source.
@@ -116,7 +127,7 @@ impl Ready {
         // An answer about what the object said before its last edit is none; the edit is asked about by itself.
         let row = self.index.source(key).filter(|now| now.revision == row.revision)?;
         plan.next.entry(key.clone()).or_insert(self.clock.instant() + if ready { EVERY } else { SOON });
-        if !self.leadership.is_leader() {
+        if !self.shards.leads(&row.uid) {
             return None;
         }
         let (reason, message) = match result {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Engine;
 use super::entry::Entry;
-use crate::cluster::{Key, Leadership};
+use crate::cluster::{Key, Shards};
 use crate::report::{Record, Summary};
 
 /// Questions that may wait; more are refused.
@@ -26,6 +26,16 @@ pub enum NoRecord {
         /// Who leads, as the lease names it.
         leader: Option<String>,
     },
+    /// Another process decides this policy.
+    #[error("shard {shard} of {shards}, to which this policy belongs, is not decided by this process{}", .leader.as_ref().map(|leader| format!(", but by {leader}")).unwrap_or_default())]
+    Elsewhere {
+        /// The policy's shard.
+        shard: usize,
+        /// How many there are.
+        shards: usize,
+        /// Who leads it, as its lease names them.
+        leader: Option<String>,
+    },
     /// No such policy.
     #[error("ScalePolicy {0} is not known to this controller")]
     NotFound(Key),
@@ -38,7 +48,7 @@ pub enum NoRecord {
 #[derive(Clone)]
 pub struct Records {
     asks: mpsc::Sender<Ask>,
-    leadership: Leadership,
+    shards: Shards,
 }
 
 /// A question.
@@ -61,9 +71,9 @@ enum Answer {
 
 impl Records {
     /// The asking end, and the one that the engine takes.
-    pub fn channel(leadership: Leadership) -> (Self, mpsc::Receiver<Ask>) {
+    pub fn channel(shards: Shards) -> (Self, mpsc::Receiver<Ask>) {
         let (asks, rx) = mpsc::channel(WAITING);
-        (Self { asks, leadership }, rx)
+        (Self { asks, shards }, rx)
     }
 
     /// The whole record of one policy.
@@ -83,8 +93,8 @@ impl Records {
     }
 
     async fn ask(&self, what: What) -> Result<Answer, NoRecord> {
-        if !self.leadership.is_leader() {
-            return Err(NoRecord::NotLeading { leader: self.leadership.holder() });
+        if self.shards.count() == 1 && !self.shards.leads_any() {
+            return Err(NoRecord::NotLeading { leader: self.shards.holder(0) });
         }
         let (answer, rx) = oneshot::channel();
         self.asks.try_send(Ask { what, answer }).map_err(|_| NoRecord::Busy)?;
@@ -100,15 +110,27 @@ impl Records {
 impl Engine {
     /// Answers one question.
     pub(super) fn answer(&self, ask: Ask) {
-        let answer = if self.leading { self.look_up(ask.what) } else { Err(NoRecord::Busy) };
+        let several = self.parts.shards.count() > 1;
+        let answer = if several || !self.led.is_empty() { self.look_up(ask.what) } else { Err(NoRecord::Busy) };
         // Whoever asked may have gone.
         let _ = ask.answer.send(answer);
+    }
+
+    /// Why there is no such entry.
+    fn not_here(&self, key: Key) -> NoRecord {
+        let shards = &self.parts.shards;
+        let policy = self.parts.index.policy(&key);
+        match policy.and_then(|policy| Some(shards.shard(policy.metadata.uid.as_deref()?))) {
+            Some(shard) if shards.leads_shard(shard) => NoRecord::Busy,
+            Some(shard) => NoRecord::Elsewhere { shard, shards: shards.count(), leader: shards.holder(shard) },
+            None => NoRecord::NotFound(key),
+        }
     }
 
     fn look_up(&self, what: What) -> Result<Answer, NoRecord> {
         match what {
             What::One(key) => {
-                let entry = self.entries.get(&key).ok_or(NoRecord::NotFound(key))?;
+                let Some(entry) = self.entries.get(&key) else { return Err(self.not_here(key)) };
                 Ok(Answer::One(Box::new(entry.account())))
             }
             What::List { namespace, after, limit } => {

@@ -10,8 +10,8 @@ use super::Engine;
 use super::entry::Entry;
 use crate::api::time::to_core;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
-use crate::checkpoint::{self, Keeper, Move, Record, objects_for, shard_of};
-use crate::cluster::{CheckpointError, Checkpoints, Key, OBJECTS};
+use crate::checkpoint::{self, HISTORY_WEIGHT, Keeper, Layout, Move, Record};
+use crate::cluster::{CheckpointError, Checkpoints, Key, Lead};
 use crate::core::{Memory, Time};
 use crate::telemetry::Metrics;
 
@@ -29,28 +29,30 @@ pub struct Remember {
     interval: Duration,
     metrics: Metrics,
     state: State,
-    /// Counts terms, so that what was read for an earlier one is not used.
-    term: u64,
-    /// Records found, by UID, until the policies are there.
-    found: HashMap<String, Vec<Record>>,
-    /// Objects in use; never fewer than were found.
-    objects: usize,
+    /// Counts readings, so that what an earlier one found is not used.
+    reading: u64,
+    /// Records found, by UID, and the objects they lie in, until the policies are there.
+    found: HashMap<String, Vec<(usize, Record)>>,
+    /// Objects of the shards that are led.
+    layouts: BTreeMap<usize, Layout>,
+    /// Records of other shards' policies that lie in our objects, see [`Layout`].
+    kept: BTreeMap<usize, Vec<Record>>,
     next: Option<Instant>,
     writing: HashSet<usize>,
     done: mpsc::UnboundedSender<Done>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum State {
-    Unread,
-    Reading,
-    Read,
+    Idle,
+    Reading(Vec<Lead>),
+    Read(Vec<Lead>),
 }
 
 /// An end of a task of ours.
 pub enum Done {
-    /// All records that could be read, and how many objects there are.
-    Read { term: u64, records: Vec<Record>, objects: usize },
+    /// All records that could be read, with the objects they lie in.
+    Read { reading: u64, records: Vec<(usize, Record)> },
     /// One object was written, or not.
     Written { object: usize, keys: Vec<Key>, records: Vec<Record>, result: Result<(), CheckpointError> },
 }
@@ -61,24 +63,40 @@ impl Remember {
     /// Nothing read yet. An interval of zero switches checkpoints off.
     pub fn new(checkpoints: Option<Checkpoints>, interval: Duration, metrics: Metrics) -> (Self, mpsc::UnboundedReceiver<Done>) {
         let (done, done_rx) = mpsc::unbounded_channel();
-        let (found, writing) = (HashMap::new(), HashSet::new());
-        (Self { checkpoints, interval, metrics, state: State::Unread, term: 0, found, objects: 1, next: None, writing, done }, done_rx)
+        let remember = Self {
+            checkpoints,
+            interval,
+            metrics,
+            state: State::Idle,
+            reading: 0,
+            found: HashMap::new(),
+            layouts: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            next: None,
+            writing: HashSet::new(),
+            done,
+        };
+        (remember, done_rx)
     }
 
-    /// Whether the first decision may be made. If not, reading is under way and ends with [`Done::Read`].
-    fn is_read(&mut self, policies: usize) -> bool {
+    /// Whether the first decision for these shards may be made. If not, reading is under way and ends with [`Done::Read`].
+    pub(super) fn is_read(&mut self, gained: &[Lead]) -> bool {
         let Some(checkpoints) = self.checkpoints.clone() else { return true };
-        if self.state == State::Unread {
-            self.state = State::Reading;
-            self.term += 1;
-            let (done, metrics, term) = (self.done.clone(), self.metrics.clone(), self.term);
-            tokio::spawn(async move {
-                let (records, objects) = read_all(&checkpoints, objects_for(policies), &metrics).await;
-                // The engine has gone: there is nobody to restore for.
-                let _ = done.send(Done::Read { term, records, objects });
-            });
+        match &self.state {
+            State::Read(leads) if leads == gained => return true,
+            State::Reading(leads) if leads == gained => return false,
+            _ => {}
         }
-        self.state == State::Read
+        self.state = State::Reading(gained.to_vec());
+        self.found.clear();
+        self.reading += 1;
+        let (done, metrics, reading) = (self.done.clone(), self.metrics.clone(), self.reading);
+        tokio::spawn(async move {
+            let records = read_all(&checkpoints, &metrics).await;
+            // The engine has gone: there is nobody to restore for.
+            let _ = done.send(Done::Read { reading, records });
+        });
+        false
     }
 
     /// Whether memory is saved at all.
@@ -86,16 +104,25 @@ impl Remember {
         self.checkpoints.is_some()
     }
 
-    fn forget(&mut self) {
-        self.state = State::Unread;
+    /// What was read for shards that were lost before it was used.
+    pub(super) fn forget(&mut self) {
+        self.state = State::Idle;
         self.found.clear();
-        self.next = None;
+    }
+
+    /// A shard is not ours any more: another member writes its objects.
+    pub(super) fn forget_shard(&mut self, shard: usize) {
+        if let Some(layout) = self.layouts.remove(&shard) {
+            self.kept.retain(|&object, _| !layout.owns(object));
+        }
     }
 
     /// Memory for a policy that this process sees for the first time: from checkpoint and status, whichever is newer.
     pub(super) fn recall(&self, policy: &ScalePolicy) -> (Keeper, Memory) {
         let (uid, status) = (policy.metadata.uid.as_deref().unwrap_or_default(), policy.status.as_ref());
-        let mut found = self.found.get(uid).cloned().unwrap_or_default();
+        let in_objects = self.found.get(uid).map(Vec::as_slice).unwrap_or_default();
+        let object = in_objects.iter().max_by_key(|(_, record)| record.taken).map(|(object, _)| *object);
+        let mut found: Vec<Record> = in_objects.iter().map(|(_, record)| record.clone()).collect();
         if let Some(text) = status.and_then(|status| status.memory.as_deref()).filter(|_| self.is_on()) {
             match checkpoint::from_text(text) {
                 Ok(record) if record.uid == uid => found.push(record),
@@ -113,7 +140,11 @@ impl Remember {
                 Some(Move { second: to_core(&event.time), from: u32::try_from(event.from).ok()?, to: u32::try_from(event.to).ok()? })
             })
             .collect();
-        Keeper::restore(found, &moves, status.and_then(last_size), self.interval)
+        let (mut keeper, memory) = Keeper::restore(found, &moves, status.and_then(last_size), self.interval);
+        if let Some(object) = object {
+            keeper.lies_in(object);
+        }
+        (keeper, memory)
     }
 }
 
@@ -125,10 +156,10 @@ fn last_size(status: &ScalePolicyStatus) -> Option<u32> {
 }
 
 /// Reads until it works, or until there is no use in waiting.
-async fn read_all(checkpoints: &Checkpoints, expected: usize, metrics: &Metrics) -> (Vec<Record>, usize) {
+async fn read_all(checkpoints: &Checkpoints, metrics: &Metrics) -> Vec<(usize, Record)> {
     let read = async {
         loop {
-            match checkpoints.read(expected).await {
+            match checkpoints.read().await {
                 Ok(found) => return Ok(found),
                 Err(CheckpointError::Unavailable(error)) => warn!(%error, "cannot read the checkpoints yet"),
                 Err(error) => return Err(error.to_string()),
@@ -142,13 +173,13 @@ async fn read_all(checkpoints: &Checkpoints, expected: usize, metrics: &Metrics)
             Err(error) => {
                 metrics.checkpoint("unreadable");
                 warn!(%error, "cannot read the checkpoints; scale-in waits for whole windows");
-                return (Vec::new(), 1);
+                return Vec::new();
             }
         };
     let mut records = Vec::new();
     for (number, bytes) in &found {
         match checkpoint::open(bytes) {
-            Ok(some) => records.extend(some),
+            Ok(some) => records.extend(some.into_iter().map(|record| (*number, record))),
             Err(error) => {
                 metrics.checkpoint("unusable");
                 warn!(checkpoint = %checkpoints.name(*number), %error, "checkpoint set aside; scale-in of its policies waits for whole windows");
@@ -156,38 +187,27 @@ async fn read_all(checkpoints: &Checkpoints, expected: usize, metrics: &Metrics)
         }
     }
     info!(objects = found.len(), policies = records.len(), "checkpoints read");
-    (records, found.keys().last().map_or(1, |last| last + 1))
+    records
 }
 
 impl Engine {
-    /// Whether memory is there to decide with.
-    pub(super) fn remembers(&mut self) -> bool {
-        let policies = self.parts.index.policies().len();
-        self.remember.is_read(policies)
-    }
-
-    /// A term is over.
-    pub(super) fn forget_memory(&mut self) {
-        self.remember.forget();
-    }
-
-    /// All policies of the start have their memory.
+    /// All policies of the shards gained have their memory.
     pub(super) fn memory_restored(&mut self) {
-        let now = self.parts.clock.instant();
-        self.remember.found = HashMap::new();
-        self.remember.next = Some(now + self.remember.interval);
+        self.remember.forget();
+        let first = self.parts.clock.instant() + self.remember.interval;
+        self.remember.next.get_or_insert(first);
     }
 
     /// A task of ours has ended.
     pub(super) fn remembered(&mut self, done: Done) {
         match done {
-            Done::Read { term, records, objects } => {
-                if self.remember.state == State::Reading && self.remember.term == term {
-                    self.remember.state = State::Read;
-                    self.remember.objects = objects;
-                    for record in records {
-                        self.remember.found.entry(record.uid.clone()).or_default().push(record);
-                    }
+            Done::Read { reading, records } => {
+                if let State::Reading(leads) = &self.remember.state
+                    && self.remember.reading == reading
+                {
+                    let leads = leads.clone();
+                    self.sort_out(&leads, records);
+                    self.remember.state = State::Read(leads);
                 }
             }
             Done::Written { object, keys, records, result } => {
@@ -196,7 +216,7 @@ impl Engine {
                     Ok(()) => {
                         self.parts.metrics.checkpoint("written");
                         debug!(object, policies = records.len(), "checkpoint written");
-                        self.saved(keys, records);
+                        self.saved(object, keys, records);
                     }
                     Err(error) => {
                         self.parts.metrics.checkpoint("failed");
@@ -207,12 +227,48 @@ impl Engine {
         }
     }
 
+    /// Puts the records of the shards gained where their policies find them, and keeps those of others that lie in the objects gained.
+    fn sort_out(&mut self, leads: &[Lead], records: Vec<(usize, Record)>) {
+        let shards = &self.parts.shards;
+        let count = shards.count();
+        let gained = |shard: usize| leads.iter().any(|lead| lead.shard == shard);
+        for lead in leads {
+            self.remember.layouts.insert(lead.shard, Layout::new(count, lead.shard));
+        }
+        let others = records.iter().any(|(object, record)| object % count != shards.shard(&record.uid));
+        let existing: HashSet<String> = if others {
+            let policies = self.parts.index.policies();
+            policies.into_iter().filter_map(|(_, policy)| policy.metadata.uid.clone()).collect()
+        } else {
+            HashSet::new()
+        };
+        // The newest of those that lie where they belong.
+        let mut in_place: HashMap<String, Time> = HashMap::new();
+        for (object, record) in records.iter().filter(|_| others) {
+            if object % count == shards.shard(&record.uid) {
+                let newest = in_place.entry(record.uid.clone()).or_insert(record.taken);
+                *newest = record.taken.max(*newest);
+            }
+        }
+        for (object, record) in records {
+            if gained(shards.shard(&record.uid)) {
+                self.remember.found.entry(record.uid.clone()).or_default().push((object, record));
+            } else if gained(object % count)
+                && existing.contains(&record.uid)
+                && in_place.get(&record.uid).is_none_or(|newest| *newest < record.taken)
+            {
+                self.remember.kept.entry(object).or_default().push(record);
+            }
+        }
+    }
+
     /// A checkpoint stands: what exceeds it by now is saved at once.
-    fn saved(&mut self, keys: Vec<Key>, records: Vec<Record>) {
+    fn saved(&mut self, object: usize, keys: Vec<Key>, records: Vec<Record>) {
         let now = self.parts.clock.now();
         for (key, record) in keys.into_iter().zip(records) {
             let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.uid() == record.uid) else { continue };
             entry.keeper.written(record);
+            entry.keeper.lies_in(object);
             if self.remember.is_on() && entry.keep(false, now) {
                 self.parts.status.put(&key, entry.uid(), &entry.status);
             }
@@ -228,31 +284,54 @@ impl Engine {
         }
     }
 
-    /// Writes the objects in which something changed, when it is time; or now, at the end of a term.
-    pub(super) fn checkpoint(&mut self, now: bool) -> usize {
-        let (instant, time) = (self.parts.clock.instant(), self.parts.clock.now());
-        let Some(checkpoints) = self.remember.checkpoints.clone() else { return 0 };
-        if !now && self.remember.next.is_none_or(|next| instant < next) {
-            return 0;
+    /// Writes the objects in which something changed, when it is time.
+    pub(super) fn checkpoint(&mut self) {
+        let instant = self.parts.clock.instant();
+        if self.remember.next.is_none_or(|next| instant < next) {
+            return;
         }
         self.remember.next = Some(instant + self.remember.interval);
-        let histories = self.entries.values().filter(|entry| entry.memory.learned_until().is_some()).count();
-        let objects = objects_for(self.entries.len() + checkpoint::HISTORY_WEIGHT * histories).max(self.remember.objects).min(OBJECTS);
-        self.remember.objects = objects;
-        let mut members: BTreeMap<usize, Vec<(&Key, &Entry)>> = BTreeMap::new();
-        for (key, entry) in &self.entries {
-            members.entry(shard_of(entry.uid(), objects)).or_default().push((key, entry));
+        let led: Vec<usize> = self.led.keys().copied().collect();
+        self.checkpoint_of(&led);
+    }
+
+    /// Writes the objects of these shards in which something changed.
+    pub(super) fn checkpoint_of(&mut self, led: &[usize]) {
+        let time = self.parts.clock.now();
+        let Some(checkpoints) = self.remember.checkpoints.clone() else { return };
+        let count = self.parts.shards.count();
+        let mut weights: HashMap<usize, usize> = led.iter().map(|&shard| (shard, 0)).collect();
+        for entry in self.entries.values() {
+            if let Some(weight) = weights.get_mut(&entry.lead.shard) {
+                *weight += if entry.memory.learned_until().is_some() { 1 + HISTORY_WEIGHT } else { 1 };
+            }
         }
-        members.retain(|object, members| !self.remember.writing.contains(object) && members.iter().any(|(_, entry)| entry.is_due()));
-        let mut writes = 0;
-        for (object, members) in members {
-            let taken = members.into_iter().filter_map(|(key, entry)| Some((key.clone(), entry.record(time)?)));
+        for (&shard, weight) in &weights {
+            self.remember.layouts.entry(shard).or_insert_with(|| Layout::new(count, shard)).grow(*weight);
+        }
+        let mut members: BTreeMap<usize, Members<'_>> = BTreeMap::new();
+        for (key, entry) in self.entries.iter().filter(|(_, entry)| weights.contains_key(&entry.lead.shard)) {
+            let Some(layout) = self.remember.layouts.get(&entry.lead.shard) else { continue };
+            let (object, lies_in) = (layout.object(entry.uid()), entry.keeper.object());
+            let elsewhere = lies_in.filter(|&lies_in| lies_in != object);
+            let place = members.entry(object).or_default();
+            place.due |= entry.is_due() || elsewhere.is_some();
+            place.own.push((key, entry));
+            if let Some(old) = elsewhere.filter(|&old| layout.owns(old)) {
+                members.entry(old).or_default().moving.push(entry);
+            }
+        }
+        members.retain(|object, members| members.due && !self.remember.writing.contains(object));
+        for (object, Members { own, moving, .. }) in members {
+            let taken = own.into_iter().filter_map(|(key, entry)| Some((key.clone(), entry.record(time)?)));
             let (keys, records): (Vec<Key>, Vec<Record>) = taken.unzip();
+            let others = self.remember.kept.get(&object).into_iter().flatten().cloned();
+            let others: Vec<Record> = moving.into_iter().filter_map(|entry| entry.record(time)).chain(others).collect();
             let (checkpoints, done) = (checkpoints.clone(), self.remember.done.clone());
             self.remember.writing.insert(object);
-            writes += 1;
             tokio::spawn(async move {
-                let result = match checkpoint::seal(&records) {
+                let all = [records.as_slice(), &others].concat();
+                let result = match checkpoint::seal(&all) {
                     Ok(bytes) => checkpoints.write(object, bytes).await,
                     Err(error) => Err(CheckpointError::Refused(error.to_string())),
                 };
@@ -260,11 +339,20 @@ impl Engine {
                 let _ = done.send(Done::Written { object, keys, records, result });
             });
         }
-        writes
     }
 
-    /// Whether writes of checkpoints are under way.
-    pub(super) fn is_checkpointing(&self) -> bool {
-        !self.remember.writing.is_empty()
+    /// Whether writes of checkpoints of a shard are under way.
+    pub(super) fn is_checkpointing(&self, shard: usize) -> bool {
+        self.remember.writing.iter().any(|object| object % self.parts.shards.count() == shard)
     }
+}
+
+/// What belongs into an object.
+#[derive(Default)]
+struct Members<'a> {
+    own: Vec<(&'a Key, &'a Entry)>,
+    /// Still here, though they belong elsewhere by now.
+    moving: Vec<&'a Entry>,
+    /// Whether there is anything new.
+    due: bool,
 }

@@ -24,10 +24,14 @@ const AFTER_STALE: Duration = Duration::from_millis(100);
 /// row, up to 32 times.
 const AFTER_CONFLICT: Duration = Duration::from_millis(250);
 
+/// A write waits for its turn as long as the policy's interval, by which it would be decided again; those of short intervals at least this
+/// long, or a crowd of them would be decided again and again and never be written.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
-        let (now, instant) = (self.parts.clock.now(), self.parts.clock.instant());
+        let (now, instant) = self.follow_clock();
         let Seen { job, target, foreign } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
@@ -36,18 +40,20 @@ impl Engine {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
-        if edited || !self.leading {
+        if edited || self.leaving.contains_key(&entry.lead.shard) || !self.parts.shards.holds(entry.lead) {
             return;
         }
+        self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
         self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
         let (scale, mut observation) = match target {
             Ok(target) => target,
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
         // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
-        if let Some(entry) = self.entries.get(&job.key)
-            && (entry.writing.is_some() || entry.replaced.as_ref() == Some(&scale.resource_version))
-        {
+        let Some(entry) = self.entries.get_mut(&job.key) else { return };
+        let behind = entry.replaced.as_ref() == Some(&scale.resource_version);
+        entry.behind = if behind { entry.behind.saturating_add(1) } else { 0 };
+        if entry.writing.is_some() || behind {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
         }
@@ -76,8 +82,7 @@ impl Engine {
     fn rivals(&self, of: &Key) -> Vec<String> {
         let Some(entry) = self.entries.get(of) else { return Vec::new() };
         let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref);
-        let usable = |key: &&Key| self.entries.get(*key).is_none_or(|entry| entry.compiled.is_ok());
-        let policies = rivals.policies.iter().filter(usable).map(|key| format!("ScalePolicy/{}", key.name));
+        let policies = rivals.policies.iter().filter(|key| self.is_usable(key)).map(|key| format!("ScalePolicy/{}", key.name));
         policies.chain(rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name))).collect()
     }
 
@@ -142,12 +147,14 @@ impl Engine {
         if moves && compiled.policy.mode == Mode::Enforce {
             let write = ScaleWrite {
                 policy: key.clone(),
+                lead: entry.lead,
                 resource: scale.resource.clone(),
                 target: compiled.target.name.clone(),
                 target_uid: scale.uid.clone(),
                 from: decision.from,
                 to: decision.to,
                 resource_version: scale.resource_version.clone(),
+                until: self.parts.clock.instant() + compiled.policy.interval.max(SHORTEST_WAIT),
             };
             entry.writing = Some(decision);
             self.parts.queue.push(write);
@@ -161,8 +168,14 @@ impl Engine {
         let WriteResult { write, outcome } = result;
         let key = &write.policy;
         self.parts.metrics.wrote(outcome.word());
-        let now = self.parts.clock.now();
-        let Some(entry) = self.entries.get_mut(key) else { return };
+        let (now, _) = self.follow_clock();
+        let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.lead == write.lead) else {
+            // The shard was lost while the write was under way; what it did is said at least.
+            if matches!(outcome, WriteOutcome::Written(_)) {
+                info!(policy = %key, target = write.target, from = write.from, to = write.to, "scaled");
+            }
+            return;
+        };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
         let Ok(compiled) = entry.compiled.clone() else { return };
         match outcome {
@@ -191,6 +204,11 @@ impl Engine {
                 return;
             }
             WriteOutcome::NotLeading => return,
+            WriteOutcome::Late => {
+                debug!(policy = %key, "the write waited too long; deciding again");
+                self.due.at_latest(key, self.parts.clock.instant());
+                return;
+            }
             WriteOutcome::Failed(error) => {
                 warn!(policy = %key, target = %compiled.target, from = write.from, to = write.to, %error, "cannot scale");
                 entry.set_conditions(&[decision.condition_after_failure(&error)], now);
@@ -205,6 +223,8 @@ impl Engine {
     pub(super) fn compiled(&mut self, key: &Key) {
         let now = self.parts.clock.now();
         let Some(entry) = self.entries.get_mut(key) else { return };
+        let expected = entry.compiled.as_ref().ok().map(|compiled| self.parts.clock.instant() + 2 * compiled.policy.interval);
+        self.parts.metrics.seen.expect(&labels(key), expected);
         match &entry.compiled {
             Ok(compiled) => {
                 for warning in &compiled.warnings {
@@ -225,6 +245,9 @@ impl Engine {
             self.malformed.remove(key);
             return;
         };
+        if !self.parts.shards.leads(&malformed.uid) {
+            return;
+        }
         if self.malformed.insert(key.clone(), Arc::clone(&malformed)).is_some_and(|told| told == malformed) {
             return;
         }

@@ -171,14 +171,39 @@ impl<K: Eq + Hash> Discovered<K> {
 
     async fn get(&self, key: K, ask: impl Future<Output = Result<Arc<str>, Failure>>) -> Result<Arc<str>, Failure> {
         let now = self.clock.instant();
-        if let Some((when, found)) = self.known.lock().get(&key) {
-            let fresh = if found.is_ok() { FRESH } else { RETRY };
-            if now.duration_since(*when) < fresh {
-                return found.clone();
-            }
+        if let Some((when, found)) = self.known.lock().get(&key)
+            && now.duration_since(*when) < fresh(found)
+        {
+            return found.clone();
         }
         let found = ask.await;
-        self.known.lock().insert(key, (now, found.clone()));
+        let mut known = self.known.lock();
+        // Names come from policies: those that nobody asks about any more must not stay.
+        known.retain(|_, (when, found)| now.duration_since(*when) < fresh(found));
+        known.insert(key, (now, found.clone()));
         found
+    }
+}
+
+/// How long an answer is taken as it is.
+const fn fresh(found: &Result<Arc<str>, Failure>) -> Duration {
+    if found.is_ok() { FRESH } else { RETRY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Time;
+
+    #[tokio::test]
+    async fn kinds_that_nobody_asks_about_any_more_are_forgotten() {
+        let clock = Clock::manual(Time::from_secs(0));
+        let discovered = Discovered::new(clock.clone());
+        for number in 0..9 {
+            let failed = discovered.get(number, async { Err(Failure::refused("no such kind".to_owned())) }).await;
+            assert!(failed.is_err());
+            assert_eq!(discovered.known.lock().len(), 1);
+            clock.advance(RETRY);
+        }
     }
 }

@@ -12,8 +12,12 @@ use crate::core::{FailureKind, Time};
 /// as a success.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceHealth {
+    /// Questions of policies; several may share a request.
+    pub asks: u64,
     /// Requests that ended, well or badly.
     pub requests: u64,
+    /// Sum of the times that requests waited for their turn.
+    pub waiting_total: Duration,
     /// Those without an answer.
     pub unreachable: u64,
     /// Those that were refused.
@@ -60,6 +64,19 @@ pub(super) struct Health {
     counts: Mutex<SourceHealth>,
 }
 
+/// Somebody who waits for a turn.
+struct Waiting<'a> {
+    health: &'a Health,
+    start: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let waited = self.health.clock.instant().saturating_duration_since(self.start);
+        self.health.counts.lock().waiting_total += waited;
+    }
+}
+
 // === impl Health ===
 
 impl Health {
@@ -69,6 +86,17 @@ impl Health {
 
     pub fn snapshot(&self) -> SourceHealth {
         self.counts.lock().clone()
+    }
+
+    /// Counts questions.
+    pub fn asked(&self, asks: usize) {
+        self.counts.lock().asks += asks as u64;
+    }
+
+    /// Awaits a turn and counts the time, also of those who give up.
+    pub async fn waiting<T>(&self, turn: impl Future<Output = T>) -> T {
+        let _waiting = Waiting { health: self, start: self.clock.instant() };
+        turn.await
     }
 
     /// Awaits a request and counts it.

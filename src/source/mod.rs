@@ -4,26 +4,30 @@
 
 mod apiserver;
 mod catalog;
-mod collect;
 mod custom;
 mod external;
 mod failure;
 mod fault;
 mod health;
+mod plan;
 pub mod preset;
+mod presets;
 pub mod prometheus;
 mod registry;
-mod resource;
+mod request;
+mod round;
 mod samples;
+mod sources;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use catalog::{Catalog, CatalogEntry};
-pub use collect::Sources;
 pub use fault::{Cause, Fault};
 pub use health::SourceHealth;
 pub use registry::Settings;
+pub use sources::Sources;
 
 /// One question: the current value of one signal for one target.
 #[derive(Clone, Debug)]
@@ -38,6 +42,15 @@ pub struct Ask {
     pub pods: Arc<[Arc<str>]>,
     /// What to ask for.
     pub query: Query,
+}
+
+/// One policy's questions.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The questions; readings have the same order.
+    pub asks: Vec<Ask>,
+    /// Longest wait for all of them.
+    pub deadline: Duration,
 }
 
 /// Where a signal's numbers come from.

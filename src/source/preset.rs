@@ -7,6 +7,10 @@ pub struct Preset {
     pub name: &'static str,
     /// `PromQL` with placeholders.
     pub query: &'static str,
+    /// The same by namespace and pod, for the pods of many targets at once: `${namespace}` and `${pods}` are then alternatives.
+    pub by_pod: &'static str,
+    /// How a target's answer to `query` is made of its pods' elements of `by_pod`.
+    pub shape: Shape,
     /// Mean per replica to aim at, as a quantity; `None` where no number fits most services, so that one must be given.
     pub default_target: Option<&'static str>,
     /// What is measured, and in which unit.
@@ -15,11 +19,22 @@ pub struct Preset {
     pub reason: &'static str,
 }
 
+/// What a preset's query gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The sum over the pods.
+    Sum,
+    /// A value of each pod.
+    PerPod,
+}
+
 /// Every preset of this version.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "http-requests",
         query: r#"sum(rate(http_requests_total{namespace="${namespace}",pod=~"${pods}"}[1m]))"#,
+        by_pod: r#"sum by (namespace, pod) (rate(http_requests_total{namespace=~"${namespace}",pod=~"${pods}"}[1m]))"#,
+        shape: Shape::Sum,
         default_target: None,
         measures: "HTTP requests per second, from the counter http_requests_total",
         reason: "what one replica bears differs by orders of magnitude between services",
@@ -27,6 +42,8 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "http-in-flight",
         query: r#"sum(avg_over_time(http_requests_in_flight{namespace="${namespace}",pod=~"${pods}"}[1m]))"#,
+        by_pod: r#"sum by (namespace, pod) (avg_over_time(http_requests_in_flight{namespace=~"${namespace}",pod=~"${pods}"}[1m]))"#,
+        shape: Shape::Sum,
         default_target: None,
         measures: "HTTP requests being served at a time, from the gauge http_requests_in_flight (promhttp.InstrumentHandlerInFlight)",
         reason: "it is the rate times the latency of the service, and both are its own",
@@ -34,6 +51,8 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "grpc-requests",
         query: r#"sum(rate(grpc_server_started_total{namespace="${namespace}",pod=~"${pods}"}[1m]))"#,
+        by_pod: r#"sum by (namespace, pod) (rate(grpc_server_started_total{namespace=~"${namespace}",pod=~"${pods}"}[1m]))"#,
+        shape: Shape::Sum,
         default_target: None,
         measures: "gRPC calls started per second, from the counter grpc_server_started_total",
         reason: "what one replica bears differs by orders of magnitude between services",
@@ -44,6 +63,11 @@ pub const PRESETS: &[Preset] = &[
             r#"sum by (pod) (rate(process_cpu_seconds_total{namespace="${namespace}",pod=~"${pods}"}[1m]))"#,
             r#" / sum by (pod) (go_sched_gomaxprocs_threads{namespace="${namespace}",pod=~"${pods}"})"#
         ),
+        by_pod: concat!(
+            r#"sum by (namespace, pod) (rate(process_cpu_seconds_total{namespace=~"${namespace}",pod=~"${pods}"}[1m]))"#,
+            r#" / sum by (namespace, pod) (go_sched_gomaxprocs_threads{namespace=~"${namespace}",pod=~"${pods}"})"#
+        ),
+        shape: Shape::PerPod,
         default_target: Some("700m"),
         measures: "CPU used by the Go process as a share of the processors it may use (GOMAXPROCS), 0 to 1; no requests, no sidecars",
         reason: "above about 0.7 of its processors a service's queueing time grows steeply",
@@ -54,6 +78,11 @@ pub const PRESETS: &[Preset] = &[
             r#"sum by (pod) (avg_over_time(go_sched_goroutines_runnable_goroutines{namespace="${namespace}",pod=~"${pods}"}[1m]))"#,
             r#" / sum by (pod) (go_sched_gomaxprocs_threads{namespace="${namespace}",pod=~"${pods}"})"#
         ),
+        by_pod: concat!(
+            r#"sum by (namespace, pod) (avg_over_time(go_sched_goroutines_runnable_goroutines{namespace=~"${namespace}",pod=~"${pods}"}[1m]))"#,
+            r#" / sum by (namespace, pod) (go_sched_gomaxprocs_threads{namespace=~"${namespace}",pod=~"${pods}"})"#
+        ),
+        shape: Shape::PerPod,
         default_target: Some("1"),
         measures: "goroutines ready to run but waiting, per processor (GOMAXPROCS); needs Go 1.26 and the scheduler metrics of client_golang",
         reason: "with one waiting per processor, work is queued as long as it is run",
@@ -67,6 +96,11 @@ pub const PLANNED: [&str; 6] =
 /// The preset called `name`.
 pub fn find(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
+}
+
+/// The preset whose query this is.
+pub fn of(query: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| preset.query == query)
 }
 
 /// All names, for messages.

@@ -15,6 +15,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::Policies;
+use super::process::{MemoryLimit, ProcessMetrics, RuntimeMetrics};
+use crate::clock::Clock;
 use crate::core::{SignalReport, Verdict};
 
 /// Names one policy.
@@ -38,6 +40,9 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+/// Bounds of lateness in seconds: what an interval of 1 s notices, up to the longest interval of 300 s.
+const LATENESS: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0];
+
 /// All families; cheap to clone, every clone writes to the same numbers.
 #[derive(Clone)]
 pub struct Metrics {
@@ -46,10 +51,14 @@ pub struct Metrics {
     events: Family<OutcomeLabel, Counter>,
     statuses: Family<OutcomeLabel, Counter>,
     checkpoints: Family<OutcomeLabel, Counter>,
+    /// Writes of replica counts that wait or are under way.
+    pub writes_waiting: Gauge,
     /// Policies known.
     pub policies: Gauge,
     /// 1 while this process leads.
     pub leader: Gauge,
+    /// Shards whose policies this process decides.
+    pub shards_led: Gauge,
     /// Seconds between the time a decision was due and the time it was made.
     pub lateness: Histogram,
     /// Seconds from the start of a sweep to its decisions.
@@ -69,28 +78,34 @@ pub struct Metrics {
 impl Metrics {
     /// All families, and those of `collectors`, which are read with each scrape. `looks` are kept of each policy.
     pub fn new(looks: usize, collectors: impl IntoIterator<Item = Box<dyn Collector>>) -> Self {
-        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let mut metrics = Self {
             decisions: Family::default(),
             writes: Family::default(),
             events: Family::default(),
             statuses: Family::default(),
             checkpoints: Family::default(),
+            writes_waiting: Gauge::default(),
             policies: Gauge::default(),
             leader: Gauge::default(),
-            lateness: seconds(),
-            collect: seconds(),
+            shards_led: Gauge::default(),
+            lateness: Histogram::new(LATENESS),
+            collect: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
             current: Family::default(),
             desired: Family::default(),
             contested: Family::default(),
             forecast_replicas: Family::default(),
             forecast_ratio: Family::default(),
-            seen: Policies::new(looks),
+            seen: Policies::new(looks, Clock::real()),
             registry: std::sync::Arc::default(),
         };
-        let mut registry = Registry::with_prefix("ballast");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(ProcessMetrics));
+        let registry = all.sub_registry_with_prefix("ballast");
+        registry.register_collector(Box::new(RuntimeMetrics));
+        registry.register_collector(Box::new(MemoryLimit));
         registry.register("decisions", "Decisions by verdict", metrics.decisions.clone());
         registry.register("scale_writes", "Writes of replica counts by outcome", metrics.writes.clone());
+        registry.register("scale_writes_waiting", "Writes of replica counts that wait or are under way", metrics.writes_waiting.clone());
         registry.register("events", "Events by outcome", metrics.events.clone());
         registry.register("status_writes", "Writes of policy status by outcome", metrics.statuses.clone());
         registry.register(
@@ -99,7 +114,8 @@ impl Metrics {
             metrics.checkpoints.clone(),
         );
         registry.register("policies", "Policies known", metrics.policies.clone());
-        registry.register("leader", "1 while this process leads", metrics.leader.clone());
+        registry.register("leader", "1 while this process leads, if only one of several shards", metrics.leader.clone());
+        registry.register("shards_led", "Shards whose policies this process decides", metrics.shards_led.clone());
         registry.register("decision_lateness_seconds", "Time from when a decision was due to when it was made", metrics.lateness.clone());
         registry.register("collect_seconds", "Time from the start of a sweep to its decisions", metrics.collect.clone());
         registry.register("policy_current_replicas", "spec.replicas of the policy's target", metrics.current.clone());
@@ -121,7 +137,7 @@ impl Metrics {
         );
         registry.register_collector(Box::new(metrics.seen.clone()));
         collectors.into_iter().for_each(|collector| registry.register_collector(collector));
-        metrics.registry = std::sync::Arc::new(registry);
+        metrics.registry = std::sync::Arc::new(all);
         metrics
     }
 
@@ -193,6 +209,16 @@ impl Metrics {
         self.seen.forget(policy);
     }
 
+    /// Drops the series of all policies: another process decides now, and which of them it deletes is not told here.
+    pub fn forget_policies(&self) {
+        self.current.clear();
+        self.desired.clear();
+        self.contested.clear();
+        self.forecast_replicas.clear();
+        self.forecast_ratio.clear();
+        self.seen.clear();
+    }
+
     /// The exposition text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -200,5 +226,27 @@ impl Metrics {
             let _ = write!(text, "# {error}");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::new(0, []);
+        let [web, api] = ["web", "api"].map(|name| PolicyLabels { namespace: "shop".into(), name: name.into() });
+        let shown = |policy: &PolicyLabels| metrics.encode().matches(&format!("name=\"{}\"", policy.name)).count();
+        for policy in [&web, &api] {
+            metrics.decided(policy, Verdict::Steady, 3, 3);
+            metrics.contested(policy, true);
+            assert_eq!(shown(policy), 3);
+        }
+        metrics.forget(&web);
+        assert_eq!((shown(&web), shown(&api)), (0, 3));
+        // Another process takes the lead, and what it deletes is never told.
+        metrics.forget_policies();
+        assert_eq!(shown(&api), 0);
     }
 }

@@ -6,6 +6,7 @@ use crate::config::LogFormat;
 
 mod metrics;
 mod policies;
+mod process;
 mod sources;
 
 pub use metrics::{Metrics, PolicyLabels};
@@ -15,8 +16,9 @@ pub use sources::SourceMetrics;
 /// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be
 /// read is an error that names what is wrong with it.
 pub fn start_logging(format: LogFormat, level: &str) -> Result<(), String> {
-    // The watches say themselves what fails, once; their library would say it again at every try.
-    let ours = if level.contains("kube_runtime") { level.to_owned() } else { format!("kube_runtime=error,{level}") };
+    // What fails is said once by whoever asked; the libraries would say it again at every try.
+    let quiet = [("kube_runtime", "error"), ("kube_client", "off")].into_iter().filter(|(library, _)| !level.contains(library));
+    let ours = quiet.fold(level.to_owned(), |all, (library, least)| format!("{library}={least},{all}"));
     let filter = EnvFilter::try_new(ours).map_err(|error| format!("--log-level: {level}: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {

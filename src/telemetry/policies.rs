@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -10,14 +11,16 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::PolicyLabels;
+use crate::clock::Clock;
 use crate::core::{Decision, Observation, Time};
 use crate::replay::{Look, Move};
 
 /// Loads and looks by policy; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Policies {
     /// Looks kept of each policy.
     looks: usize,
+    clock: Clock,
     seen: Arc<Mutex<HashMap<PolicyLabels, Seen>>>,
 }
 
@@ -33,6 +36,8 @@ struct Seen {
     number: u64,
     /// Not told by a look yet.
     moves: Vec<Move>,
+    /// From then on the policy is overdue, unless it is decided before.
+    overdue: Option<Instant>,
 }
 
 /// What is known of a look besides what was seen.
@@ -49,8 +54,19 @@ pub struct About {
 
 impl Policies {
     /// Keeps this many looks of each policy, or none.
-    pub fn new(looks: usize) -> Self {
-        Self { looks, seen: Arc::default() }
+    pub fn new(looks: usize, clock: Clock) -> Self {
+        Self { looks, clock, seen: Arc::default() }
+    }
+
+    /// The policy counts as overdue unless it is decided by then; `None`: it cannot be decided at all.
+    pub fn expect(&self, policy: &PolicyLabels, by: Option<Instant>) {
+        self.with(policy, |seen| seen.overdue = by);
+    }
+
+    /// Policies that should have been decided by now.
+    pub fn overdue(&self) -> usize {
+        let now = self.clock.instant();
+        self.seen.lock().values().filter(|seen| seen.overdue.is_some_and(|at| at < now)).count()
     }
 
     /// Whether looks are kept.
@@ -119,6 +135,9 @@ impl fmt::Debug for Policies {
 
 impl Collector for Policies {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let overdue = ConstGauge::new(i64::try_from(self.overdue()).unwrap_or(i64::MAX));
+        let about = "Policies whose decision is late by more than their interval, now";
+        overdue.encode(encoder.encode_descriptor("policies_overdue", about, None, overdue.metric_type())?)?;
         let all = self.seen.lock();
         let kind = ConstGauge::new(0_i64);
         if all.values().any(|seen| !seen.load.is_empty()) {
@@ -146,5 +165,32 @@ impl Collector for Policies {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_is_overdue_until_it_is_decided_or_gone() {
+        let clock = Clock::manual(Time::from_secs(0));
+        let policies = Policies::new(0, clock.clone());
+        let [web, api] = ["web", "api"].map(|name| PolicyLabels { namespace: "shop".into(), name: name.into() });
+        let after = |seconds| Some(clock.instant() + Duration::from_secs(seconds));
+        policies.expect(&web, after(30));
+        policies.expect(&api, after(60));
+        assert_eq!(policies.overdue(), 0);
+        clock.advance(Duration::from_secs(31));
+        assert_eq!(policies.overdue(), 1);
+        policies.expect(&web, after(30));
+        assert_eq!(policies.overdue(), 0);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(policies.overdue(), 2);
+        policies.forget(&web);
+        policies.expect(&api, None);
+        assert_eq!(policies.overdue(), 0);
     }
 }

@@ -29,6 +29,18 @@ impl Collector for SourceMetrics {
         each(&mut encoder, &all, "source_request", "Time spent waiting for answers", Some(&Unit::Seconds), seconds)?;
         let requests = |health: &SourceHealth| Some(ConstCounter::new(health.requests));
         each(&mut encoder, &all, "source_requests", "Requests that ended, well or badly", None, requests)?;
+        let asks = |health: &SourceHealth| Some(ConstCounter::new(health.asks));
+        each(
+            &mut encoder,
+            &all,
+            "source_asks",
+            "Questions of policies; those beyond the requests were answered by a shared one",
+            None,
+            asks,
+        )?;
+        let waiting = |health: &SourceHealth| Some(ConstCounter::new(health.waiting_total.as_secs_f64()));
+        let about = "Time that requests waited for their turn: the budget of a source or the turns at an API are the limit where it grows";
+        each(&mut encoder, &all, "source_waiting", about, Some(&Unit::Seconds), waiting)?;
         let newest = |health: &SourceHealth| health.last_success.map(|time| ConstGauge::new(time.as_millis().div_euclid(1000)));
         let about = "When a request was last answered, in seconds since 1970";
         each(&mut encoder, &all, "source_last_success_timestamp", about, Some(&Unit::Seconds), newest)?;

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Builds the programs of the test cluster from Go modules (tools/go.mod) into a cache.
+# Builds the programs of the test cluster from Go modules (tools/go.mod, keda/go.mod) into a cache.
 #
 #   build.sh [all|plane|node|NAME...]
+#   build.sh keda
 #
 # plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, prometheus.  node: plane and what a real node, its
-# images and its load need.  all: node and kwok, helm, promtool (the default).
+# images and its load need.  all: node and kwok, helm, promtool (the default). keda: the rival of the benchmarks, a module of its own
+# that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config.
 #
-# The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/;
-# what changes little links fast from Go's own build cache. Concurrent callers wait for one another. Progress goes to stderr;
-# the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and nothing else.
+# The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/, and
+# keda-<hash of keda/> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
+# Progress goes to stderr; the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and
+# nothing else.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,6 +39,18 @@ promtool                 github.com/prometheus/prometheus/cmd/promtool     3
 kwok                     sigs.k8s.io/kwok/cmd/kwok                         7
 helm                     helm.sh/helm/v4/cmd/helm                          17
 "
+keda=github.com/kedacore/keda/v2
+module=tools
+tags=remove_all_sd,enable_kubernetes_sd
+if [[ $* == keda ]]; then
+  module=keda tags=
+  # The adapter is KEDA's metrics API server.
+  steps="
+keda-adapter             $keda/cmd/adapter                                 1050
+keda-operator            $keda/cmd/operator                                40
+exporter                 ./exporter                                        1
+"
+fi
 plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler prometheus"
 node="$plane kubelet kube-proxy coredns metrics-server mkimage pause probe hey"
 all=$(awk 'NF {print $1}' <<<"$steps")
@@ -48,13 +63,15 @@ for arg in "${@:-all}"; do
     plane) wanted+=($plane) ;;
     node) wanted+=($node) ;;
     all) wanted+=($all) ;;
+    keda) [[ $module == keda ]] || die "keda is built alone"
+          wanted+=($all) ;;
     -h | --help) usage "$0" ;;
     *) grep -qx -- "$arg" <<<"$all" || die "unknown program: $arg (known: plane, node, all, $(tr '\n' ' ' <<<"$all"))"
        wanted+=("$arg") ;;
   esac
 done
 
-bin=$(tools_bin)
+bin=$(module_bin "$module")
 mkdir -p "$bin"
 missing() {
   for name in "${wanted[@]}"; do [[ -x $bin/$name ]] || echo "$name"; done | sort -u
@@ -64,7 +81,7 @@ if [[ -z $(missing) ]]; then
   exit 0
 fi
 
-command -v go >/dev/null || die "Go is not installed; version $(awk '$1 == "go" {print $2}' "$here/tools/go.mod") or newer is needed"
+command -v go >/dev/null || die "Go is not installed; version $(awk '$1 == "go" {print $2}' "$here/$module/go.mod") or newer is needed"
 exec 9>"$bin/../lock"
 if ! flock -n 9; then
   log "another build of the same tools is running; waiting for it"
@@ -75,10 +92,10 @@ if ! flock -n 9; then
   fi
 fi
 
-cd "$here/tools"
+cd "$here/$module"
 # One setting of cgo and paths for all: else Go compiles the shared packages twice.
 # The tags leave out Prometheus' service discoveries but that of Kubernetes: the others link every cloud's client.
-export CGO_ENABLED=0 GOWORK=off GOFLAGS="-buildvcs=false -trimpath -mod=readonly -tags=remove_all_sd,enable_kubernetes_sd"
+export CGO_ENABLED=0 GOWORK=off GOFLAGS="-buildvcs=false -trimpath -mod=readonly${tags:+ -tags=$tags}"
 version_of() { go list -m -f '{{.Version}}' "$1"; }
 
 # The version is set at link time: from source alone, servers and clients call themselves v0.0.0-master.
@@ -96,9 +113,20 @@ link_flags() {
       [[ $version =~ ^v0\.([0-9]+)([0-9]{2})\.([0-9]+) ]] &&
         echo "-X github.com/prometheus/common/version.Version=${BASH_REMATCH[1]}.$((10#${BASH_REMATCH[2]})).${BASH_REMATCH[3]}"
       ;;
+    $keda/*)
+      version=$(version_of "$keda")
+      echo "-X $keda/version.Version=${version#v}"
+      ;;
     helm.sh/*) echo "-X ${1%/cmd/helm}/internal/version.version=$(version_of "${1%/cmd/helm}")" ;;
   esac
 }
+
+if [[ $module == keda ]]; then
+  rm -rf "$bin/../config"
+  cp -r "$(go mod download "$keda" && go list -m -f '{{.Dir}}' "$keda")/config" "$bin/../config"
+  # The module cache is read-only.
+  chmod -R u+w "$bin/../config"
+fi
 
 todo=$(missing)
 remaining=$(awk 'NR == FNR {want[$1]; next} $1 in want {s += $3} END {print s + 0}' <(echo "$todo") <(echo "$steps"))

@@ -24,17 +24,6 @@ BIN=$("$here/build.sh" node)
 [[ $CLUSTER_FORM == node ]] || die "the cluster in $DIR is a $CLUSTER_FORM"
 namespace=ballast-cluster-check
 
-# expect WHAT SECONDS PATTERN COMMAND...: until the command's output has the pattern.
-expect() {
-  local what=$1 end=$((SECONDS + $2)) pattern=$3 output
-  shift 3
-  until output=$("$@" 2>&1) && grep -qE -- "$pattern" <<<"$output"; do
-    ((SECONDS < end)) || die "FAILED: $what: $(tail -c 500 <<<"$output")"
-    sleep 0.5
-  done
-  log "ok: $what: $(grep -E -m1 -- "$pattern" <<<"$output" | cut -c1-120)"
-}
-
 cleanup() { kubectl delete namespace "$namespace" --ignore-not-found --wait=true --timeout=60s >/dev/null; }
 trap cleanup EXIT
 

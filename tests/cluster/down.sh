@@ -3,7 +3,7 @@
 #
 #   down.sh [--dir DIR] [--keep-logs]     DIR's cluster (default: every cluster under ${BALLAST_CACHE:-~/.cache/ballast}/run)
 #   down.sh --all                         every cluster that this user started, wherever its DIR is; what crashed tests left, too
-#   down.sh --dir DIR --only NAME         one process, such as hpa; the cluster stays
+#   down.sh --dir DIR --only NAME         one part, such as hpa or keda; the cluster stays
 #
 # Order: pods, kubelet, containers left, containerd, the other processes, mounts, network links, iptables rules, files. Processes are
 # ended by their ids, and only when they carry this cluster's mark. Can be called again at any time, also after a crash. Exit code 1
@@ -13,6 +13,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/common.sh"
 . "$here/lib/node-down.sh"
+. "$here/lib/addons.sh"
+. "$here/keda/part.sh"
 
 dir='' only='' keep_logs='' all=
 while (($#)); do
@@ -43,7 +45,9 @@ fi
 
 use_dir "$dir"
 if [[ -n $only ]]; then
-  stop "$only" 30
+  [[ ! -f $DIR/env ]] || load_env
+  BIN=${CLUSTER_BIN:-}
+  stop_part "$only" 30
   exit 0
 fi
 if [[ ! -d $DIR ]]; then

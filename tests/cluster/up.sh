@@ -2,7 +2,7 @@
 # Starts a real Kubernetes on this machine, without a container registry.
 #
 #   up.sh plane|node [--dir DIR] [OPTION...]
-#   up.sh hpa|kwok|metrics-server|prometheus [--dir DIR] [-- FLAG...]    adds one part to a running cluster
+#   up.sh hpa|kwok|metrics-server|prometheus|keda [--dir DIR] [-- FLAG...]    adds one part to a running cluster
 #
 # plane   etcd, API server and controllers on 127.0.0.1. No node: pods exist and stay Pending until a test patches their status,
 #         or kwok plays the nodes. Needs no root. Several planes can run side by side, each in its own DIR.
@@ -30,6 +30,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/plane.sh"
 . "$here/lib/node.sh"
 . "$here/lib/addons.sh"
+. "$here/keda/part.sh"
 
 [[ $# -gt 0 && $1 != -h && $1 != --help ]] || usage "$0"
 form=$1
@@ -59,6 +60,7 @@ start_part() {
     kwok) start_kwok "${part_flags[@]}" ;;
     metrics-server) start_metrics_server "${part_flags[@]}" ;;
     prometheus) start_prometheus "${part_flags[@]}" ;;
+    keda) start_keda "$keda_programs" "${part_flags[@]}" ;;
   esac
   log "$1 is ready, $SECONDS s"
 }
@@ -66,21 +68,23 @@ start_part() {
 case $form in
   plane | node) ;;
   # One part for a running cluster.
-  hpa | kwok | metrics-server | prometheus)
+  hpa | kwok | metrics-server | prometheus | keda)
     use_dir "${dir:-$cache/run/plane}"
     load_env
     case $form in
       hpa) BIN=$("$here/build.sh" kube-controller-manager) ;;
       kwok) BIN=$("$here/build.sh" kwok kube-scheduler kubectl) ;;
+      keda) BIN=$("$here/build.sh" kubectl) && keda_programs=$("$here/build.sh" keda) ;;
       *) BIN=$("$here/build.sh" "$form" kubectl) ;;
     esac
-    trap '[[ $? == 0 ]] || stop "$form"' EXIT
+    for name in $(part_processes "$form"); do ! running "$name" || die "$name already runs in $DIR"; done
+    trap '[[ $? == 0 ]] || stop_part "$form"' EXIT
     SECONDS=0
     set_controller_common
     start_part "$form"
     exit 0
     ;;
-  *) die "unknown form: $form (plane, node; or hpa, kwok, metrics-server, prometheus to add)" ;;
+  *) die "unknown form: $form (plane, node; or hpa, kwok, metrics-server, prometheus, keda to add)" ;;
 esac
 
 # The defaults here are fixed, so that tests can name them; the ports are not.
@@ -136,6 +140,11 @@ PORT_KUBELET_HEALTH=$((base + 10))
 PORT_PROXY_HEALTH=$((base + 11))
 PORT_PROXY_METRICS=$((base + 12))
 PORT_DNS=$((base + 13))
+PORT_KEDA_OPERATOR=$((base + 14))
+PORT_KEDA_HEALTH=$((base + 15))
+PORT_KEDA_GRPC=$((base + 16))
+PORT_KEDA_APISERVER=$((base + 17))
+PORT_KEDA_APISERVER_METRICS=$((base + 18))
 ENV
   [[ $form != node ]] || node_env >>"$DIR/env"
 }

@@ -12,23 +12,26 @@ use serde_json::Value;
 /// Namespace of the release.
 pub const NAMESPACE: &str = "ballast-system";
 
-/// Helm: `$HELM`, in `$BALLAST_TOOLS_BIN`, or else built from its Go module as the test cluster's programs are. Not whatever is on `PATH`:
-/// the plain manifest is compared byte by byte, and versions of Helm differ in blank lines.
-static HELM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let named = std::env::var_os("HELM").map(PathBuf::from);
-    let tools = || std::env::var_os("BALLAST_TOOLS_BIN").map(|bin| Path::new(&bin).join("helm"));
-    named.or_else(tools).unwrap_or_else(build)
-});
+static HELM: LazyLock<PathBuf> = LazyLock::new(|| tool("helm"));
 
-fn build() -> PathBuf {
-    let output = Command::new(root().join("tests/cluster/build.sh")).arg("helm").output().unwrap();
+/// A program: `$NAME`, in `$BALLAST_TOOLS_BIN`, or else built from its Go module as the test cluster's programs are. Not whatever is on `PATH`:
+/// the plain manifest is compared byte by byte, and versions of Helm differ in blank lines.
+pub fn tool(name: &str) -> PathBuf {
+    let named = std::env::var_os(name.to_uppercase()).map(PathBuf::from);
+    let tools = || std::env::var_os("BALLAST_TOOLS_BIN").map(|bin| Path::new(&bin).join(name));
+    named.or_else(tools).unwrap_or_else(|| build(name))
+}
+
+fn build(name: &str) -> PathBuf {
+    let output = Command::new(root().join("tests/cluster/build.sh")).arg(name).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "no helm: set HELM or BALLAST_TOOLS_BIN; tests/cluster/build.sh helm: {}",
+        "no {name}: set {} or BALLAST_TOOLS_BIN; tests/cluster/build.sh {name}: {}",
+        name.to_uppercase(),
         String::from_utf8_lossy(&output.stderr)
     );
-    Path::new(text.lines().last().unwrap()).join("helm")
+    Path::new(text.lines().last().unwrap()).join(name)
 }
 
 pub fn root() -> &'static Path {

@@ -21,7 +21,7 @@ pub use killed::killed;
 /// Many drills run at once on a small machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Proxies in front of Prometheus, each the source of one drill.
-const PROXIES: usize = 5;
+const PROXIES: usize = 7;
 
 /// One controller, and all that it asks.
 pub struct World {

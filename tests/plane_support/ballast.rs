@@ -31,6 +31,23 @@ impl Default for Flags {
     }
 }
 
+/// How the process is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Its admin port; the default has none.
+    pub admin: SocketAddr,
+    /// A command that runs it, such as one that enters a network namespace first.
+    pub through: Vec<String>,
+    /// More variables of its environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self { admin: SocketAddr::from(([127, 0, 0, 1], 0)), through: Vec::new(), env: Vec::new() }
+    }
+}
+
 /// A running controller; ends when dropped, and with the plane at the latest.
 pub struct Ballast {
     child: Child,
@@ -66,15 +83,39 @@ impl Ballast {
 
     /// Like [`Ballast::start_as`], without waiting.
     pub async fn spawn_as(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String]) -> Self {
-        let admin = free_address().await;
+        let launch = Launch { admin: free_address().await, ..Launch::default() };
+        Self::launch(plane, name, kubeconfig, flags, launch)
+    }
+
+    /// Starts it in an unusual way, without waiting.
+    pub fn launch(plane: &Plane, name: &str, kubeconfig: &Path, flags: &[String], launch: Launch) -> Self {
+        let Launch { admin, through, env } = launch;
         let log = plane.dir.join(format!("logs/ballast-{name}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
-        command.arg("run").arg("--kubeconfig").arg(kubeconfig).args(["--admin-address", &admin.to_string()]).args(flags);
+        let mut words = through.into_iter().chain([env!("CARGO_BIN_EXE_ballast").to_owned()]);
+        let mut command = Command::new(words.next().unwrap());
+        command
+            .args(words)
+            .envs(env)
+            .arg("run")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(["--admin-address", &admin.to_string()])
+            .args(flags);
         // The mark by which tests/cluster/down.sh ends what is left when the test process was killed.
         command.env("BALLAST_CLUSTER_DIR", &plane.dir).kill_on_drop(true);
         let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Self { child, admin, log }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends it a signal: `STOP` freezes it, `CONT` lets it go on.
+    pub async fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().await.unwrap().success());
     }
 
     /// Waits for `/readyz`; panics with the log if the process ends or stays unready.
@@ -96,8 +137,7 @@ impl Ballast {
 
     /// SIGTERM by process id, then waits for the end: how it stops in a cluster.
     pub async fn stop(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        self.signal("TERM").await;
         tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("ballast does not end on SIGTERM").unwrap()
     }
 
@@ -144,6 +184,7 @@ fn tail(log: &PathBuf) -> String {
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
-async fn free_address() -> SocketAddr {
+/// An address of the loopback interface that nobody uses.
+pub async fn free_address() -> SocketAddr {
     tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap()
 }

@@ -10,6 +10,8 @@ use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
 
+use super::document_part;
+
 type Seen = Vec<(Timestamp, String, i32)>;
 
 /// Every change of `spec.replicas` of the Deployments of one namespace, as a watch delivers them: also those between two looks of a test.
@@ -43,6 +45,13 @@ impl Sizes {
         let of: Vec<_> = seen.iter().filter(|(_, known, _)| known == name).collect();
         let first = of.iter().rposition(|(at, ..)| *at <= start).unwrap_or_default();
         of[first..].iter().map(|(.., size)| *size).collect()
+    }
+
+    /// The sizes that came after the one it had then, each with the seconds from then.
+    pub fn changes(&self, name: &str, start: Timestamp) -> Vec<(f64, i32)> {
+        let seen = self.seen.lock();
+        let later = seen.iter().filter(|(at, known, _)| known == name && *at > start);
+        later.map(|(at, _, size)| (at.duration_since(start).as_secs_f64(), *size)).collect()
     }
 
     /// How often it lost replicas since then.
@@ -87,11 +96,18 @@ impl FaultTable {
         rows.sort_by(|one, other| one.fault.cmp(&other.fault));
         let width = |text: fn(&FaultRow) -> &str| rows.iter().map(|row| text(row).chars().count()).max().unwrap_or_default();
         let (fault, did) = (width(|row| &row.fault), width(|row| &row.did));
-        println!("\n{title}\n| {:fault$} | {:did$} | held after s | back after s | wrong |", "fault", "what Ballast did");
-        println!("|-{:-<fault$}-|-{:-<did$}-|-{:-<12}-|-{:-<12}-|-{:-<5}-|", "", "", "", "", "");
+        let mut lines = vec![
+            format!("| {:fault$} | {:did$} | held after s | back after s | wrong |", "fault", "what Ballast did"),
+            format!("|-{:-<fault$}-|-{:-<did$}-|-{:-<12}-|-{:-<12}-|-{:-<5}-|", "", "", "", "", ""),
+        ];
         for FaultRow { fault: name, did: said, held, back, wrong } in &rows {
             let back = back.map_or_else(|| "–".to_owned(), |back| format!("{back:.1}"));
-            println!("| {name:fault$} | {said:did$} | {held:12.1} | {back:>12} | {wrong:5} |");
+            lines.push(format!("| {name:fault$} | {said:did$} | {held:12.1} | {back:>12} | {wrong:5} |"));
+        }
+        let table = lines.join("\n");
+        println!("\n{title}\n{table}");
+        if std::env::var_os("BALLAST_FAULTS").is_some_and(|form| form == "long") {
+            document_part("docs/faults.md", "measuring", &table);
         }
         let wrong: Vec<_> = rows.iter().filter(|row| row.wrong > 0).collect();
         assert!(wrong.is_empty(), "wrong moves: {wrong:#?}");

@@ -27,6 +27,7 @@ pub struct Plane {
     fleet: OnceCell<Fleet>,
     metrics: OnceCell<MetricsApi>,
     prometheus: OnceCell<Scraped>,
+    scrape: &'static str,
 }
 
 /// How the plane of this binary is started; what the first caller says holds.
@@ -38,6 +39,8 @@ pub struct Options {
     pub api_server: &'static str,
     /// More flags for kube-controller-manager.
     pub controller_manager: &'static str,
+    /// How often Prometheus scrapes; empty: every 200 ms.
+    pub scrape: &'static str,
 }
 
 /// The plane of this test binary.
@@ -63,7 +66,8 @@ impl Plane {
         let kubeconfig = dir.join("kubeconfig");
         let client = client(&kubeconfig).await;
         apply_crds(&client).await;
-        Self { dir, kubeconfig, client, fleet: OnceCell::new(), metrics: OnceCell::new(), prometheus: OnceCell::new() }
+        let scrape = if options.scrape.is_empty() { "200ms" } else { options.scrape };
+        Self { dir, kubeconfig, client, fleet: OnceCell::new(), metrics: OnceCell::new(), prometheus: OnceCell::new(), scrape }
     }
 
     /// A fresh namespace, ready for pods.
@@ -106,7 +110,7 @@ impl Plane {
 
     /// A real Prometheus, and the exporter it scrapes.
     pub async fn prometheus(&self) -> &Scraped {
-        self.prometheus.get_or_init(|| Scraped::start(&self.dir)).await
+        self.prometheus.get_or_init(|| Scraped::start(&self.dir, self.scrape)).await
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Scraped {
 }
 
 impl Scraped {
-    /// Starts both; the exporter is scraped every 200 ms.
-    pub async fn start(dir: &Path) -> Self {
+    /// Starts both; the exporter is scraped this often.
+    pub async fn start(dir: &Path, every: &str) -> Self {
         let series = Arc::<Mutex<Series>>::default();
         let exposed = Arc::clone(&series);
         let metrics = move || std::future::ready(exposition(&exposed.lock()));
@@ -43,7 +43,7 @@ impl Scraped {
         let up = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/up.sh");
         let out = tokio::process::Command::new(up).args(["prometheus", "--dir"]).arg(dir).stdin(Stdio::null()).output().await.unwrap();
         assert!(out.status.success(), "tests/cluster/up.sh prometheus failed:\n{}", String::from_utf8_lossy(&out.stderr));
-        let labels = json!({"__scrape_interval__": "200ms", "__scrape_timeout__": "200ms"});
+        let labels = json!({"__scrape_interval__": every, "__scrape_timeout__": every});
         let targets = json!([{"targets": [address], "labels": labels}]).to_string();
         // Renamed into place: half a file would be taken for a fault.
         std::fs::write(dir.join("prometheus/exporter"), targets).unwrap();

@@ -166,7 +166,8 @@ impl Scene {
         Ok(list.items.into_iter().filter_map(|event| event.message).collect())
     }
 
-    fn api(&self, kind: &str) -> Api<DynamicObject> {
+    /// The API of a kind in this namespace.
+    pub fn api(&self, kind: &str) -> Api<DynamicObject> {
         let (group, version) = if kind == "ScalePolicy" { ("ballast.dev", "v1alpha1") } else { ("apps", "v1") };
         let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         if kind == "ScalePolicy" {

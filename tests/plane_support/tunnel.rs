@@ -1,11 +1,11 @@
 //! A way to a TCP server that can be cut and mended.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Forwards connections from a port of the loopback interface; closed at first.
+/// Forwards connections from a port of the loopback interface, or of another; closed at first.
 pub struct Tunnel {
     /// Its address, the same however often it is cut.
     pub address: SocketAddr,
@@ -16,7 +16,12 @@ pub struct Tunnel {
 impl Tunnel {
     /// A tunnel to `backend` (`host:port`).
     pub async fn new(backend: &str) -> Self {
-        let address = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+        Self::on(IpAddr::from([127, 0, 0, 1]), backend).await
+    }
+
+    /// The same at another address of this host.
+    pub async fn on(ip: IpAddr, backend: &str) -> Self {
+        let address = TcpListener::bind((ip, 0)).await.unwrap().local_addr().unwrap();
         Self { address, backend: backend.to_owned(), task: None }
     }
 
@@ -31,6 +36,8 @@ impl Tunnel {
                 let backend = backend.clone();
                 connections.spawn(async move {
                     let Ok(mut there) = TcpStream::connect(backend).await else { return };
+                    // Broken at once when cut, with nothing sent again: where that one packet is lost, the other end is left half open.
+                    here.set_zero_linger().unwrap();
                     // Either side may break off at any time: that is what the tunnel is for.
                     let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
                 });

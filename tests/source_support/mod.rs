@@ -22,13 +22,13 @@ pub fn provider() {
 }
 
 /// Sources whose `default` is at `url`, for an API server at `api`.
-pub fn sources(api: &str, url: &str) -> Sources {
+pub fn sources(api: &str, url: &str) -> Arc<Sources> {
     sources_of(api, url, kubernetes::Watched::default())
 }
 
 /// The same with `MetricSource`s.
-pub fn sources_of(api: &str, url: &str, watched: kubernetes::Watched) -> Sources {
-    let settings = Settings { prometheus_url: Some(url.to_owned()), sources: vec![], allow_loopback: true };
+pub fn sources_of(api: &str, url: &str, watched: kubernetes::Watched) -> Arc<Sources> {
+    let settings = Settings { prometheus_url: Some(url.to_owned()), allow_loopback: true, ..Settings::default() };
     Sources::new(kubernetes::client(api), Clock::real(), settings, Arc::new(watched))
 }
 

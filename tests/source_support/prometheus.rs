@@ -38,6 +38,11 @@ pub struct Web {
 impl Prometheus {
     /// Starts a server that scrapes `exporter` every 200 ms, and waits until it accepts connections.
     pub async fn start(exporter: Option<SocketAddr>, web: Web) -> Self {
+        Self::of(PROGRAM.as_ref(), &[], exporter, web).await
+    }
+
+    /// The same of another program, with more arguments.
+    pub async fn of(program: &std::path::Path, more: &[&str], exporter: Option<SocketAddr>, web: Web) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let targets = exporter.map(|address| format!("'{address}'")).unwrap_or_default();
         let config = format!(
@@ -61,11 +66,13 @@ impl Prometheus {
         // A server held by a static is never dropped, so it ends when its input does: with this process, however that ends.
         let mut command = Command::new("sh");
         command
-            .args(["-c", "\"$@\" </dev/null & cat >/dev/null; kill $!; wait $!", "sh", PROGRAM])
+            .args(["-c", "\"$@\" </dev/null & cat >/dev/null; kill $!; wait $!", "sh"])
+            .arg(program)
             .current_dir(dir.path())
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
             .arg(format!("--web.listen-address={address}"))
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log);

@@ -35,6 +35,10 @@ pub enum Fault {
     NaN,
     /// Answers with what is not JSON.
     Garbage,
+    /// Answers with so many bytes of what begins well.
+    Huge(usize),
+    /// Answers without an end.
+    Endless,
     /// Breaks off in the middle of the server's answer.
     Truncate,
 }
@@ -145,8 +149,18 @@ impl Proxy {
         if let Fault::Slow(by) = fault {
             tokio::time::sleep(by).await;
         }
+        if fault == Fault::Endless {
+            let head = "HTTP/1.1 200 Switched\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+            let mut part = [head.as_bytes(), &vector("")[..30]].concat();
+            // Until the other side has enough.
+            while stream.write_all(&part).await.is_ok() {
+                part = vec![b' '; 1 << 16];
+            }
+            return;
+        }
         let (status, body) = match fault {
-            Fault::Down => return,
+            Fault::Down | Fault::Endless => return,
+            Fault::Huge(bytes) => (200, [vector(""), vec![b' '; bytes]].concat()),
             Fault::Pass | Fault::Slow(_) | Fault::Truncate => self.pass(request).await,
             Fault::Status(status) => (status, Vec::from("the proxy was told to answer so")),
             Fault::Empty => (200, vector("")),

@@ -15,6 +15,10 @@ use crate::source::{self, PrometheusQuery, Query};
 /// Most characters of a query: enough for the longest in common rule sets, small enough for the URL-less POST of every server.
 const MAX_QUERY: usize = 4096;
 
+/// Most evaluations by subqueries: as many as Prometheus takes points of a range query. It takes any number of a subquery, and a server that
+/// makes room for billions of them ends for lack of memory.
+const MAX_STEPS: f64 = 11_000.0;
+
 type Compiled = Option<(SignalKind, Query, Target)>;
 
 pub(super) fn compile(metrics: &[MetricSpec], out: &mut Problems) -> (Vec<Signal>, Vec<Query>) {
@@ -226,8 +230,19 @@ pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) -> Durati
         out.add(path, unknown, format!("unknown placeholder; there are {}", source::PLACEHOLDERS.join(", ")));
         return Duration::ZERO;
     }
+    // A parser that overflows its stack, or computes for seconds, would take all other policies with it.
+    if let Err(why) = source::prometheus::check_bounds(&filled) {
+        out.warn(path, query, format!("cannot be checked: {why}"));
+        return Duration::ZERO;
+    }
     match promql_parser::parser::parse(&filled) {
-        Ok(expr) => source::prometheus::window(&expr),
+        Ok(expr) => {
+            let steps = source::prometheus::steps(&expr);
+            if steps > MAX_STEPS {
+                out.add(path, query, format!("its subqueries make {steps:.0} steps; at most {MAX_STEPS} are allowed, so make the ranges shorter or the steps longer"));
+            }
+            source::prometheus::window(&expr)
+        }
         Err(error) => {
             out.warn(path, query, format!("may not be PromQL: {error}"));
             Duration::ZERO
@@ -280,6 +295,21 @@ impl MetricType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subqueries_without_measure_are_refused() {
+        for (query, allowed) in [
+            ("max_over_time(rate(x[1m])[1h:30s])", true),
+            ("max_over_time(rate(x[1m])[7d:])", true),
+            ("max_over_time(rate(x[1m])[10y:])", false),
+            ("max_over_time(rate(x[1m])[1d:1s])", false),
+            ("max_over_time(max_over_time(x[2h:1m])[2h:1m])", false),
+        ] {
+            let mut problems = Problems::default();
+            check_query("query", query, &mut problems);
+            assert_eq!(problems.errors.is_empty(), allowed, "{query}");
+        }
+    }
 
     #[test]
     fn the_longest_range_counts() {

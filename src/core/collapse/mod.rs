@@ -192,12 +192,20 @@ impl Collapse {
         }
     }
 
+    /// Moves the times of decisions; those of samples are their sources'.
+    pub fn shift(&mut self, millis: i64) {
+        if let Some(fall) = &mut self.fall {
+            fall.floors.adjust(|time| time.moved(millis));
+        }
+        self.doubt = self.doubt.map(|until| until.moved(millis));
+    }
+
     /// Moves times in the future to `now`.
     pub fn not_after(&mut self, now: Time) {
         self.levels.not_after(now);
         self.demands.not_after(now);
         if let Some(fall) = &mut self.fall {
-            fall.floors.not_after(now);
+            fall.floors.adjust(|time| time.min(now));
         }
         if let Some(seen) = &mut self.seen {
             seen.time = seen.time.min(now);

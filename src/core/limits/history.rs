@@ -66,10 +66,10 @@ impl Proposals {
         merge(&mut self.lows, entries);
     }
 
-    /// Moves times in the future to `now`.
-    pub fn not_after(&mut self, now: Time) {
+    /// Replaces all times.
+    pub fn adjust(&mut self, by: impl Fn(Time) -> Time) {
         for past in self.highs.iter_mut().chain(&mut self.lows) {
-            past.time = past.time.min(now);
+            past.time = by(past.time);
         }
     }
 }
@@ -150,10 +150,10 @@ impl Changes {
         self.0.iter().filter(move |change| change.time > cutoff)
     }
 
-    /// Moves times in the future to `now`.
-    pub fn not_after(&mut self, now: Time) {
+    /// Replaces all times.
+    pub fn adjust(&mut self, by: impl Fn(Time) -> Time) {
         for change in &mut self.0 {
-            change.time = change.time.min(now);
+            change.time = by(change.time);
         }
     }
 }

@@ -76,9 +76,9 @@ impl Patience {
         self.extra > saved.extra || self.learned > saved.learned && self.extra > Duration::ZERO
     }
 
-    /// After the clock went back.
-    pub fn not_after(&mut self, now: Time) {
-        self.shrunk = self.shrunk.map(|time| time.min(now));
-        self.learned = self.learned.min(now);
+    /// Replaces all times.
+    pub fn adjust(&mut self, by: impl Fn(Time) -> Time) {
+        self.shrunk = self.shrunk.map(&by);
+        self.learned = by(self.learned);
     }
 }

@@ -3,29 +3,32 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
-use tokio::sync::Semaphore;
 
 use super::address::{AddressRefused, Guarded, Reach, Unresolved};
-use super::decode::{Answer, DecodeError, Run, decode, decode_runs};
+use super::decode::{Answer, DecodeError, Run, decode, decode_by_pod, decode_runs};
+use super::targets::ByPod;
+use super::turns::{Budget, Turn, Turns};
 use crate::clock::Clock;
 use crate::core::{Failure, Time};
 use crate::source::failure::{chain, quote};
 use crate::source::health::Health;
 use crate::source::{Cause, Fault, SourceHealth};
 
-/// Requests under way at once to one server.
-const CONCURRENCY: usize = 8;
-/// A request waits this many timeouts for its turn.
-const PATIENCE: u32 = 3;
 /// Largest body that is read.
 const BODY_LIMIT: usize = 8 << 20;
 /// Most series a query may give; servers that know the parameter stop there.
 const SERIES_LIMIT: usize = 20_000;
+/// Most pods of one query about many targets, before the server says that it is too large: with names of 40 bytes in two selectors, 160 KiB.
+/// Proxies take 1 MiB by default, and the answer, of 150 bytes per pod, is far below both limits above.
+const MOST_PODS: usize = 2000;
+/// It never goes below this.
+const LEAST_PODS: usize = 64;
 /// Most warnings that are remembered as logged.
 const WARNINGS_KEPT: usize = 1000;
 
@@ -46,6 +49,8 @@ pub struct Material {
     pub trust: Trust,
     /// Where the address may lead.
     pub reach: Reach,
+    /// How much it is asked.
+    pub budget: Budget,
 }
 
 /// How to log in.
@@ -81,7 +86,9 @@ pub struct Server {
     http: Client,
     endpoint: Url,
     headers: HeaderMap,
-    slots: Semaphore,
+    turns: Turns,
+    /// Most pods of one query about many targets: fewer once such a query was too large.
+    most_pods: AtomicUsize,
     health: Health,
     /// Warnings that were logged.
     warned: Mutex<HashSet<String>>,
@@ -108,14 +115,15 @@ impl Server {
         let refuse = |cause: Cause| move |why: String| Failure::refused(why).because(cause);
         let (endpoint, host) = endpoint(&material)?;
         let headers = headers(&material, host.as_deref()).map_err(refuse(Cause::InvalidCredentials))?;
-        let http = client(&material, endpoint.scheme() == "https", host.as_deref()).map_err(refuse(Cause::InvalidCertificate))?;
+        let http = client(&material, &endpoint, host.as_deref()).map_err(refuse(Cause::InvalidCertificate))?;
         Ok(Arc::new(Self {
             name: name.to_owned(),
+            turns: Turns::new(&material, clock.clone()),
+            most_pods: AtomicUsize::new(MOST_PODS),
             material,
             http,
             endpoint,
             headers,
-            slots: Semaphore::new(CONCURRENCY),
             health: Health::new(clock),
             warned: Mutex::default(),
         }))
@@ -136,9 +144,45 @@ impl Server {
         self.health.snapshot()
     }
 
+    /// Counts the asks of a tick.
+    pub(in crate::source) fn asked(&self, asks: usize) {
+        self.health.asked(asks);
+    }
+
     /// Asks for the value of `query` at `now`.
-    pub async fn query(&self, query: &str, now: Time) -> Result<Answer, Failure> {
-        self.counted(self.ask(query, now)).await.map_err(|fault| fault.failure.of(&format!("source {}", self.name)))
+    pub async fn query(&self, query: &str, now: Time, turn: &Turn) -> Result<Answer, Failure> {
+        turn.comes().await;
+        self.counted(Some(turn), || self.ask(query, now)).await.map_err(|fault| fault.failure.of(&self.label()))
+    }
+
+    /// Asks for the values of `query` by namespace and pod.
+    pub async fn query_by_pod(&self, query: &str, now: Time, turn: &Turn) -> Result<ByPod, Fault> {
+        turn.comes().await;
+        self.counted(Some(turn), || self.ask_by_pod(query, now)).await.map_err(|fault| fault.of(&self.label()))
+    }
+
+    fn label(&self) -> String {
+        format!("source {}", self.name)
+    }
+
+    /// Why a query has not been sent in all of its time.
+    pub(super) fn no_room(&self, waited: Duration) -> Failure {
+        self.turns.no_room(waited).of(&self.label())
+    }
+
+    /// The time over which so many queries are spread, of which somebody waits for no longer than `deadline`.
+    pub fn spread(&self, queries: usize, deadline: Duration) -> Duration {
+        self.turns.spread(queries, deadline)
+    }
+
+    /// Most pods of one query about many targets.
+    pub fn most_pods(&self) -> usize {
+        self.most_pods.load(Ordering::Relaxed)
+    }
+
+    /// A query about so many pods was too large; those after it are about half as many.
+    pub fn too_many_pods(&self, pods: usize) {
+        self.most_pods.fetch_min((pods / 2).max(LEAST_PODS), Ordering::Relaxed);
     }
 
     /// Asks for a constant, which costs the server nothing: whether it is reached, trusted, and lets us in.
@@ -147,28 +191,30 @@ impl Server {
             Cause::Unauthorized | Cause::Forbidden => fault.of(&format!("spec.auth: {}", self.material.login.words())),
             _ => fault.of(&format!("spec.url: {}", self.material.url)),
         };
-        self.counted(self.ask("vector(1)", now)).await.map(drop).map_err(told)
+        self.counted(None, || self.ask("vector(1)", now)).await.map(drop).map_err(told)
     }
 
     /// Asks for the values of `query` from `start` to `end`, both included, every `step`.
     pub async fn query_range(&self, query: &str, start: Time, end: Time, step: Duration) -> Result<Vec<Run>, Fault> {
         let step = step.as_secs_f64().to_string();
-        self.counted(self.ask_runs("query_range", query, &[("start", &seconds(start)), ("end", &seconds(end)), ("step", &step)])).await
+        let about = [("start", &*seconds(start)), ("end", &*seconds(end)), ("step", &*step)];
+        self.counted(None, || self.ask_runs("query_range", query, &about)).await
     }
 
     /// Asks for the samples behind a range selector at `at`, as they were stored, e.g. `up[5m]` for those of five minutes.
     pub async fn query_samples(&self, query: &str, at: Time) -> Result<Vec<Run>, Fault> {
-        self.counted(self.ask_runs("query", query, &[("time", &seconds(at))])).await
+        let about = [("time", &*seconds(at))];
+        self.counted(None, || self.ask_runs("query", query, &about)).await
     }
 
-    /// Awaits a request when it is its turn, and counts it.
-    async fn counted<T>(&self, request: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        let timeout = self.material.timeout;
-        let Ok(Ok(_slot)) = tokio::time::timeout(timeout * PATIENCE, self.slots.acquire()).await else {
-            let waited = (timeout * PATIENCE).as_secs();
-            return Err(Failure::unreachable(format!("{CONCURRENCY} other queries kept it busy for {waited} s")).because(Cause::Timeout));
-        };
-        self.health.count(request).await
+    /// Makes a request when it is its turn, and counts it. Thousands may wait, so a request takes room only then.
+    async fn counted<T, R>(&self, turn: Option<&Turn>, request: impl FnOnce() -> R) -> Result<T, Fault>
+    where
+        R: Future<Output = Result<T, Fault>>,
+    {
+        let _slot = self.health.waiting(self.turns.take()).await?;
+        turn.inspect(|turn| turn.begin());
+        self.health.count(Box::pin(request())).await
     }
 
     async fn ask(&self, query: &str, now: Time) -> Result<Answer, Fault> {
@@ -179,6 +225,13 @@ impl Server {
             Answer::Vector { series, histograms } if series.len() + histograms >= SERIES_LIMIT => Err(too_many()),
             _ => Ok(answer),
         }
+    }
+
+    async fn ask_by_pod(&self, query: &str, now: Time) -> Result<ByPod, Fault> {
+        let body = self.post("query", query, &[("time", &seconds(now))]).await?;
+        let (answer, warnings) = decode_by_pod(&body).map_err(unusable)?;
+        self.warn(query, &warnings);
+        if answer.elements >= SERIES_LIMIT { Err(too_many()) } else { Ok(answer) }
     }
 
     async fn ask_runs(&self, endpoint: &str, query: &str, about: &[(&str, &str)]) -> Result<Vec<Run>, Fault> {
@@ -204,7 +257,7 @@ impl Server {
         let status = response.status();
         let body = self.body(response).await;
         if !status.is_success() {
-            return Err(rejected(status, &body.unwrap_or_default(), self.material.reach));
+            return Err(rejected(status, &body.unwrap_or_default(), &self.material.reach));
         }
         body
     }
@@ -288,11 +341,11 @@ fn broken(error: &reqwest::Error) -> Fault {
 }
 
 /// What an answer with an error status means.
-fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Fault {
+fn rejected(status: StatusCode, body: &[u8], reach: &Reach) -> Fault {
     let said = match decode(body) {
         Err(DecodeError::Server(said)) => said,
         // A tenant chose the address: what is not a Prometheus's own error may be anybody's, and must not be read out to the tenant.
-        _ if reach != Reach::Everywhere => String::new(),
+        _ if *reach != Reach::Everywhere => String::new(),
         // A page of a proxy in between says nothing that helps.
         _ => match std::str::from_utf8(body) {
             Ok(text) if !text.trim_start().starts_with(['<', '{']) => text.to_owned(),
@@ -312,6 +365,7 @@ fn rejected(status: StatusCode, body: &[u8], reach: Reach) -> Fault {
             // Nothing of a Prometheus is there.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Cause::InvalidAnswer,
             StatusCode::TOO_MANY_REQUESTS => Cause::TooManyRequests,
+            StatusCode::PAYLOAD_TOO_LARGE => Cause::TooManySeries,
             _ => Cause::QueryRefused,
         })
     }
@@ -322,9 +376,11 @@ fn endpoint(material: &Material) -> Result<(Url, Option<String>), Fault> {
     let invalid = |why: String| Failure::refused(why).because(Cause::InvalidSpec);
     let mut url = Url::parse(&material.url).map_err(|error| invalid(format!("url: cannot be read: {error}")))?;
     let host = url.host_str().ok_or_else(|| invalid("url: has no host".to_owned()))?.to_owned();
-    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
-        material.reach.check(&host, address).map_err(refuse)?;
+    let refuse = |refused: AddressRefused| Failure::refused(format!("url: {}: {refused}", material.url)).because(Cause::AddressRefused);
+    let port = url.port_or_known_default().unwrap_or_default();
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => material.reach.check(&host, port, address).map_err(refuse)?,
+        Err(_) => material.reach.admit(&host, port).map_err(refuse)?,
     }
     url.path_segments_mut().map_err(|()| invalid("url: has no path".to_owned()))?.pop_if_empty().extend(["api", "v1"]);
     let Some(name) = &material.trust.server_name else { return Ok((url, None)) };
@@ -364,7 +420,7 @@ fn headers(material: &Material, host: Option<&str>) -> Result<HeaderMap, String>
     Ok(headers)
 }
 
-fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client, String> {
+fn client(material: &Material, endpoint: &Url, host: Option<&str>) -> Result<Client, String> {
     let trust = &material.trust;
     let mut builder = Client::builder()
         .user_agent(concat!("ballast/", env!("CARGO_PKG_VERSION")))
@@ -373,13 +429,13 @@ fn client(material: &Material, https: bool, host: Option<&str>) -> Result<Client
         .no_proxy()
         .timeout(material.timeout)
         .connect_timeout(material.timeout)
-        .pool_max_idle_per_host(CONCURRENCY)
-        .dns_resolver(Guarded { reach: material.reach, host: host.map(str::to_owned) });
+        .pool_max_idle_per_host(material.budget.concurrency)
+        .dns_resolver(Guarded::new(material.reach.clone(), host.map(str::to_owned), endpoint.port_or_known_default().unwrap_or_default()));
     if host.is_some() {
         // HTTP/2 has no Host header that could differ from the certificate's name.
         builder = builder.http1_only();
     }
-    if !https {
+    if endpoint.scheme() != "https" {
         // Saves reading the machine's certificate authorities, which a small image may not even have.
         builder = builder.tls_certs_only([]);
     } else if trust.insecure_skip_verify {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::targets::ByPod;
 use crate::core::Time;
 
 /// What a query gave.
@@ -70,10 +71,10 @@ struct Body<D> {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
-enum Data {
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase", bound = "L: Default + Deserialize<'de>")]
+enum Data<L> {
     Scalar(Point),
-    Vector(Vec<Element>),
+    Vector(Vec<Element<L>>),
     Matrix(IgnoredAny),
     String(IgnoredAny),
 }
@@ -98,15 +99,25 @@ struct Stretch {
 }
 
 #[derive(Deserialize)]
-struct Element {
+#[serde(bound = "L: Default + Deserialize<'de>")]
+struct Element<L> {
     #[serde(default)]
-    metric: Labels,
+    metric: L,
+    /// Only native histograms have none.
     value: Option<Point>,
 }
 
 #[derive(Default, Deserialize)]
 struct Labels {
     pod: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Both {
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    pod: String,
 }
 
 /// `[seconds, "value"]`.
@@ -122,6 +133,19 @@ pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
         Data::Matrix(_) => return Err(DecodeError::Invalid("the query gives a range of values; one instant is needed".into())),
         Data::String(_) => return Err(DecodeError::Invalid("the query gives a text; a number is needed".into())),
     };
+    Ok((answer, warnings))
+}
+
+/// Reads a body with one element per namespace and pod; the second part are the server's warnings.
+pub fn decode_by_pod(body: &[u8]) -> Result<(ByPod, Vec<String>), DecodeError> {
+    let (Data::Vector(elements), warnings) = open(body)? else {
+        return Err(DecodeError::Invalid("the query gives no vector".into()));
+    };
+    let mut answer = ByPod { elements: elements.len(), ..ByPod::default() };
+    for Element { metric: Both { namespace, pod }, value } in elements {
+        let number = value.map(|point| point.number()).transpose()?;
+        answer.pods.entry(namespace).or_default().insert(pod, number);
+    }
     Ok((answer, warnings))
 }
 
@@ -162,11 +186,10 @@ fn partial(warnings: &[String], flagged: bool) -> Option<&str> {
     warning.or_else(|| flagged.then_some("the server could not read all of its data"))
 }
 
-fn vector(elements: Vec<Element>) -> Result<Answer, DecodeError> {
+fn vector(elements: Vec<Element<Labels>>) -> Result<Answer, DecodeError> {
     let all = elements.len();
     let mut series = Vec::with_capacity(all);
     for Element { metric, value } in elements {
-        // Only native histograms have no `value`.
         if let Some(point) = value {
             series.push(Series { pod: metric.pod.filter(|pod| !pod.is_empty()), number: point.number()? });
         }

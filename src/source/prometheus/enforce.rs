@@ -5,17 +5,13 @@ use std::borrow::Cow;
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
+use super::bounds::check_bounds;
 use crate::core::Failure;
 use crate::source::PLACEHOLDERS;
 use crate::source::failure::quote;
 
-/// Longest query that is rewritten.
-const MAX_LENGTH: usize = 16_384;
-/// Most brackets and operators: each may be one level of the syntax tree, over which parsing back, printing, rewriting and dropping recurse. A
-/// worker's stack of 2 MiB overflows somewhere above 1000 in a debug build; queries of people have fewer than 50.
-const MAX_NODES: usize = 500;
-/// Operators that are words.
-const WORDS: [&str; 4] = ["and", "or", "unless", "atan2"];
+/// A label that `VictoriaMetrics` takes for a query in Graphite's language.
+const GRAPHITE: &str = "__graphite__";
 
 /// Sets `label="value"` in every selector of a query. A selector that already has this condition keeps it; any other condition on that label
 /// is refused, since its author wants series that the answer would not have.
@@ -24,7 +20,7 @@ const WORDS: [&str; 4] = ["and", "or", "unless", "atan2"];
 pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure> {
     let refuse =
         |why: &str| Failure::refused(format!("the query cannot be limited to {label}={value:?}, as this source requires: {}", quote(why)));
-    check_size(query).map_err(refuse)?;
+    check_bounds(query).map_err(refuse)?;
     let mut expr = parse(query).map_err(|error| refuse(&error))?;
     let matcher = Matcher::new(MatchOp::Equal, label, value);
     rewrite(&mut expr, &matcher).map_err(|why| refuse(&why))?;
@@ -34,41 +30,6 @@ pub fn enforce(query: &str, label: &str, value: &str) -> Result<String, Failure>
         Ok(again) if again == expr => Ok(text),
         _ => Err(refuse("it contains names that cannot be written back safely")),
     }
-}
-
-fn check_size(query: &str) -> Result<(), &'static str> {
-    if query.len() > MAX_LENGTH {
-        return Err("it is longer than 16384 bytes");
-    }
-    let code = without_strings(query);
-    let marks = code.chars().filter(|c| "([{+-*/%^=<>!@".contains(*c)).count();
-    let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let words = words.filter(|word| WORDS.iter().any(|operator| operator.eq_ignore_ascii_case(word))).count();
-    if marks + words > MAX_NODES { Err("it has more than 500 operators and brackets") } else { Ok(()) }
-}
-
-/// The query without comments and without what stands in quotes.
-fn without_strings(query: &str) -> String {
-    let mut code = String::new();
-    let mut chars = query.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '#' => {
-                let _ = chars.by_ref().find(|c| *c == '\n');
-                code.push(' ');
-            }
-            '"' | '\'' | '`' => {
-                while let Some(inner) = chars.next().filter(|inner| *inner != c) {
-                    if inner == '\\' && c != '`' {
-                        chars.next();
-                    }
-                }
-                code.push(' ');
-            }
-            c => code.push(c),
-        }
-    }
-    code
 }
 
 fn rewrite(expr: &mut Expr, matcher: &Matcher) -> Result<(), Cow<'static, str>> {
@@ -101,6 +62,9 @@ fn select(selector: &mut VectorSelector, matcher: &Matcher) -> Result<(), Cow<'s
         return Err("it uses \"or\" between conditions".into());
     }
     let matchers = &mut selector.matchers.matchers;
+    if matchers.iter().any(|other| other.name == GRAPHITE) {
+        return Err(format!("it uses {GRAPHITE}, which some servers take for a query of its own").into());
+    }
     if let Some(other) = matchers.iter().find(|other| other.name == matcher.name && !says_the_same(other, matcher)) {
         return Err(format!("it has the condition {other}").into());
     }

@@ -1,7 +1,7 @@
 //! `${namespace}`, `${name}` and `${pods}` in queries.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use crate::core::Failure;
 use crate::source::{Ask, PLACEHOLDERS};
@@ -14,7 +14,12 @@ const NOTHING: &str = ".^";
 /// `${pods}` becomes a regular expression that matches the pods of the target and nothing else. Every value is escaped for
 /// `PromQL`'s quoted strings, so none can end the string it stands in.
 pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
-    fill(query, &ask.namespace, &ask.target, |out| alternation(out, &ask.pods))
+    fill(query, |out| escape(out, &ask.namespace), &ask.target, |out| alternation(out, ask.pods.iter().map(|pod| &**pod)))
+}
+
+/// The same for many targets, whose namespaces and pods are the alternatives of regular expressions.
+pub fn substitute_all(query: &str, namespaces: &BTreeSet<&str>, pods: &BTreeSet<&str>) -> Result<String, Failure> {
+    fill(query, |out| alternation(out, namespaces.iter().copied()), "", |out| alternation(out, pods.iter().copied()))
 }
 
 /// The same for all pods that a target ever had, by the names that its kind gives them.
@@ -28,20 +33,25 @@ pub fn substitute_ever(query: &str, namespace: &str, kind: &str, target: &str) -
         "StatefulSet" => "-[0-9]+",
         _ => "-.+",
     };
-    fill(query, namespace, target, |out| {
-        escape(out, &literal(target));
-        out.push_str(suffix);
-    })
+    fill(
+        query,
+        |out| escape(out, namespace),
+        target,
+        |out| {
+            escape(out, &literal(target));
+            out.push_str(suffix);
+        },
+    )
 }
 
-fn fill(query: &str, namespace: &str, target: &str, pods: impl Fn(&mut String)) -> Result<String, Failure> {
+fn fill(query: &str, namespace: impl Fn(&mut String), target: &str, pods: impl Fn(&mut String)) -> Result<String, Failure> {
     let mut out = String::with_capacity(query.len());
     let mut rest = query;
     while let Some(start) = rest.find("${") {
         out.push_str(&rest[..start]);
         let placeholder = rest[start..].find('}').map_or(&rest[start..], |end| &rest[start..=start + end]);
         match placeholder {
-            "${namespace}" => escape(&mut out, namespace),
+            "${namespace}" => namespace(&mut out),
             "${name}" => escape(&mut out, target),
             "${pods}" => pods(&mut out),
             unknown => {
@@ -55,16 +65,22 @@ fn fill(query: &str, namespace: &str, target: &str, pods: impl Fn(&mut String)) 
     Ok(out)
 }
 
-fn alternation(out: &mut String, pods: &[Arc<str>]) {
-    if pods.is_empty() {
-        out.push_str(NOTHING);
-    }
-    for (index, pod) in pods.iter().enumerate() {
-        if index > 0 {
+fn alternation<'a>(out: &mut String, names: impl Iterator<Item = &'a str>) {
+    let start = out.len();
+    for name in names {
+        if out.len() > start {
             out.push('|');
         }
-        escape(out, &literal(pod));
+        escape(out, &literal(name));
     }
+    if out.len() == start {
+        out.push_str(NOTHING);
+    }
+}
+
+/// Whether a name stands for itself in a regular expression: servers look such alternatives up in a table instead of matching them.
+pub fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// A regular expression (RE2) that matches `text` only. A dot, the one special character of pod names, becomes `[.]`, which needs no

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::api::{SourceConfig, join};
+use crate::api::{SourceConfig, join, metric_source};
 use crate::clock::Clock;
 use crate::core::Failure;
-use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
+use crate::source::prometheus::{Budget, Login, Material, Reach, Server, Trust};
 
 /// How often the files of a source are read again.
 const REREAD: Duration = Duration::from_secs(10);
@@ -108,7 +108,9 @@ fn plain(name: &str, url: &str) -> SourceConfig {
         basic: None,
         tls: crate::api::source_config::TlsFiles::default(),
         headers: std::collections::BTreeMap::new(),
-        timeout_seconds: crate::api::metric_source::default_timeout(),
+        timeout_seconds: metric_source::default_timeout(),
+        concurrency: metric_source::default_concurrency(),
+        queries_per_second: metric_source::default_queries_per_second(),
         enforce_label: None,
     }
 }
@@ -135,6 +137,7 @@ fn material(config: &SourceConfig) -> Result<Material, Failure> {
             insecure_skip_verify: tls.insecure_skip_verify,
         },
         reach: Reach::Everywhere,
+        budget: Budget::new(config.concurrency, config.queries_per_second),
     })
 }
 

@@ -4,14 +4,15 @@ mod global;
 mod namespaced;
 mod secrets;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use global::Globals;
 use kube::Client;
-use namespaced::Namespaced;
+use namespaced::{Bounds, Namespaced};
 
-use super::prometheus::{Reach, Server};
-use super::{Catalog, Fault, SourceHealth};
+use super::prometheus::{LiveLimits, Server};
+use super::{Ask, Catalog, Fault, PrometheusQuery, Query, SourceHealth};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::core::Failure;
@@ -25,6 +26,10 @@ pub struct Settings {
     pub sources: Vec<SourceConfig>,
     /// Whether a `MetricSource` may lead to loopback addresses; default false, as they are the controller's own.
     pub allow_loopback: bool,
+    /// Where else a `MetricSource` may lead; default: anywhere but to reserved addresses.
+    pub limits: Arc<LiveLimits>,
+    /// The API server's address, where it is one and no name.
+    pub api_server: Option<SocketAddr>,
 }
 
 /// All servers that can be asked.
@@ -37,9 +42,9 @@ pub(super) struct Registry {
 
 impl Registry {
     pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Self {
-        let reach = Reach::Network { loopback: settings.allow_loopback };
+        let bounds = Bounds { loopback: settings.allow_loopback, limits: settings.limits, api_server: settings.api_server };
         Self {
-            namespaced: Namespaced::new(client, clock.clone(), reach, catalog),
+            namespaced: Namespaced::new(client, clock.clone(), bounds, catalog),
             globals: Globals::new(clock, settings.prometheus_url, settings.sources),
         }
     }
@@ -60,20 +65,29 @@ impl Registry {
         self.namespaced.get(namespace, name).await
     }
 
-    /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's.
-    pub async fn find(&self, namespace: &str, name: &str) -> Result<Arc<Server>, Failure> {
+    /// Whether a namespace means a `MetricSource` of its own by `name`.
+    pub fn is_own(&self, namespace: &str, name: &str) -> bool {
+        self.namespaced.exists(namespace, name)
+    }
+
+    /// The server that policies of `namespace` mean by `name`: their own `MetricSource`, else the controller's. `None`: there is neither.
+    pub async fn find(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Failure> {
         let own =
             self.namespaced.get(namespace, name).await.map_err(|fault| fault.failure.of(&format!("MetricSource {namespace}/{name}")))?;
-        if let Some(server) = own {
-            return Ok(server);
+        match own {
+            Some(server) => Ok(Some(server)),
+            None => self.globals.get(name).await,
         }
-        if let Some(server) = self.globals.get(name).await? {
-            return Ok(server);
-        }
+    }
+
+    /// Why an ask whose source was not found has no answer.
+    pub fn unknown(&self, ask: &Ask) -> Failure {
+        let Query::Prometheus(PrometheusQuery { source, .. }) = &ask.query else { return Failure::refused("no such source") };
         let known = self.globals.names();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Err(Failure::refused(format!(
-            "source {name} is unknown: there is no MetricSource {namespace}/{name}; sources of the controller's configuration: {known}"
-        )))
+        Failure::refused(format!(
+            "source {source} is unknown: there is no MetricSource {}/{source}; sources of the controller's configuration: {known}",
+            ask.namespace
+        ))
     }
 }

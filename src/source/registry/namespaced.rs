@@ -1,6 +1,7 @@
 //! `MetricSource` objects, watched by somebody else, and their Secrets, read by name when a policy uses them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::api::metric_source::Header;
 use crate::api::{MetricSourceSpec, join};
 use crate::clock::Clock;
 use crate::core::{Failure, FailureKind, Time};
-use crate::source::prometheus::{Login, Material, Reach, Server, Trust};
+use crate::source::prometheus::{Budget, LiveLimits, Login, Material, Reach, Server, Trust};
 use crate::source::{Catalog, CatalogEntry, Cause, Fault, SourceHealth};
 
 /// How long Secrets are taken as they were read. A change of the object is seen at once; one of a Secret is not, since Secrets are not
@@ -27,20 +28,37 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(super) struct Namespaced {
     client: Client,
     clock: Clock,
-    reach: Reach,
+    bounds: Bounds,
     catalog: Arc<dyn Catalog>,
     known: Mutex<HashMap<(String, String), Known>>,
+}
+
+/// Where sources may lead.
+pub(super) struct Bounds {
+    pub loopback: bool,
+    pub limits: Arc<LiveLimits>,
+    pub api_server: Option<SocketAddr>,
 }
 
 /// What was made of an object: a server, or why there is none.
 #[derive(Clone)]
 struct Known {
     revision: u64,
+    reach: Reach,
     read: Instant,
     at: Time,
     server: Result<Arc<Server>, Fault>,
     /// The Secrets could not be read again; the server has what was read before.
     stale: bool,
+}
+
+// === impl Bounds ===
+
+impl Bounds {
+    /// As they are now.
+    fn reach(&self) -> Reach {
+        Reach::Network { loopback: self.loopback, limits: self.limits.get(), api_server: self.api_server }
+    }
 }
 
 // === impl Known ===
@@ -61,15 +79,16 @@ impl Known {
 // === impl Namespaced ===
 
 impl Namespaced {
-    pub fn new(client: Client, clock: Clock, reach: Reach, catalog: Arc<dyn Catalog>) -> Self {
-        Self { client, clock, reach, catalog, known: Mutex::default() }
+    pub fn new(client: Client, clock: Clock, bounds: Bounds, catalog: Arc<dyn Catalog>) -> Self {
+        Self { client, clock, bounds, catalog, known: Mutex::default() }
     }
 
     /// Health of the sources in use, by `namespace/name`.
     pub fn health(&self) -> Vec<(String, SourceHealth)> {
-        let known = self.known.lock();
-        let present = known.iter().filter(|((namespace, name), _)| self.catalog.find(namespace, name).is_some());
-        let health = present.map(|((namespace, name), known)| {
+        let mut known = self.known.lock();
+        // Connections to what was deleted are closed with this.
+        known.retain(|(namespace, name), _| self.catalog.find(namespace, name).is_some());
+        let health = known.iter().map(|((namespace, name), known)| {
             let health = match &known.server {
                 Ok(server) => server.health(),
                 Err(fault) => SourceHealth::unusable(fault, known.at),
@@ -79,6 +98,11 @@ impl Namespaced {
         health.collect()
     }
 
+    /// Whether there is an object of that name, usable or not.
+    pub fn exists(&self, namespace: &str, name: &str) -> bool {
+        self.catalog.find(namespace, name).is_some()
+    }
+
     /// The server of that name in a namespace, if there is one.
     pub async fn get(&self, namespace: &str, name: &str) -> Result<Option<Arc<Server>>, Fault> {
         let key = (namespace.to_owned(), name.to_owned());
@@ -86,16 +110,18 @@ impl Namespaced {
             self.known.lock().remove(&key);
             return Ok(None);
         };
-        let (now, at) = (self.clock.instant(), self.clock.now());
+        let (now, at, reach) = (self.clock.instant(), self.clock.now(), self.bounds.reach());
         let before = self.known.lock().get(&key).cloned();
         if let Some(known) = &before
             && known.revision == entry.revision
+            && known.reach == reach
             && known.is_fresh(now)
         {
             return known.server.clone().map(Some);
         }
-        let before = before.and_then(|known| Some((known.revision, known.server.ok()?)));
-        let (server, stale) = match (self.server(namespace, name, &entry, before.as_ref().map(|(_, server)| server)).await, before) {
+        let before = before.filter(|known| known.reach == reach).and_then(|known| Some((known.revision, known.server.ok()?)));
+        let (server, stale) = match (self.server(namespace, name, &entry, &reach, before.as_ref().map(|(_, server)| server)).await, before)
+        {
             // The API server being away says nothing about the metrics server.
             (Err(fault), Some((revision, server))) if fault.failure.kind == FailureKind::Unreachable && revision == entry.revision => {
                 tracing::warn!(source = server.name(), error = %fault.failure.message, "keeping the Secrets read before");
@@ -107,15 +133,22 @@ impl Namespaced {
         known.retain(|(namespace, name), _| self.catalog.find(namespace, name).is_some());
         // Meanwhile somebody may have read a newer object.
         if known.get(&key).is_none_or(|other| other.revision <= entry.revision) {
-            known.insert(key, Known { revision: entry.revision, read: now, at, server: server.clone(), stale });
+            known.insert(key, Known { revision: entry.revision, reach, read: now, at, server: server.clone(), stale });
         }
         server.map(Some)
     }
 
     /// A server made of what the object says and its Secrets; the one before, if that is still right.
-    async fn server(&self, namespace: &str, name: &str, entry: &CatalogEntry, before: Option<&Arc<Server>>) -> Result<Arc<Server>, Fault> {
+    async fn server(
+        &self,
+        namespace: &str,
+        name: &str,
+        entry: &CatalogEntry,
+        reach: &Reach,
+        before: Option<&Arc<Server>>,
+    ) -> Result<Arc<Server>, Fault> {
         let spec = entry.spec.as_ref().map_err(|error| Failure::refused(error).because(Cause::InvalidSpec))?;
-        let material = self.material(namespace, spec).await?;
+        let material = self.material(namespace, spec, reach).await?;
         match before {
             Some(server) if *server.material() == material => Ok(Arc::clone(server)),
             _ => Server::new(&format!("{namespace}/{name}"), material, self.clock.clone()).map_err(|fault| {
@@ -125,7 +158,7 @@ impl Namespaced {
         }
     }
 
-    async fn material(&self, namespace: &str, spec: &MetricSourceSpec) -> Result<Material, Fault> {
+    async fn material(&self, namespace: &str, spec: &MetricSourceSpec, reach: &Reach) -> Result<Material, Fault> {
         spec.validate().map_err(|errors| Failure::refused(join(&errors)).because(Cause::InvalidSpec))?;
         let mut secrets = Secrets::new(&self.client, namespace);
         let login = match spec.auth.as_ref().map(|auth| (&auth.bearer_token, &auth.basic)) {
@@ -151,7 +184,8 @@ impl Namespaced {
             headers,
             login,
             trust: trust(spec, &mut secrets).await?,
-            reach: self.reach,
+            reach: reach.clone(),
+            budget: Budget::new(spec.concurrency, spec.queries_per_second),
         })
     }
 }
@@ -171,4 +205,38 @@ async fn trust(spec: &MetricSourceSpec, secrets: &mut Secrets<'_>) -> Result<Tru
         _ => None,
     };
     Ok(Trust { ca, identity, server_name: tls.server_name.clone(), insecure_skip_verify: tls.insecure_skip_verify })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// One source, as long as it is there.
+    struct One(AtomicBool);
+
+    impl Catalog for One {
+        fn find(&self, _: &str, _: &str) -> Option<CatalogEntry> {
+            let spec = serde_json::from_value(serde_json::json!({ "url": "http://prometheus.example" })).map_err(|error| error.to_string());
+            self.0.load(Ordering::SeqCst).then_some(CatalogEntry { revision: 1, spec })
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_of_a_deleted_source_end_though_nobody_asks_it_again() {
+        let nothing = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            http::Response::builder().status(404).body(kube::client::Body::empty())
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let catalog = Arc::new(One(AtomicBool::new(true)));
+        let (client, clock) = (Client::new(nothing, "default"), Clock::manual(Time::from_secs(0)));
+        let bounds = Bounds { loopback: true, limits: Arc::default(), api_server: None };
+        let sources = Namespaced::new(client, clock, bounds, Arc::<One>::clone(&catalog));
+        let server = Arc::downgrade(&sources.get("shop", "main").await.unwrap().unwrap());
+        assert_eq!(sources.health().len(), 1);
+        assert!(server.upgrade().is_some());
+        catalog.0.store(false, Ordering::SeqCst);
+        assert!(sources.health().is_empty() && server.upgrade().is_none());
+    }
 }

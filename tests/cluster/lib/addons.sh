@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Parts beside Kubernetes itself: metrics-server, Prometheus, kwok; they run as processes of the host. Sourced by up.sh. They act as
-# cluster administrators: what is tested is not their rights.
+# Parts beside Kubernetes itself: metrics-server, Prometheus, kwok; they run as processes of the host. Sourced by up.sh and down.sh.
+# They act as cluster administrators: what is tested is not their rights.
 
 kubectl() { "$BIN/kubectl" --kubeconfig "$DIR/kubeconfig" "$@"; }
 
@@ -141,4 +141,19 @@ status:
   capacity: {cpu: "10000", memory: 100000Gi, pods: "100000"}
 YAML
   wait_for kwok "$timeout" kubectl wait --for=condition=Ready node/kwok-node --timeout=1s
+}
+
+# part_processes NAME: the processes of a part that up.sh adds, in the order in which they are stopped; else the one process itself.
+part_processes() {
+  case $1 in
+    keda) printf '%s\n' keda-metrics-apiserver keda-operator ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# stop_part NAME [SECONDS]
+stop_part() {
+  local name
+  [[ $1 != keda ]] || remove_keda_api
+  for name in $(part_processes "$1"); do stop "$name" "${@:2}"; done
 }

@@ -16,11 +16,11 @@ export NO_PROXY="${NO_PROXY:-${no_proxy:-}},localhost,127.0.0.1,10.88.64.0/24,10
 
 cache=${BALLAST_CACHE:-$HOME/.cache/ballast}
 
-# The directory of the built programs; its name changes with every input of the build.
-tools_bin() {
+# module_bin MODULE: the directory of the programs built from that module; its name changes with every input of the build.
+module_bin() {
   local hash
-  hash=$(cd "$here/tools" && find . -type f \( -name '*.go' -o -name 'go.*' \) ! -name '*_test.go' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
-  echo "$cache/tools-$hash/bin"
+  hash=$(cd "$here/$1" && find . -type f \( -name '*.go' -o -name 'go.*' \) ! -name '*_test.go' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
+  echo "$cache/$1-$hash/bin"
 }
 
 # --- the state directory -------------------------------------------------------------------------------------------------
@@ -160,6 +160,17 @@ wait_for() {
     fi
     sleep 0.2
   done
+}
+
+# expect WHAT SECONDS PATTERN COMMAND...: until the command's output has the pattern; says how long it took and what it saw.
+expect() {
+  local what=$1 begin=$SECONDS limit=$2 pattern=$3 output
+  shift 3
+  until output=$("$@" 2>&1) && grep -qE -- "$pattern" <<<"$output"; do
+    ((SECONDS < begin + limit)) || die "FAILED: $what: $(tail -c 500 <<<"$output")"
+    sleep 0.5
+  done
+  log "ok, $((SECONDS - begin)) s: $what: $(grep -E -m1 -- "$pattern" <<<"$output" | cut -c1-120)"
 }
 
 fetch() { curl --silent --show-error --fail --max-time 3 "$@"; }

@@ -6,14 +6,14 @@ those are named one by one in rbac.secrets.
 # Policies. Those of annotations are made, changed and deleted by the controller.
 - apiGroups: [ballast.dev]
   resources: [scalepolicies]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [ballast.dev]
   resources: [scalepolicies/status]
   verbs: [patch]
 # Where Prometheus is, and whether it answers.
 - apiGroups: [ballast.dev]
   resources: [metricsources]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [ballast.dev]
   resources: [metricsources/status]
   verbs: [patch]
@@ -46,13 +46,17 @@ those are named one by one in rbac.secrets.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch]
-# Metrics. Adapters name the resources of the latter two after metrics, so they can't be listed.
+# Metrics. Adapters name the resources of the latter two after metrics, so they can't be listed. A custom metric is got of named objects (of all
+# pods: of the name "*"), an external one is listed.
 - apiGroups: [metrics.k8s.io]
   resources: [pods]
   verbs: [list]
-- apiGroups: [custom.metrics.k8s.io, external.metrics.k8s.io]
+- apiGroups: [custom.metrics.k8s.io]
   resources: ["*"]
-  verbs: [get, list]
+  verbs: [get]
+- apiGroups: [external.metrics.k8s.io]
+  resources: ["*"]
+  verbs: [list]
 # Events on policies and their targets.
 - apiGroups: [""]
   resources: [events]

@@ -1,0 +1,262 @@
+//! One tick's questions from planning to the last answer: who waits for what, and who is done.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture, FutureExt};
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use super::failure::quote;
+use super::plan::{self, Job, Place, Work};
+use super::presets;
+use super::prometheus::Turn;
+use super::request::Outcome;
+use super::sources::Sources;
+use super::{Ask, Batch, Query};
+use crate::core::{Failure, Reading, Time};
+
+/// A tick's batches until all of them are answered.
+pub(super) struct Round {
+    sources: Arc<Sources>,
+    now: Time,
+    start: Instant,
+    /// Batches that are not answered yet.
+    open: Vec<Option<Open>>,
+    /// How many those are.
+    left: usize,
+    /// Their deadlines, latest first.
+    deadlines: Vec<(Duration, usize)>,
+    units: Vec<Unit>,
+    work: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Batches answered since somebody looked.
+    out: Vec<(usize, Vec<Reading>)>,
+}
+
+/// A batch that waits.
+struct Open {
+    asks: Vec<Waiting>,
+    /// How many of them have no reading.
+    left: usize,
+}
+
+struct Waiting {
+    ask: Ask,
+    /// What it waits for.
+    unit: usize,
+    reading: Option<Reading>,
+}
+
+/// A job under way.
+struct Unit {
+    /// Who waits for it, the expired included.
+    places: Vec<Place>,
+    /// How many of those are not expired.
+    waiting: usize,
+    abort: AbortHandle,
+    /// Its turn at a server, if it needs one.
+    turn: Option<Arc<Turn>>,
+}
+
+/// Which job ended, and how; `Err` inside of `Ok` are failures of sources.
+type Ended = (usize, Result<Result<Outcome, Failure>, Aborted>);
+
+// === impl Round ===
+
+impl Round {
+    /// Plans; nothing is sent before [`Round::next`].
+    pub fn new(sources: Arc<Sources>, batches: Vec<Batch>, now: Time) -> Self {
+        let jobs = plan::plan(
+            &batches,
+            |namespaces| sources.usage.cluster_pays(namespaces),
+            |namespace, source| sources.registry.is_own(namespace, source),
+        );
+        let mut round = Self {
+            start: sources.clock.instant(),
+            sources,
+            now,
+            open: Vec::with_capacity(batches.len()),
+            left: 0,
+            deadlines: Vec::new(),
+            units: Vec::with_capacity(jobs.len()),
+            work: FuturesUnordered::new(),
+            out: Vec::new(),
+        };
+        for (place, Batch { asks, deadline }) in batches.into_iter().enumerate() {
+            if asks.is_empty() {
+                round.out.push((place, Vec::new()));
+                round.open.push(None);
+                continue;
+            }
+            let asks: Vec<_> = asks.into_iter().map(|ask| Waiting { ask, unit: 0, reading: None }).collect();
+            round.left += 1;
+            round.open.push(Some(Open { left: asks.len(), asks }));
+            round.deadlines.push((deadline, place));
+        }
+        round.deadlines.sort_unstable_by(|a, b| b.cmp(a));
+        round.begin_all(jobs);
+        round
+    }
+
+    /// The next batches that are answered, or `None` after the last.
+    pub async fn next(&mut self) -> Option<Vec<(usize, Vec<Reading>)>> {
+        loop {
+            // What ended at the same time comes out together.
+            while let Some(Some(ended)) = self.work.next().now_or_never() {
+                self.end(ended);
+            }
+            if !self.out.is_empty() {
+                return Some(std::mem::take(&mut self.out));
+            }
+            if self.left == 0 {
+                return None;
+            }
+            let wait = self.until_deadline();
+            tokio::select! {
+                Some(ended) = self.work.next() => self.end(ended),
+                () = tokio::time::sleep(wait) => self.expire(),
+            }
+        }
+    }
+
+    /// Time to the first deadline of an open batch.
+    fn until_deadline(&mut self) -> Duration {
+        while self.deadlines.last().is_some_and(|(_, batch)| self.open[*batch].is_none()) {
+            self.deadlines.pop();
+        }
+        self.deadlines.last().map_or(Duration::MAX, |(deadline, _)| deadline.saturating_sub(self.elapsed()))
+    }
+
+    /// The shortest deadline of a batch.
+    fn shortest(&self) -> Duration {
+        self.deadlines.last().map_or(Duration::MAX, |(deadline, _)| *deadline)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.sources.clock.instant().saturating_duration_since(self.start)
+    }
+
+    fn begin_all(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            self.begin(job);
+        }
+    }
+
+    fn begin(&mut self, Job { work, places }: Job) {
+        let unit = self.units.len();
+        let mut waiting = 0;
+        for &(batch, n) in &places {
+            if let Some(open) = &mut self.open[batch] {
+                open.asks[n].unit = unit;
+                waiting += 1;
+            }
+        }
+        let (abort, registration) = AbortHandle::new_pair();
+        let turn = match &work {
+            Work::Prometheus { turn, .. } | Work::Preset { turn, .. } => Some(Arc::clone(turn)),
+            _ => None,
+        };
+        self.units.push(Unit { places, waiting, abort, turn });
+        if waiting > 0 {
+            let (sources, now) = (Arc::clone(&self.sources), self.now);
+            let work = Abortable::new(async move { sources.perform(work, waiting, now).await }, registration);
+            self.work.push(work.map(move |ended| (unit, ended)).boxed());
+        }
+    }
+
+    /// Hands out what a job gave, or begins what follows from it.
+    fn end(&mut self, (unit, ended): Ended) {
+        let places = std::mem::take(&mut self.units[unit].places);
+        match ended {
+            Err(Aborted) => {}
+            Ok(Err(failure)) => self.fail(places, &failure),
+            Ok(Ok(Outcome::Answered(answer))) => {
+                let now = self.now;
+                for place in places {
+                    self.answer(place, |ask| answer.reading(ask, now));
+                }
+            }
+            Ok(Ok(Outcome::Unknown)) => {
+                let sources = Arc::clone(&self.sources);
+                for place in places {
+                    self.answer(place, |ask| Err(sources.registry.unknown(ask)));
+                }
+            }
+            Ok(Ok(Outcome::Found(server))) => {
+                let (jobs, refused) = plan::queries(&server, self.asks(&places), self.shortest());
+                for (place, failure) in refused {
+                    self.answer(place, |_| Err(failure));
+                }
+                self.begin_all(jobs);
+            }
+            Ok(Ok(Outcome::TooLarge { server, preset, cuts, failure })) => {
+                let part: Vec<_> = self.asks(&places).collect();
+                match presets::halves(&server, preset, &part, cuts) {
+                    Some(Ok(jobs)) => self.begin_all(jobs),
+                    Some(Err(failure)) => self.fail(places, &failure),
+                    None => self.fail(places, &failure),
+                }
+            }
+            Ok(Ok(Outcome::NotEverywhere)) => {
+                let jobs = plan::by_namespace(self.asks(&places));
+                self.begin_all(jobs);
+            }
+        }
+    }
+
+    /// The asks at these places that still wait.
+    fn asks<'a>(&'a self, places: &'a [Place]) -> impl Iterator<Item = (Place, &'a Ask)> {
+        places.iter().filter_map(|&(batch, n)| Some(((batch, n), &self.open[batch].as_ref()?.asks[n].ask)))
+    }
+
+    fn fail(&mut self, places: Vec<Place>, failure: &Failure) {
+        for place in places {
+            self.answer(place, |_| Err(failure.clone()));
+        }
+    }
+
+    fn answer(&mut self, (batch, n): Place, reading: impl FnOnce(&Ask) -> Result<Reading, Failure>) {
+        let Some(open) = &mut self.open[batch] else { return };
+        let Waiting { ask, reading: slot, .. } = &mut open.asks[n];
+        *slot = Some(reading(ask).unwrap_or_else(|failure| named(ask, &failure).into()));
+        open.left -= 1;
+        if open.left == 0 {
+            self.close(batch);
+        }
+    }
+
+    fn close(&mut self, batch: usize) {
+        let Some(open) = self.open[batch].take() else { return };
+        self.left -= 1;
+        self.out.push((batch, open.asks.into_iter().filter_map(|waiting| waiting.reading).collect()));
+    }
+
+    /// Closes the batches whose deadline has passed.
+    fn expire(&mut self) {
+        let elapsed = self.elapsed();
+        while let Some((deadline, batch)) = self.deadlines.pop_if(|(deadline, _)| *deadline <= elapsed) {
+            let Some(open) = &mut self.open[batch] else { continue };
+            for Waiting { ask, unit, reading } in &mut open.asks {
+                if reading.is_some() {
+                    continue;
+                }
+                let unit = &mut self.units[*unit];
+                let unsent = unit.turn.as_ref().and_then(|turn| turn.late(deadline));
+                let late = unsent.unwrap_or_else(|| Failure::unreachable(format!("no answer within {} s", deadline.as_secs_f64())));
+                *reading = Some(named(ask, &late).into());
+                unit.waiting -= 1;
+                if unit.waiting == 0 {
+                    unit.abort.abort();
+                }
+            }
+            self.close(batch);
+        }
+    }
+}
+
+/// Puts the query in front of what a Prometheus server said: people know it by that, and can ask it themselves.
+fn named(ask: &Ask, failure: &Failure) -> Failure {
+    match &ask.query {
+        Query::Prometheus(query) => failure.of(&format!("query {}", quote(&query.query))),
+        _ => failure.clone(),
+    }
+}
