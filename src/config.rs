@@ -46,8 +46,7 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
     pub allow_loopback_sources: bool,
 
-    /// Writes of replica counts per second, at most; scale-outs go first. The default answers a step of 2,000 targets within seconds and is a
-    /// third of what a small API server takes.
+    /// Writes of replica counts per second, at most; scale-outs go first. The default answers a step of 2,000 targets in about three seconds.
     #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 500.0, help_heading = "Writing")]
     pub write_qps: f64,
     /// Writes under way at once, at most.

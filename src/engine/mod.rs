@@ -96,7 +96,8 @@ pub struct Parts {
 /// The loop and its state.
 pub struct Engine {
     parts: Parts,
-    entries: HashMap<Key, Entry>,
+    /// Boxed, as a table keeps room for as many again, and moves them all when it grows.
+    entries: HashMap<Key, Box<Entry>>,
     /// Policies that cannot be read, as they were told: a write of their own status is no news.
     malformed: HashMap<Key, Arc<Malformed>>,
     due: Due<Key>,
@@ -291,10 +292,9 @@ impl Engine {
     /// Looks at the policies that ask this source.
     fn source_changed(&mut self, source: &Key) {
         let asks = |query: &Query| matches!(query, Query::Prometheus(query) if *query.source == *source.name);
-        let concerned = |(key, entry): &(&Key, &Entry)| {
-            key.namespace == source.namespace && entry.compiled.as_ref().is_ok_and(|compiled| compiled.queries.iter().any(asks))
-        };
-        let keys: Vec<Key> = self.entries.iter().filter(concerned).map(|(key, _)| key.clone()).collect();
+        let concerned = |entry: &Entry| entry.compiled.as_ref().is_ok_and(|compiled| compiled.queries.iter().any(asks));
+        let mine = self.entries.iter().filter(|(key, entry)| key.namespace == source.namespace && concerned(entry));
+        let keys: Vec<Key> = mine.map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.look_soon(&key);
         }
@@ -333,7 +333,7 @@ impl Engine {
                 let memory = self.remember.recall(&policy);
                 let entry = Entry::new(policy, compiled, lead, memory);
                 self.parts.status.known(key, &entry.status);
-                self.entries.insert(key.clone(), entry);
+                self.entries.insert(key.clone(), Box::new(entry));
             }
         }
         self.compiled(key);

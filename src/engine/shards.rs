@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Forgets a policy without a word: it may still exist.
-    pub(super) fn drop_entry(&mut self, key: &Key) -> Option<super::Entry> {
+    pub(super) fn drop_entry(&mut self, key: &Key) -> Option<Box<super::Entry>> {
         let entry = self.entries.remove(key)?;
         self.due.remove(key);
         self.parts.status.forget(key);
