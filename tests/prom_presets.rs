@@ -8,7 +8,6 @@ mod source_support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use ballast::clock::Clock;
 use ballast::core::{Failure, Reading};
@@ -16,8 +15,8 @@ use ballast::source::preset::PRESETS;
 use ballast::source::{Ask, PrometheusQuery, Query, Settings, Sources, WhenEmpty};
 use serde_json::json;
 use source_support::kubernetes::{Watched, api_server, client};
-use source_support::prometheus::{Prometheus, Web, exporter};
-use source_support::{ask, config, now, provider, query, sources, total};
+use source_support::prometheus::{self, Prometheus};
+use source_support::{ask, config, now, query, sources, total};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
@@ -53,17 +52,7 @@ go_sched_goroutines_runnable_goroutines{namespace="bank",pod="db-0"} 0
 "#;
 
 async fn scraped() -> Prometheus {
-    provider();
-    let server = Prometheus::start(Some(exporter(METRICS).await), Web::default()).await;
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    for _ in 0..150 {
-        let address = format!("{}/api/v1/query?query=count_over_time(http_requests_total[1m])>=3", server.url);
-        if http.get(address).send().await.unwrap().text().await.unwrap().contains("web-1") {
-            return server;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("nothing was scraped within 15 s");
+    prometheus::scraped(METRICS, "http_requests_total", 3).await
 }
 
 /// Every preset for every target, with both meanings of nothing.

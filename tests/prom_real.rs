@@ -13,7 +13,7 @@ use ballast::clock::Clock;
 use ballast::core::{FailureKind, Reading};
 use ballast::source::{Ask, Settings, Sources, WhenEmpty};
 use source_support::kubernetes::{Watched, api_server, client};
-use source_support::prometheus::{Prometheus, Web, exporter};
+use source_support::prometheus::{self, Prometheus, Web};
 use source_support::{ask, config, failed, now, per_pod, provider, query, sources, sources_of, total};
 use support_faults::{Fault, FaultProxy};
 
@@ -29,17 +29,7 @@ requests_total{pod="web-1",namespace="shop"} {scrapes}
 "#;
 
 async fn scraped() -> Prometheus {
-    provider();
-    let server = Prometheus::start(Some(exporter(METRICS).await), Web::default()).await;
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    for _ in 0..150 {
-        let address = format!("{}/api/v1/query?query=count_over_time(requests_total[1m])>=5", server.url);
-        if http.get(address).send().await.unwrap().text().await.unwrap().contains("web-1") {
-            return server;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("nothing was scraped within 15 s");
+    prometheus::scraped(METRICS, "requests_total", 5).await
 }
 
 fn web(promql: &str) -> Ask {

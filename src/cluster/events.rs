@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::backlog::Backlog;
-use super::bucket::Bucket;
+use super::outage::Outage;
 use super::repeats::Repeats;
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -117,7 +118,7 @@ impl Recorder {
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Record>, shutdown: CancellationToken) {
-        let mut last_error = String::new();
+        let mut outage = Outage::default();
         loop {
             let record = tokio::select! {
                 biased;
@@ -134,13 +135,12 @@ impl Writer {
             };
             // An outage concerns all: it is said once, and counted.
             let outcome = if let Some(error) = error {
-                if error != last_error {
+                if outage.is_news(&error) {
                     warn!(%error, "cannot write Events");
-                    last_error = error;
                 }
                 "failed"
             } else {
-                last_error.clear();
+                outage.end();
                 "written"
             };
             self.metrics.event(outcome);

@@ -7,6 +7,7 @@ mod guard;
 mod index;
 mod labels;
 mod lease;
+mod outage;
 mod ownership;
 mod queue;
 mod repeats;
@@ -25,7 +26,6 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
-pub use crate::bucket::{self, Bucket};
 pub use backlog::Backlog;
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use events::{EventType, ObjectRef, Recorder};

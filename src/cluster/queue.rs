@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
-use super::bucket::Bucket;
 use super::shards::{Lead, Shards};
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
+use crate::bucket::Bucket;
 use crate::clock::Clock;
 
 /// A size to be written.

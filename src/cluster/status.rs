@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::backlog::Backlog;
-use super::bucket::Bucket;
+use super::outage::Outage;
 use super::{CALL_TIMEOUT, Key, MANAGER, Shards, in_words};
 use crate::api::conditions::without_numbers;
 use crate::api::{ScalePolicy, ScalePolicyStatus};
+use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -33,7 +34,7 @@ const VALUES_EVERY: Duration = Duration::from_secs(15);
 /// policies writes nothing.
 const UNNOTICED: f32 = 0.05;
 
-/// Statuses written per second on average, and at once after a pause: a few in a hundred of what a small API server takes.
+/// Statuses written per second on average, and at once after a pause: ten thousand take less than a minute, and sizes go first anyway.
 const PER_SECOND: f64 = 200.0;
 const BURST: f64 = 400.0;
 /// Statuses being written at once.
@@ -55,6 +56,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
     written: Mutex<HashMap<Key, Written>>,
     added: Notify,
+    outage: Mutex<Outage>,
 }
 
 /// Statuses not yet written, oldest first; a newer one of the same policy takes the older one's place.
@@ -132,8 +134,8 @@ impl StatusWriter {
         shutdown: &CancellationToken,
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let bucket = Bucket::new(clock.clone(), PER_SECOND, BURST);
-        let (waiting, written, added) = (Mutex::default(), Mutex::default(), Notify::new());
-        let shared = Arc::new(Shared { client, clock, bucket, sizes, shards, metrics, waiting, written, added });
+        let (waiting, written, added, outage) = (Mutex::default(), Mutex::default(), Notify::new(), Mutex::default());
+        let shared = Arc::new(Shared { client, clock, bucket, sizes, shards, metrics, waiting, written, added, outage });
         let workers: Vec<_> = (0..WORKERS).map(|_| Arc::clone(&shared).run(shutdown.clone())).collect();
         (Self { shared }, async { drop(futures::future::join_all(workers).await) })
     }
@@ -238,7 +240,6 @@ impl Values {
 
 impl Shared {
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut last_error = String::new();
         loop {
             let next = self.waiting.lock().pop();
             let Some((key, Shown { uid, status })) = next else {
@@ -251,35 +252,37 @@ impl Shared {
             self.added.notify_one();
             self.sizes.give_way().await;
             self.bucket.take().await;
-            // Another member may have written a newer one.
-            if !self.shards.leads(&uid) {
-                self.metrics.status("not_leading");
-                self.waiting.lock().ended(&key);
-                continue;
-            }
-            match replace_status::<ScalePolicy>(&self.client, &key, &uid, &status).await {
-                Ok(()) => {
-                    self.metrics.status("written");
-                    last_error.clear();
-                    // One that was forgotten meanwhile stays so.
-                    if let Some(shown) = self.written.lock().get_mut(&key) {
-                        *shown = Written::new(&status, self.clock.instant());
-                    }
-                }
-                // The policy has gone, and its status with it; or a namesake has taken its place.
-                Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => self.metrics.status("gone"),
-                Err(error) => {
-                    self.metrics.status("failed");
-                    let error = in_words(&error);
-                    // An outage concerns all policies: it is said once, and counted.
-                    if error != last_error {
-                        warn!(policy = %key, %error, "cannot write the status");
-                        last_error = error;
-                    }
-                }
-            }
+            self.metrics.status(self.write(&key, &uid, &status).await);
             if self.waiting.lock().ended(&key) {
                 self.added.notify_one();
+            }
+        }
+    }
+
+    /// Writes a status and gives a word for how that ended.
+    async fn write(&self, key: &Key, uid: &str, status: &ScalePolicyStatus) -> &'static str {
+        // Another member may have written a newer one.
+        if !self.shards.leads(uid) {
+            return "not_leading";
+        }
+        match replace_status::<ScalePolicy>(&self.client, key, uid, status).await {
+            Ok(()) => {
+                self.outage.lock().end();
+                // One that was forgotten meanwhile stays so.
+                if let Some(shown) = self.written.lock().get_mut(key) {
+                    *shown = Written::new(status, self.clock.instant());
+                }
+                "written"
+            }
+            // The policy has gone, and its status with it; or a namesake has taken its place.
+            Err(Error::Api(answer)) if answer.is_not_found() || answer.code == 422 => "gone",
+            Err(error) => {
+                let error = in_words(&error);
+                // An outage concerns all policies: it is said once, and counted.
+                if self.outage.lock().is_news(&error) {
+                    warn!(policy = %key, %error, "cannot write the status");
+                }
+                "failed"
             }
         }
     }

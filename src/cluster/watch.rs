@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 
 use super::guard::{Guarded, Unreadable};
 use super::index::{Index, Malformed, WorkloadKey};
+use super::outage::Outage;
 use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
 use super::sources::WatchedSource;
 use super::{Key, in_words};
@@ -150,7 +151,7 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
     let stream = watch_objects(api, config).backoff(Pauses::default()).take_until(shutdown.cancelled_owned());
     let mut stream = std::pin::pin!(stream);
     let mut listed = HashSet::new();
-    let mut last_error = String::new();
+    let mut outage = Outage::default();
     while let Some(event) = stream.next().await {
         match event {
             Ok(Event::Apply(object)) => object.apply_to(&index),
@@ -167,20 +168,19 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
                     K::delete(&gone, &index);
                 }
                 listed.clear();
-                last_error.clear();
+                outage.end();
                 *watch.state.lock() = WatchState::Ready;
                 debug!(what = %watch.what, "listed");
             }
             Err(error) => {
                 let error = watch_error(&error);
-                if last_error != error {
+                if outage.is_news(&error) {
                     warn!(what = %watch.what, %error, "cannot watch; trying again");
                 }
                 let mut state = watch.state.lock();
                 if let WatchState::Listing(why) = &mut *state {
-                    *why = Some(error.clone());
+                    *why = Some(error);
                 }
-                last_error = error;
             }
         }
     }

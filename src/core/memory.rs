@@ -101,12 +101,7 @@ impl Memory {
         self.bridge(replicas, now);
         self.size = replicas;
         // A clock that went back must not turn past values into ones that never end.
-        let past = |time: Time| time.min(now);
-        self.proposals.adjust(past);
-        self.ahead.adjust(past);
-        self.ups.adjust(past);
-        self.downs.adjust(past);
-        self.patience.adjust(past);
+        self.adjust(|time| time.min(now));
         self.levels.retain(|filter| policy.signals.iter().filter(|signal| signal.kind == filter.kind).count() > filter.nth);
         self.gaps.retain(|gap| policy.signals.iter().any(|signal| signal.kind == gap.kind));
         for filter in &mut self.levels {
@@ -119,7 +114,6 @@ impl Memory {
                 None => {}
             }
         }
-        self.outage = self.outage.map(|since| since.min(now));
         seasoned
     }
 
@@ -127,17 +121,22 @@ impl Memory {
     /// Times of samples are those of their sources and stay.
     pub fn shift(&mut self, millis: i64) {
         let moved = |time: Time| time.moved(millis);
-        self.proposals.adjust(moved);
-        self.ahead.adjust(moved);
-        self.ups.adjust(moved);
-        self.downs.adjust(moved);
-        self.patience.adjust(moved);
+        self.adjust(moved);
         self.levels.iter_mut().for_each(|filter| filter.collapse.shift(millis));
-        self.outage = self.outage.map(moved);
         self.gaps.iter_mut().for_each(|gap| gap.full = gap.full.map(moved));
         if let Some(contest) = &mut self.contest {
             contest.adjust(moved);
         }
+    }
+
+    /// Puts other times into what was decided.
+    fn adjust(&mut self, time: impl Fn(Time) -> Time + Copy) {
+        self.proposals.adjust(time);
+        self.ahead.adjust(time);
+        self.ups.adjust(time);
+        self.downs.adjust(time);
+        self.patience.adjust(time);
+        self.outage = self.outage.map(time);
     }
 
     /// For how long signals have been missing, when they are missing now; a look at which all are there, or that

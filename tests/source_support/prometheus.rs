@@ -120,3 +120,18 @@ pub async fn exporter(metrics: &'static str) -> SocketAddr {
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
 }
+
+/// A server that has scraped `metrics` at least so many times within the last minute, by a counter of the pod `web-1` among them.
+pub async fn scraped(metrics: &'static str, counter: &str, times: u32) -> Prometheus {
+    super::provider();
+    let server = Prometheus::start(Some(exporter(metrics).await), Web::default()).await;
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    for _ in 0..150 {
+        let address = format!("{}/api/v1/query?query=count_over_time({counter}[1m])>={times}", server.url);
+        if http.get(address).send().await.unwrap().text().await.unwrap().contains("web-1") {
+            return server;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nothing was scraped within 15 s");
+}
