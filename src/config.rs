@@ -46,8 +46,13 @@ pub struct RunArgs {
     #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
     pub allow_loopback_sources: bool,
 
-    /// Writes of replica counts per second, at most; scale-outs go first. The default answers a step of 2,000 targets in about three seconds.
-    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 500.0, help_heading = "Writing")]
+    /// How often growth is looked for between two decisions of policies on CPU and memory, whose usage one list shows; 1s to 1m, 0s: never.
+    /// Policies with other signals, and intervals shorter than twice this, are looked at by their interval only.
+    #[arg(long, env = "BALLAST_SCALE_OUT_SYNC_PERIOD", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Metrics")]
+    pub scale_out_sync_period: Duration,
+
+    /// Writes of replica counts per second, at most; scale-outs go first. An API server on two cores takes some 600.
+    #[arg(long, env = "BALLAST_WRITE_QPS", value_name = "N", default_value_t = 1000.0, help_heading = "Writing")]
     pub write_qps: f64,
     /// Writes under way at once, at most.
     #[arg(
@@ -308,8 +313,10 @@ impl RunArgs {
         check(self.leader_elect || self.shards == 1, "--shards", self.shards.to_string(), "1 without --leader-elect")?;
         check(self.lease_duration > self.renew_deadline, "--lease-duration", seconds(self.lease_duration), "above --renew-deadline")?;
         check(self.renew_deadline > self.retry_period, "--renew-deadline", seconds(self.renew_deadline), "above --retry-period")?;
-        let interval = self.checkpoint_interval;
         let s = Duration::from_secs;
+        let early = self.scale_out_sync_period;
+        check(early.is_zero() || (s(1)..=s(60)).contains(&early), "--scale-out-sync-period", seconds(early), "0s, or 1s to 1m")?;
+        let interval = self.checkpoint_interval;
         check(interval.is_zero() || (s(1)..=s(300)).contains(&interval), "--checkpoint-interval", seconds(interval), "0s, or 1s to 5m")?;
         check(self.record_looks <= 32, "--record-looks", self.record_looks.to_string(), "0 to 32")?;
         for kind in &self.annotated_kinds {

@@ -36,22 +36,22 @@ pub struct MetricSpec {
     pub kind: MetricType,
     /// CPU or memory of the pods, from the metrics API (metrics.k8s.io).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceMetricSource>,
+    pub resource: Option<Box<ResourceMetricSource>>,
     /// CPU or memory of one container of each pod, from the metrics API (metrics.k8s.io).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_resource: Option<ContainerResourceMetricSource>,
+    pub container_resource: Option<Box<ContainerResourceMetricSource>>,
     /// A metric of each pod, from the custom metrics API (custom.metrics.k8s.io).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pods: Option<PodsMetricSource>,
+    pub pods: Option<Box<PodsMetricSource>>,
     /// A metric of one other object, from the custom metrics API (custom.metrics.k8s.io).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<ObjectMetricSource>,
+    pub object: Option<Box<ObjectMetricSource>>,
     /// A metric from outside the cluster, from the external metrics API (external.metrics.k8s.io).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external: Option<ExternalMetricSource>,
+    pub external: Option<Box<ExternalMetricSource>>,
     /// The answer to a PromQL query, asked directly at a Prometheus-compatible server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prometheus: Option<PrometheusMetricSource>,
+    pub prometheus: Option<Box<PrometheusMetricSource>>,
 }
 
 /// Where a metric comes from.
@@ -270,13 +270,13 @@ impl MetricSpec {
     /// A metric of type Resource.
     #[must_use]
     pub fn resource(name: &str, target: MetricTarget) -> Self {
-        Self { resource: Some(ResourceMetricSource { name: name.to_owned(), target }), ..Self::empty(MetricType::Resource) }
+        Self { resource: Some(Box::new(ResourceMetricSource { name: name.to_owned(), target })), ..Self::empty(MetricType::Resource) }
     }
 
     /// A metric of type Prometheus.
     #[must_use]
     pub fn prometheus(source: PrometheusMetricSource) -> Self {
-        Self { prometheus: Some(source), ..Self::empty(MetricType::Prometheus) }
+        Self { prometheus: Some(Box::new(source)), ..Self::empty(MetricType::Prometheus) }
     }
 
     fn empty(kind: MetricType) -> Self {

@@ -40,30 +40,30 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
     let identifier = |name: &String| MetricIdentifier { name: name.clone(), selector: None };
     match query {
         Query::Resource { resource: name, container: None } => {
-            status.resource = Some(ResourceMetricStatus { name: name.clone(), current });
+            status.resource = Some(Box::new(ResourceMetricStatus { name: name.clone(), current }));
         }
         Query::Resource { resource: name, container: Some(container) } => {
             status.kind = MetricType::ContainerResource;
             let (name, container) = (name.clone(), container.clone());
-            status.container_resource = Some(ContainerResourceMetricStatus { name, container, current });
+            status.container_resource = Some(Box::new(ContainerResourceMetricStatus { name, container, current }));
         }
         Query::Pods { metric, .. } => {
             status.kind = MetricType::Pods;
-            status.pods = Some(PodsMetricStatus { metric: identifier(metric), current });
+            status.pods = Some(Box::new(PodsMetricStatus { metric: identifier(metric), current }));
         }
         Query::Object { metric, api_version, kind, name, .. } => {
             status.kind = MetricType::Object;
             let described_object =
                 CrossVersionObjectReference { api_version: Some(api_version.clone()), kind: kind.clone(), name: name.clone() };
-            status.object = Some(ObjectMetricStatus { described_object, metric: identifier(metric), current });
+            status.object = Some(Box::new(ObjectMetricStatus { described_object, metric: identifier(metric), current }));
         }
         Query::External { metric, .. } => {
             status.kind = MetricType::External;
-            status.external = Some(PodsMetricStatus { metric: identifier(metric), current });
+            status.external = Some(Box::new(PodsMetricStatus { metric: identifier(metric), current }));
         }
         Query::Prometheus(query) => {
             status.kind = MetricType::Prometheus;
-            status.prometheus = Some(PrometheusMetricStatus { name: query.name.clone(), current });
+            status.prometheus = Some(Box::new(PrometheusMetricStatus { name: query.name.clone(), current }));
         }
     }
     status

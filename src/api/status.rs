@@ -108,22 +108,22 @@ pub struct MetricStatus {
     pub kind: MetricType,
     /// Usage of a resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceMetricStatus>,
+    pub resource: Option<Box<ResourceMetricStatus>>,
     /// Usage of a resource by one container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_resource: Option<ContainerResourceMetricStatus>,
+    pub container_resource: Option<Box<ContainerResourceMetricStatus>>,
     /// A metric of each pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pods: Option<PodsMetricStatus>,
+    pub pods: Option<Box<PodsMetricStatus>>,
     /// A metric of another object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<ObjectMetricStatus>,
+    pub object: Option<Box<ObjectMetricStatus>>,
     /// A metric from outside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external: Option<PodsMetricStatus>,
+    pub external: Option<Box<PodsMetricStatus>>,
     /// The answer to a Prometheus query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prometheus: Option<PrometheusMetricStatus>,
+    pub prometheus: Option<Box<PrometheusMetricStatus>>,
     /// Age of the newest sample when it was used, in seconds; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,

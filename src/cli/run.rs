@@ -139,6 +139,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         annotated: annotated.clone(),
         changed_sources,
         checkpoints: checkpoints(args, &writes, &namespace, &shards),
+        early: args.scale_out_sync_period,
     });
 
     let signalled = signal();

@@ -14,9 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::labels::{Labels, PodSelector};
 use super::selector;
 use super::starting::{ContainerStatus, served, trouble};
+use crate::api::ScalePolicy;
 use crate::api::quantity::Quantity;
 use crate::api::time::to_core as time;
 use crate::core::{Phase, Pod, Ready};
+
+/// Where `kubectl apply` keeps the whole manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A pod as watched.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
@@ -207,6 +211,22 @@ pub struct SlimHpa {
 pub struct HpaSpec {
     /// What it scales.
     pub scale_target_ref: crate::api::scale_policy::CrossVersionObjectReference,
+}
+
+/// The policy without what nobody here reads, and without the room that lists are read with.
+pub fn policy(mut policy: ScalePolicy) -> ScalePolicy {
+    // Together more than half of an object's bytes.
+    policy.metadata.managed_fields = None;
+    if let Some(annotations) = &mut policy.metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    policy.spec.metrics.shrink_to_fit();
+    if let Some(status) = &mut policy.status {
+        status.current_metrics.shrink_to_fit();
+        status.conditions.shrink_to_fit();
+        status.scale_events.shrink_to_fit();
+    }
+    policy
 }
 
 // === impl AnySelector ===

@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use super::guard::{Guarded, Unreadable};
 use super::index::{Index, Malformed, WorkloadKey};
 use super::outage::Outage;
-use super::slim::{SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
+use super::slim::{self, SlimDeployment, SlimHpa, SlimPod, SlimReplicaSet, SlimReplicationController, SlimStatefulSet, WorkloadKind};
 use super::sources::WatchedSource;
 use super::{Key, in_words};
 use crate::api::ScalePolicy;
@@ -227,11 +227,7 @@ impl Indexed for SlimPod {
 impl Indexed for Guarded<ScalePolicy> {
     fn apply(self, key: Key, index: &Index) {
         match self.0 {
-            Ok(mut policy) => {
-                // Half of an object's bytes, and nobody here reads them.
-                policy.metadata.managed_fields = None;
-                index.apply_policy(key, policy);
-            }
+            Ok(policy) => index.apply_policy(key, slim::policy(policy)),
             Err(Unreadable { metadata, error }) => {
                 index.apply_malformed(key, Malformed { uid: metadata.uid.unwrap_or_default(), error: error.to_string() });
             }

@@ -100,6 +100,12 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     draft.finish(wanted)
 }
 
+/// Whether [`decide`] would ask for more replicas than there are; nothing is remembered.
+pub fn would_grow(policy: &Policy, memory: &Memory, observation: &Observation, now: Time) -> bool {
+    let decision = decide(policy, &mut memory.clone(), observation, now);
+    decision.to > decision.from
+}
+
 /// One each; few policies have more than two.
 type Signals = SmallVec<[Measured; 2]>;
 

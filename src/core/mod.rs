@@ -34,7 +34,7 @@ mod writer;
 mod zero;
 
 pub use bounds::{BySchedule, Scheduled, ScheduledBound};
-pub use decide::decide;
+pub use decide::{decide, would_grow};
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;

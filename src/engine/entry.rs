@@ -12,7 +12,7 @@ use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Record};
 use crate::cluster::Lead;
 use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Reason, Time, Verdict};
-use crate::report::Ring;
+use crate::report::{Last, Ring};
 
 /// One policy: its object, what it compiles to, what is remembered for it, and the status it should show.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ pub struct Entry {
     /// Something changed during the look: look again when it ends.
     pub again: bool,
     /// The decision whose write is under way.
-    pub writing: Option<Arc<Decision>>,
+    pub writing: Option<Box<Decision>>,
     /// The last decision, unless the target could not even be read since.
-    pub last: Option<Arc<Decision>>,
+    pub last: Option<Last>,
     /// The decisions before it.
     pub history: Ring,
     /// Version of the target that the last write replaced: whoever still sees it sees the time before that write.

@@ -37,6 +37,8 @@ pub struct Job {
     pub compiled: Arc<Compiled>,
     /// When it was due.
     pub due: Instant,
+    /// It was not; only growth is of interest.
+    pub early: bool,
     /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
     pub expected: Option<u32>,
     /// The watch is behind: the server is asked for the size.
@@ -100,7 +102,8 @@ impl Looker {
             let pods = self.index.pods_of(&job.key.namespace, &scale);
             // Without a selector there are no pods to speak of, and nothing to ask about them.
             let asks = if selector(&scale) == Selector::Usable { asks(&job, &scale, &pods) } else { Vec::new() };
-            batches.push(Batch { asks, deadline: job.compiled.policy.interval.clamp(SHORTEST_LOOK, LONGEST_LOOK) });
+            let deadline = if job.early { SHORTEST_LOOK } else { job.compiled.policy.interval.clamp(SHORTEST_LOOK, LONGEST_LOOK) };
+            batches.push(Batch { asks, deadline });
             let unexpected = job.expected.is_some_and(|expected| expected != scale.spec_replicas);
             if unexpected {
                 let target = Key::new(&job.key.namespace, &job.compiled.target.name);

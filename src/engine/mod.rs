@@ -6,6 +6,7 @@
 mod annotated;
 mod defaults;
 mod due;
+mod early;
 mod entry;
 mod look;
 mod ready;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -40,6 +42,7 @@ pub use ready::Ready;
 pub use records::{Ask, NoRecord, Records};
 
 use due::Due;
+use early::Early;
 use entry::Entry;
 use look::{Job, Looker, Seen};
 use remember::{Done, Remember};
@@ -91,6 +94,8 @@ pub struct Parts {
     pub changed_sources: mpsc::UnboundedSender<Key>,
     /// Where memory is kept, and how often it is written; `None`: nowhere.
     pub checkpoints: Option<(Checkpoints, Duration)>,
+    /// How often growth is looked for between decisions; zero: never.
+    pub early: Duration,
 }
 
 /// The loop and its state.
@@ -101,6 +106,7 @@ pub struct Engine {
     /// Policies that cannot be read, as they were told: a write of their own status is no news.
     malformed: HashMap<Key, Arc<Malformed>>,
     due: Due<Key>,
+    early: Early,
     seen: mpsc::UnboundedSender<Vec<Seen>>,
     seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
     /// Shards whose policies are in `entries`.
@@ -123,13 +129,13 @@ impl Engine {
     pub fn new(mut parts: Parts) -> Self {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let clocks = parts.clock.both();
-        let due = Due::new(clocks.1);
+        let (due, early) = (Due::new(clocks.1), Early::new(parts.early, clocks.1));
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
         let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
-        Self { parts, entries, malformed, due, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
+        Self { parts, entries, malformed, due, early, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -150,7 +156,8 @@ impl Engine {
                 self.checkpoint();
             }
             let now = self.parts.clock.instant();
-            let sleep = self.due.first().map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
+            let next = self.due.first().into_iter().chain(self.early.first()).min();
+            let sleep = next.map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(change) = changes.recv() => self.changed(change),
@@ -218,7 +225,7 @@ impl Engine {
         }
     }
 
-    /// Starts looks at everything that is due.
+    /// Starts looks at everything that is due, and what may be looked at early.
     fn sweep(&mut self) {
         let now = self.parts.clock.instant();
         let mut jobs = Vec::new();
@@ -238,10 +245,16 @@ impl Engine {
             self.due.next_interval(&key, compiled.policy.interval, now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
             let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, expected, afresh });
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, afresh });
         }
+        self.look(jobs, now);
+        self.look_early(now);
+    }
+
+    /// Looks at all of `jobs` together, in a task.
+    fn look(&self, jobs: Vec<Job>, now: Instant) -> Option<JoinHandle<()>> {
         if jobs.is_empty() {
-            return;
+            return None;
         }
         let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
         let time = clock.now();
@@ -252,7 +265,7 @@ impl Engine {
         };
         let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
         let looker = Looker { index, scale: self.parts.scale.clone(), sources, tell: Arc::new(tell) };
-        tokio::spawn(Arc::new(looker).look(jobs, time));
+        Some(tokio::spawn(Arc::new(looker).look(jobs, time)))
     }
 
     fn changed(&mut self, change: Change) {

@@ -162,7 +162,7 @@ impl Entry {
     fn account(&self) -> Record {
         let record = self.base();
         let mut record = match (&self.compiled, &self.last) {
-            (Ok(compiled), Some(decision)) => record.with(compiled, decision),
+            (Ok(compiled), Some(last)) => record.with(compiled, &last.decision()),
             _ => record,
         };
         record.history = Some(self.history.history());

@@ -14,6 +14,7 @@ use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector, Warning};
 use crate::replay::Move;
+use crate::report::Last;
 use crate::schedule;
 use crate::telemetry::About;
 
@@ -35,18 +36,26 @@ impl Engine {
         let Seen { job, target, foreign } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
-        entry.looking = false;
-        if std::mem::take(&mut entry.again) || edited {
+        if !job.early {
+            entry.looking = false;
+        }
+        if !entry.looking && std::mem::take(&mut entry.again) || edited {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
         if edited || self.leaving.contains_key(&entry.lead.shard) || !self.parts.shards.holds(entry.lead) {
             return;
         }
-        self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
-        self.parts.metrics.lateness.observe(instant.saturating_duration_since(job.due).as_secs_f64());
+        let took = instant.saturating_duration_since(job.due);
+        if job.early {
+            self.early.took(took, instant);
+        } else {
+            self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
+            self.parts.metrics.lateness.observe(took.as_secs_f64());
+        }
         let (scale, mut observation) = match target {
             Ok(target) => target,
+            Err(_) if job.early => return,
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
         // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
@@ -64,6 +73,9 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         observation.scaled_to_zero = entry.scaled_to_zero();
         observation.scheduled = schedule::at(&job.compiled.schedules, job.compiled.policy.min_replicas, now);
+        if job.early && !entry.would_grow(&job.compiled.policy, &observation, now) {
+            return;
+        }
         let fresh = entry.memory == core::Memory::default();
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
         let seen = &self.parts.metrics.seen;
@@ -95,12 +107,11 @@ impl Engine {
         let changed = !entry.status.decision.as_ref().is_some_and(same);
         let message = decision.headline();
         let moves = decision.to != decision.from;
-        let decision = Arc::new(decision);
         entry.history.push(&decision, &message);
-        entry.last = Some(Arc::clone(&decision));
+        entry.last = Some(Last::from(&decision));
         if changed || moves {
             let (held_by, until) = (decision.held_by(), decision.held_until().map(|until| end_from_core(until).0.to_string()));
-            let Decision { from, to, wanted, verdict, .. } = *decision;
+            let Decision { from, to, wanted, verdict, .. } = decision;
             info!(policy = %key, target = %compiled.target, from, to, wanted, verdict = verdict.word(), reason = %message, held_by, until, "decided");
         } else {
             debug!(policy = %key, size = decision.from, verdict = decision.verdict.word(), reason = %message, "decided");
@@ -156,7 +167,7 @@ impl Engine {
                 resource_version: scale.resource_version.clone(),
                 until: self.parts.clock.instant() + compiled.policy.interval.max(SHORTEST_WAIT),
             };
-            entry.writing = Some(decision);
+            entry.writing = Some(Box::new(decision));
             self.parts.queue.push(write);
         } else {
             self.parts.status.put(key, entry.uid(), &entry.status);

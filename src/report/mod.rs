@@ -5,6 +5,7 @@
 
 mod build;
 pub mod html;
+mod last;
 mod next;
 pub mod open_loop;
 mod page;
@@ -16,6 +17,7 @@ mod suite;
 mod trial;
 
 pub(crate) use build::timestamp;
+pub use last::Last;
 pub use next::next;
 pub use page::{View, page};
 pub use record::{
