@@ -47,7 +47,7 @@ pub struct RunArgs {
     pub allow_loopback_sources: bool,
 
     /// How often growth is looked for between two decisions of policies on CPU and memory, whose usage one list shows; 1s to 1m, 0s: never.
-    /// Policies with other signals, and intervals shorter than twice this, are looked at by their interval only.
+    /// Policies with other signals, and those of shorter intervals, are looked at by their interval only.
     #[arg(long, env = "BALLAST_SCALE_OUT_SYNC_PERIOD", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Metrics")]
     pub scale_out_sync_period: Duration,
 

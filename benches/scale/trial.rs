@@ -18,6 +18,9 @@ use crate::own::Histogram;
 use crate::process::Processes;
 use crate::results::{Row, Steady, Step};
 
+/// What is written once at the beginning is no steady state: Ballast's first checkpoint comes after 30 s.
+const BEGINNING: Duration = Duration::from_secs(45);
+
 /// What all rows have in common.
 pub struct Trials<'a> {
     pub ground: Ground<'a>,
@@ -80,7 +83,8 @@ impl Trials<'_> {
         Ok(Row { contender, signal, targets, objects_seconds, steady: steady.unwrap_or_default(), steps, seconds })
     }
 
-    /// Waits for the end of the beginning: until as many statuses have been written as there are targets, and then for a last interval. Gives the seconds that took, or nothing if it was too long.
+    /// Waits for the end of the beginning: until as many statuses have been written as there are targets, and then for a last interval. Gives
+    /// the seconds until all had theirs, or nothing if it was too long.
     async fn settle(&self, contender: Contender) -> Result<Option<f64>> {
         let (mut mark, started) = (self.audit.mark()?, Instant::now());
         let limit = Duration::from_secs(self.ground.options.settle);
@@ -97,9 +101,9 @@ impl Trials<'_> {
             }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        let seconds = started.elapsed().as_secs_f64();
-        tokio::time::sleep(interval).await;
-        Ok(Some(seconds))
+        let seconds = started.elapsed();
+        tokio::time::sleep(interval.max(BEGINNING.saturating_sub(seconds))).await;
+        Ok(Some(seconds.as_secs_f64()))
     }
 
     async fn give(&self, contender: Contender, signal: Signal) -> Result<f64> {

@@ -204,7 +204,8 @@ impl Shared {
         }
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.policy.namespace, &write.resource);
         let patch = json!({ "metadata": { "resourceVersion": write.resource_version }, "spec": { "replicas": write.to } });
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        // A thousand of these a second are felt by the server, and there is nothing in it to validate.
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }.validation_ignore();
         match tokio::time::timeout(CALL_TIMEOUT, api.patch_scale(&write.target, &params, &Patch::Merge(patch))).await {
             Ok(Ok(scale)) => WriteOutcome::Written(scale.metadata.resource_version.unwrap_or_default()),
             Ok(Err(Error::Api(status))) if status.is_conflict() => WriteOutcome::Conflict,

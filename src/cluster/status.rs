@@ -105,6 +105,10 @@ impl Waiting {
                 self.order.push_back(key);
             } else if let Some(shown) = self.statuses.remove(&key) {
                 self.writing.insert(key.clone());
+                if self.statuses.is_empty() {
+                    // Thousands that waited once, as after a start, must not keep their room.
+                    (self.order, self.statuses) = Default::default();
+                }
                 return Some((key, shown));
             }
         }

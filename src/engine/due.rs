@@ -40,6 +40,11 @@ impl<K: Clone + Eq + Hash + Ord> Due<K> {
         self.set(key, next);
     }
 
+    /// Whether `at` is a multiple of `interval`, so that nothing but the time made it due.
+    pub fn is_regular(&self, at: Instant, interval: Duration) -> bool {
+        at.saturating_duration_since(self.epoch).as_nanos().is_multiple_of(interval.as_nanos().max(1))
+    }
+
     /// Forgets `key`.
     pub fn remove(&mut self, key: &K) {
         if let Some(at) = self.times.remove(key) {
@@ -90,6 +95,8 @@ mod tests {
         assert_eq!(due.first(), Some(t0 + s(15)));
         let taken = due.take(t0 + s(15));
         assert_eq!(taken.len(), 2);
+        assert!(taken.iter().all(|(_, at)| due.is_regular(*at, s(15))));
+        assert!(!due.is_regular(t0 + s(7), s(15)));
         assert_eq!(due.first(), None);
     }
 

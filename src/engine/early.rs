@@ -15,9 +15,6 @@ use super::look::Job;
 use crate::core::{self, Mode, Observation, Policy, Time};
 use crate::source::Query;
 
-/// An interval that is shorter than so many periods is not worth dividing.
-const WORTH: u32 = 2;
-
 /// So many times as long as early looks took, none is made: metrics APIs and the controller itself have other work too.
 const REST: u32 = 4;
 
@@ -67,13 +64,13 @@ impl Engine {
         if !self.early.take(now) {
             return;
         }
-        let worth = WORTH * self.early.period;
+        let period = self.early.period;
         let ready = self.entries.iter().filter(|(_, entry)| !self.leaving.contains_key(&entry.lead.shard) && entry.is_at_rest());
         let jobs = ready.filter_map(|(key, entry)| {
             let compiled = entry.compiled.as_ref().ok()?;
             let policy = &compiled.policy;
             let cheap = compiled.queries.iter().all(|query| matches!(query, Query::Resource { .. }));
-            if policy.mode != Mode::Enforce || policy.interval < worth || !cheap {
+            if policy.mode != Mode::Enforce || policy.interval <= period || !cheap {
                 return None;
             }
             Some(Job { key: key.clone(), compiled: compiled.clone(), due: now, early: true, expected: None, afresh: false })

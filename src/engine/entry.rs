@@ -33,7 +33,7 @@ pub struct Entry {
     pub said: Said,
     /// A look is under way.
     pub looking: bool,
-    /// Something changed during the look: look again when it ends.
+    /// Something changed during the look or the write: look again when it ends.
     pub again: bool,
     /// The decision whose write is under way.
     pub writing: Option<Box<Decision>>,
@@ -155,6 +155,12 @@ impl Entry {
             wanted: decision.wanted.map(count),
             until: decision.held_until().map(end_from_core),
         });
+    }
+
+    /// Whether it is the size of our own last write, which the watch may bring before the answer to it. Who set the same size otherwise is
+    /// noticed by a conflict.
+    pub fn wrote(&self, size: Option<u32>) -> bool {
+        self.last_written == size || self.writing.as_ref().is_some_and(|decision| Some(decision.to) == size)
     }
 
     /// Shows that there is no decision, and why.

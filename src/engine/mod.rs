@@ -240,9 +240,14 @@ impl Engine {
                 self.due.at_latest(&key, lost);
                 continue;
             }
+            self.due.next_interval(&key, compiled.policy.interval, now);
+            if entry.writing.is_some() {
+                // Nothing can be decided until that has ended; what happened meanwhile is looked at then.
+                entry.again |= !self.due.is_regular(due, compiled.policy.interval);
+                continue;
+            }
             entry.looking = true;
             entry.last_look = Some(now);
-            self.due.next_interval(&key, compiled.policy.interval, now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
             let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
             jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, afresh });
@@ -291,8 +296,8 @@ impl Engine {
             Change::Workload(workload) => {
                 let size = self.parts.index.workload(&workload).map(|row| row.spec_replicas);
                 for key in self.parts.index.policies_of(&workload) {
-                    let ours = self.entries.get(&key).and_then(|entry| entry.last_written);
-                    if size.is_none() || ours != size {
+                    let ours = self.entries.get(&key).is_some_and(|entry| entry.wrote(size));
+                    if size.is_none() || !ours {
                         self.look_soon(&key);
                     }
                 }

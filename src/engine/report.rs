@@ -62,7 +62,11 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let behind = entry.replaced.as_ref() == Some(&scale.resource_version);
         entry.behind = if behind { entry.behind.saturating_add(1) } else { 0 };
-        if entry.writing.is_some() || behind {
+        if entry.writing.is_some() {
+            entry.again |= !job.early;
+            return;
+        }
+        if behind {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
         }
@@ -188,6 +192,9 @@ impl Engine {
             return;
         };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
+        if !entry.looking && std::mem::take(&mut entry.again) {
+            self.due.at_latest(key, self.parts.clock.instant());
+        }
         let Ok(compiled) = entry.compiled.clone() else { return };
         match outcome {
             WriteOutcome::Written(_) => {

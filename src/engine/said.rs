@@ -9,26 +9,31 @@ use crate::core::Time;
 /// first Event (after an hour by default).
 const REPEAT: Duration = Duration::from_secs(1800);
 
-/// Reasons that hold at present, and when each was last said.
+/// A state that ended and comes back is news again after this long, as client-go's recorder lets one Event of an object pass in that time: a
+/// source that fails at every other look is one fault and not hundreds.
+const PAUSE: Duration = Duration::from_secs(300);
+
+/// When each reason was last said, and whether it holds at present.
 #[derive(Clone, Debug, Default)]
-pub struct Said(HashMap<String, Time>);
+pub struct Said(HashMap<String, (Time, bool)>);
 
 // === impl Said ===
 
 impl Said {
-    /// Takes the reasons that hold now and returns those to say: the new ones, and the ones said long ago. Reasons that no longer
-    /// hold are forgotten, so they are said again when they return.
+    /// Takes the reasons that hold now and returns those to say: the new ones, and the ones said long ago.
     pub fn news<'a>(&mut self, reasons: impl Iterator<Item = &'a str>, now: Time) -> Vec<&'a str> {
-        let mut kept = HashMap::new();
+        self.0.retain(|_, (said, holds)| std::mem::take(holds) || now.since(*said) < PAUSE);
         let mut news = Vec::new();
         for reason in reasons {
-            let last = self.0.get(reason).copied().filter(|&at| now.since(at) < REPEAT);
-            if last.is_none() && !kept.contains_key(reason) {
-                news.push(reason);
+            let known = self.0.get_mut(reason);
+            match known {
+                Some((said, holds)) if now.since(*said) < REPEAT => *holds = true,
+                _ => {
+                    self.0.insert(reason.to_owned(), (now, true));
+                    news.push(reason);
+                }
             }
-            kept.entry(reason.to_owned()).or_insert(last.unwrap_or(now));
         }
-        self.0 = kept;
         news
     }
 }
@@ -43,8 +48,18 @@ mod tests {
         let at = Time::from_secs;
         assert_eq!(said.news(["FailedGetResourceMetric"].into_iter(), at(0)), ["FailedGetResourceMetric"]);
         assert!(said.news(["FailedGetResourceMetric"].into_iter(), at(15)).is_empty());
-        assert!(said.news([].into_iter(), at(30)).is_empty());
-        assert_eq!(said.news(["FailedGetResourceMetric"].into_iter(), at(45)).len(), 1);
+        assert!(said.news([].into_iter(), at(300)).is_empty());
+        assert_eq!(said.news(["FailedGetResourceMetric"].into_iter(), at(315)).len(), 1);
+    }
+
+    #[test]
+    fn a_failure_at_every_other_look_is_said_every_five_minutes() {
+        let mut said = Said::default();
+        let looks = (0..80).map(|look| {
+            let failed = (look % 2 == 0).then_some("FailedGetResourceMetric");
+            said.news(failed.into_iter(), Time::from_secs(15 * look)).len()
+        });
+        assert_eq!(looks.sum::<usize>(), 4, "in 20 minutes");
     }
 
     #[test]

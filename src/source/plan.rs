@@ -48,14 +48,15 @@ enum Same<'a> {
     Source { own: Option<&'a str>, name: &'a str },
 }
 
-/// The first jobs of a tick. `pays` says whether listing the cluster is cheaper than listing so many namespaces; `own` whether a namespace has a
+/// The first jobs of a tick. `pays` says whether listing the cluster is cheaper than listing so many namespaces for so many pods; `own` whether a namespace has a
 /// source of that name for itself.
-pub(super) fn plan(batches: &[Batch], pays: impl Fn(usize) -> bool, own: impl Fn(&str, &str) -> bool) -> Vec<Job> {
+pub(super) fn plan(batches: &[Batch], pays: impl Fn(usize, usize) -> bool, own: impl Fn(&str, &str) -> bool) -> Vec<Job> {
     let asks = batches.iter().enumerate();
     let asks = asks.flat_map(|(batch, Batch { asks, .. })| asks.iter().enumerate().map(move |(n, ask)| ((batch, n), ask)));
     let (usage, other): (Vec<Placed<'_>>, Vec<Placed<'_>>) = asks.partition(|(_, ask)| matches!(ask.query, Query::Resource { .. }));
     let namespaces: HashSet<&str> = usage.iter().map(|(_, ask)| &*ask.namespace).collect();
-    let mut jobs = if pays(namespaces.len()) { by_scope(usage, |_| Scope::Cluster) } else { by_namespace(usage) };
+    let pods = usage.iter().map(|(_, ask)| ask.pods.len()).sum();
+    let mut jobs = if pays(namespaces.len(), pods) { by_scope(usage, |_| Scope::Cluster) } else { by_namespace(usage) };
     let same = |ask| same(ask, &own);
     jobs.extend(group(other, same, work));
     jobs

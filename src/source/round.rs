@@ -67,7 +67,7 @@ impl Round {
     pub fn new(sources: Arc<Sources>, batches: Vec<Batch>, now: Time) -> Self {
         let jobs = plan::plan(
             &batches,
-            |namespaces| sources.usage.cluster_pays(namespaces),
+            |namespaces, pods| sources.usage.cluster_pays(namespaces, pods),
             |namespace, source| sources.registry.is_own(namespace, source),
         );
         let mut round = Self {

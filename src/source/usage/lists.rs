@@ -29,7 +29,7 @@ const HINT: &str = "install metrics-server or another provider of the resource m
 const KEEP: Duration = Duration::from_millis(500);
 /// Namespaces from which on one list of the cluster is made instead of one each.
 const CLUSTER_FROM: usize = 8;
-/// How long lists per namespace are made after a list of the cluster was refused or mostly unwanted.
+/// How long lists per namespace are made after a list of the cluster was refused, and how long its length is remembered.
 const CLUSTER_PAUSE: Duration = Duration::from_mins(10);
 /// Pods a list of the cluster may hold for each that is asked about; beyond, it costs more than it saves.
 const UNWANTED: usize = 4;
@@ -52,7 +52,15 @@ pub struct Lists {
     slots: Semaphore,
     health: Health,
     turns: Mutex<HashMap<Scope, Turn>>,
-    pause_until: Mutex<Option<Instant>>,
+    cluster: Mutex<Cluster>,
+}
+
+/// What is known of lists of the cluster.
+#[derive(Default)]
+struct Cluster {
+    refused: Option<Instant>,
+    /// Entries of the last one.
+    entries: Option<(usize, Instant)>,
 }
 
 /// What is known of one scope.
@@ -93,7 +101,7 @@ impl Lists {
             health: Health::new(clock.clone()),
             clock,
             turns: Mutex::default(),
-            pause_until: Mutex::new(None),
+            cluster: Mutex::default(),
         })
     }
 
@@ -101,9 +109,14 @@ impl Lists {
         self.health.snapshot()
     }
 
-    /// Whether one list of the cluster is likely cheaper than one for each of `namespaces`.
-    pub fn cluster_pays(&self, namespaces: usize) -> bool {
-        namespaces >= CLUSTER_FROM && self.pause_until.lock().is_none_or(|until| self.clock.instant() >= until)
+    /// Whether one list of the cluster is likely cheaper than one for each of `namespaces`, in which so many pods are asked about.
+    pub fn cluster_pays(&self, namespaces: usize, pods: usize) -> bool {
+        let now = self.clock.instant();
+        let holds = |since: Instant| now.saturating_duration_since(since) < CLUSTER_PAUSE;
+        let cluster = self.cluster.lock();
+        let refused = cluster.refused.is_some_and(holds);
+        let unwanted = cluster.entries.is_some_and(|(entries, since)| holds(since) && entries > UNWANTED * pods.max(100));
+        namespaces >= CLUSTER_FROM && !refused && !unwanted
     }
 
     /// What so many asks want, from a list that has just been made, is under way, or is made for it. `None`: the rights are per namespace.
@@ -186,14 +199,13 @@ impl Lists {
             Scope::Cluster => Path::new(&["apis", API, "v1beta1", "pods"], &[]),
             Scope::Namespace(namespace) => Path::new(&["apis", API, "v1beta1", "namespaces", namespace, "pods"], &[]),
         };
-        let pods = wanted.pods();
         let listed = apiserver::in_time(API, self.read(&path?, wanted, scope)).await;
         match (scope, &listed) {
             (Scope::Cluster, Err(failure)) if failure.kind == FailureKind::Refused => {
                 tracing::debug!("usage is listed by namespace: {}", failure.message);
-                self.pause();
+                self.cluster.lock().refused = Some(self.clock.instant());
             }
-            (Scope::Cluster, Ok(listed)) if listed.entries() > UNWANTED * pods.max(100) => self.pause(),
+            (Scope::Cluster, Ok(listed)) => self.cluster.lock().entries = Some((listed.entries(), self.clock.instant())),
             (Scope::Namespace(namespace), Ok(listed)) if listed.entries() == 0 => return Err(nothing_in(namespace)),
             _ => {}
         }
@@ -221,10 +233,6 @@ impl Lists {
         passed.map_err(|failure| failure.of(API))?;
         let decoded = decoded.map_err(|error| Failure::unreachable(format!("{API}: {error}")))?;
         decoded.map_err(|error| Failure::invalid(format!("{API}: the answer cannot be read: {error}")))
-    }
-
-    fn pause(&self) {
-        *self.pause_until.lock() = self.clock.instant().checked_add(CLUSTER_PAUSE);
     }
 }
 

@@ -92,11 +92,6 @@ impl Wanted {
         })
     }
 
-    /// How many pods.
-    pub(super) const fn pods(&self) -> usize {
-        self.pods
-    }
-
     fn column(&mut self, resource: &str, container: Option<&String>) -> u32 {
         let column = (resource.to_owned(), container.cloned());
         let columns = &mut self.columns;
