@@ -41,6 +41,8 @@ pub struct Job {
     pub early: bool,
     /// The size that is expected: seen or written last. `None`: any; who sets it is of no interest.
     pub expected: Option<u32>,
+    /// Version of the target before our own last write: with it the size is an old one, and nobody set it.
+    pub replaced: Option<String>,
     /// The watch is behind: the server is asked for the size.
     pub afresh: bool,
 }
@@ -104,7 +106,8 @@ impl Looker {
             let asks = if selector(&scale) == Selector::Usable { asks(&job, &scale, &pods) } else { Vec::new() };
             let deadline = if job.early { SHORTEST_LOOK } else { job.compiled.policy.interval.clamp(SHORTEST_LOOK, LONGEST_LOOK) };
             batches.push(Batch { asks, deadline });
-            let unexpected = job.expected.is_some_and(|expected| expected != scale.spec_replicas);
+            let old = job.replaced.as_ref() == Some(&scale.resource_version);
+            let unexpected = !old && job.expected.is_some_and(|expected| expected != scale.spec_replicas);
             if unexpected {
                 let target = Key::new(&job.key.namespace, &job.compiled.target.name);
                 surprises.push((job.key.clone(), target, scale.resource.clone()));

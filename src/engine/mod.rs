@@ -250,7 +250,8 @@ impl Engine {
             entry.last_look = Some(now);
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
             let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, afresh });
+            let replaced = entry.replaced.clone();
+            jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, replaced, afresh });
         }
         self.look(jobs, now);
         self.look_early(now);
