@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::{Client, Config};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -79,8 +80,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let tasks = TaskTracker::new();
     let io = TaskTracker::new();
 
-    let listener =
-        admin::bind(args.admin_address).await.with_context(|| format!("cannot listen on {} (--admin-address)", args.admin_address))?;
+    let listener = listen(args.admin_address).await?;
     info!(version = env!("CARGO_PKG_VERSION"), admin = %listener.local_addr()?, "starting");
 
     let watches = start_watches(&reads, &index, &args.namespaces, &tasks, &drained);
@@ -175,6 +175,10 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    admin::bind(address).await.with_context(|| format!("cannot listen on {address} (--admin-address)"))
 }
 
 /// Takes part in the election: of one leader, or of those who share several shards.
