@@ -302,7 +302,8 @@ proptest! {
                 }), 0);
                 let _ = check_bounds(text);
                 let _ = substitute_ever(text, "shop", "Deployment", "web");
-                if let Ok(limited) = enforce(text, "namespace", "shop") {
+                // What it adds may make the text too large to be taken again.
+                if let Ok(limited) = enforce(text, "namespace", "shop") && check_bounds(&limited).is_ok() {
                     assert_eq!(enforce(&limited, "namespace", "shop").as_ref(), Ok(&limited), "limiting twice is limiting once");
                 }
             }
