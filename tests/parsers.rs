@@ -36,7 +36,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("src/cli/controller.rs", &["records_of_any_kind"]),
     ("src/cluster/selector.rs", &["src/cluster/selector.rs"]),
     ("src/cluster/slim.rs", &["src/cluster/selector.rs"]),
-    ("src/config.rs", &["configurations_of_any_kind"]),
+    ("src/config/file.rs", &["configurations_of_any_kind"]),
     ("src/replay/cache.rs", &["tests/cli_replay.rs"]),
     ("src/sim/trace.rs", &["traces_of_any_kind"]),
     ("src/source/apiserver.rs", &["tests/source_apis.rs"]),

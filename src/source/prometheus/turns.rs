@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::client::{Material, Server};
+use super::client::Server;
+use super::material::Material;
 use crate::api::metric_source::{default_concurrency, default_queries_per_second};
 use crate::bucket::Bucket;
 use crate::clock::Clock;

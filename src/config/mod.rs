@@ -1,19 +1,20 @@
 //! Flags and environment → a validated [`Config`]. Where the stock controller has a flag, its name works here too.
 
-use std::collections::BTreeMap;
+mod defaults;
+mod file;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use serde::Deserialize;
 use thiserror::Error;
 
 use crate::api::source_config::{ADDRESS, is_address};
-use crate::api::{Defaults, join};
 use crate::cluster::MOST_SHARDS;
-use crate::core;
-use crate::source::prometheus::SourceLimits;
+
+pub use defaults::{DefaultSmoothing, PolicyDefaults};
+pub use file::{File, NamespaceDefaults, SmoothingName};
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -105,80 +106,6 @@ pub struct RunArgs {
     pub log_level: String,
 }
 
-/// What holds for policies that do not say it themselves: flags of the controller, and of commands that decide as it does.
-#[derive(Args, Clone, Debug)]
-pub struct PolicyDefaults {
-    /// How often a policy is decided that names no `intervalSeconds`; 1s to 5m.
-    #[arg(
-        long,
-        alias = "horizontal-pod-autoscaler-sync-period",
-        env = "BALLAST_SYNC_PERIOD",
-        value_name = "DURATION",
-        default_value = "15s",
-        value_parser = duration,
-        help_heading = "Defaults of policies"
-    )]
-    pub sync_period: Duration,
-    /// Band around the target, as a ratio, in which nothing is done.
-    #[arg(
-        long,
-        alias = "horizontal-pod-autoscaler-tolerance",
-        env = "BALLAST_TOLERANCE",
-        value_name = "RATIO",
-        default_value_t = 0.1,
-        help_heading = "Defaults of policies"
-    )]
-    pub tolerance: f64,
-    /// Look-back for scale-in: the highest proposal of this time counts.
-    #[arg(
-        long,
-        alias = "horizontal-pod-autoscaler-downscale-stabilization",
-        env = "BALLAST_DOWNSCALE_STABILIZATION",
-        value_name = "DURATION",
-        default_value = "5m",
-        value_parser = duration,
-        help_heading = "Defaults of policies"
-    )]
-    pub downscale_stabilization: Duration,
-    /// Age below which a pod's CPU sample counts only after a full sample window of readiness.
-    #[arg(
-        long,
-        alias = "horizontal-pod-autoscaler-cpu-initialization-period",
-        env = "BALLAST_CPU_INITIALIZATION_PERIOD",
-        value_name = "DURATION",
-        default_value = "5m",
-        value_parser = duration,
-        help_heading = "Defaults of policies"
-    )]
-    pub cpu_initialization_period: Duration,
-    /// An unready pod counts as never ready if it became unready within this time of its start.
-    #[arg(
-        long,
-        alias = "horizontal-pod-autoscaler-initial-readiness-delay",
-        env = "BALLAST_INITIAL_READINESS_DELAY",
-        value_name = "DURATION",
-        default_value = "30s",
-        value_parser = duration,
-        help_heading = "Defaults of policies"
-    )]
-    pub initial_readiness_delay: Duration,
-    /// Smoothing of policies that name none; `none` is the stock rule.
-    #[arg(long, env = "BALLAST_SMOOTHING", value_enum, default_value_t = DefaultSmoothing::Smooth, help_heading = "Defaults of policies")]
-    pub smoothing: DefaultSmoothing,
-    /// Whether `minReplicas: 0` is allowed (on Object, External and Prometheus metrics).
-    #[arg(long, env = "BALLAST_SCALE_TO_ZERO", default_value_t = true, action = ArgAction::Set, help_heading = "Defaults of policies")]
-    pub scale_to_zero: bool,
-}
-
-/// Smoothing of policies that name none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DefaultSmoothing {
-    /// The level filter of `spec.smoothing`.
-    Smooth,
-    /// The plain HPA rule.
-    None,
-}
-
 /// Form of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -186,44 +113,6 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
-}
-
-/// The `--config` file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct File {
-    /// Servers that every namespace may name as `source`.
-    #[serde(default)]
-    pub sources: Vec<crate::api::SourceConfig>,
-    /// Defaults for the policies of a namespace, by namespace.
-    #[serde(default)]
-    pub defaults: BTreeMap<String, NamespaceDefaults>,
-    /// Where `MetricSource`s may lead.
-    #[serde(default)]
-    pub metric_sources: SourceLimits,
-}
-
-/// Defaults for the policies of one namespace; what is left out keeps the flag's value.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct NamespaceDefaults {
-    /// Seconds between two decisions, 1 to 300.
-    pub interval_seconds: Option<u32>,
-    /// Tolerance as a ratio.
-    pub tolerance: Option<f64>,
-    /// Look-back for scale-in, 0 to 3600 s.
-    pub downscale_stabilization_seconds: Option<u32>,
-    /// `Smooth` or `None`.
-    pub smoothing: Option<SmoothingName>,
-}
-
-/// Names of the smoothings, as in a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum SmoothingName {
-    /// The level filter.
-    Smooth,
-    /// The plain HPA rule.
-    None,
 }
 
 /// A flag or file that cannot be used.
@@ -255,37 +144,6 @@ pub enum ConfigError {
         /// What is wrong, with line and column.
         message: String,
     },
-}
-
-// === impl PolicyDefaults ===
-
-impl PolicyDefaults {
-    /// Refuses what no policy could work with, naming the flag, the value and the allowed range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let s = Duration::from_secs;
-        check((s(1)..=s(300)).contains(&self.sync_period), "--sync-period", seconds(self.sync_period), "1s to 5m")?;
-        check(tolerable(self.tolerance), "--tolerance", self.tolerance.to_string(), "a finite number of at least 0")?;
-        let window = self.downscale_stabilization;
-        check(window <= s(3600), "--downscale-stabilization", seconds(window), "0s to 1h")
-    }
-
-    /// As policies are compiled with them.
-    pub fn compiled(&self) -> Defaults {
-        Defaults {
-            tolerance: self.tolerance,
-            downscale_stabilization: self.downscale_stabilization,
-            interval: self.sync_period,
-            warm_up: core::WarmUp {
-                cpu_initialization: self.cpu_initialization_period,
-                initial_readiness_delay: self.initial_readiness_delay,
-            },
-            smoothing: match self.smoothing {
-                DefaultSmoothing::Smooth => core::Smoothing::Smooth(core::SmoothParameters::default()),
-                DefaultSmoothing::None => core::Smoothing::None,
-            },
-            scale_to_zero: if self.scale_to_zero { core::ScaleToZero::On } else { core::ScaleToZero::Off },
-        }
-    }
 }
 
 fn check(ok: bool, field: &str, value: String, allowed: &'static str) -> Result<(), ConfigError> {
@@ -327,59 +185,6 @@ impl RunArgs {
     }
 }
 
-// === impl File ===
-
-impl File {
-    /// Reads and checks the file.
-    pub fn read(path: &std::path::Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|error| {
-            let message = match error {
-                ConfigError::Parse { message, .. } => message,
-                other => other.to_string(),
-            };
-            ConfigError::Parse { path: path.to_owned(), message }
-        })
-    }
-
-    /// Checks the text of a file.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        if text.trim().is_empty() {
-            return Ok(Self::default());
-        }
-        let file: Self =
-            serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse { path: PathBuf::new(), message: error.to_string() })?;
-        for (index, source) in file.sources.iter().enumerate() {
-            source
-                .validate(&format!("sources[{index}]"))
-                .map_err(|errors| ConfigError::Parse { path: PathBuf::new(), message: join(&errors) })?;
-            let name = &source.name;
-            if file.sources[..index].iter().any(|earlier| earlier.name == *name) {
-                let message = format!("sources[{index}].name: {name}: must differ from the names of the other sources");
-                return Err(ConfigError::Parse { path: PathBuf::new(), message });
-            }
-        }
-        for (namespace, defaults) in &file.defaults {
-            let refuse = |field: &str, value: String, allowed| {
-                Err(ConfigError::OutOfRange { field: format!("defaults.{namespace}.{field}"), value, allowed })
-            };
-            match defaults {
-                NamespaceDefaults { interval_seconds: Some(s), .. } if !(1..=300).contains(s) => {
-                    return refuse("intervalSeconds", s.to_string(), "1 to 300");
-                }
-                NamespaceDefaults { tolerance: Some(t), .. } if !tolerable(*t) => {
-                    return refuse("tolerance", t.to_string(), "a finite number of at least 0");
-                }
-                NamespaceDefaults { downscale_stabilization_seconds: Some(s), .. } if *s > 3600 => {
-                    return refuse("downscaleStabilizationSeconds", s.to_string(), "0 to 3600");
-                }
-                _ => {}
-            }
-        }
-        Ok(file)
-    }
-}
-
 fn tolerable(tolerance: f64) -> bool {
     tolerance.is_finite() && tolerance >= 0.0
 }
@@ -402,16 +207,5 @@ mod tests {
         assert_eq!(duration("5m0s"), Ok(Duration::from_secs(300)));
         assert!(duration("-5s").is_err());
         assert!(duration("15").is_err());
-    }
-
-    #[test]
-    fn a_bad_namespace_default_is_named_with_its_path_and_range() {
-        let error = File::parse("defaults: {shop: {intervalSeconds: 0}}").unwrap_err();
-        assert_eq!(error.to_string(), "defaults.shop.intervalSeconds: 0: must be 1 to 300");
-    }
-
-    #[test]
-    fn an_unknown_key_of_the_file_is_refused() {
-        assert!(File::parse("source: {}").unwrap_err().to_string().contains("source"));
     }
 }
