@@ -238,13 +238,14 @@ pub async fn said(scene: &Scene, policy: &str, code: &str, words: &str) -> Strin
     .await
 }
 
-/// Waits until a policy's size is known and right.
+/// Waits until a policy's size is known and right, and all pods are counted: those that start later would bring a load of their own.
 pub async fn steady(scene: &Scene, policy: &str) {
     eventually(&format!("{policy} is steady"), PATIENCE, async || {
         let status = &scene.get("ScalePolicy", policy).await?["status"];
         let decision = &status["decision"];
         let usual = ["Demand", "WithinTolerance"].map(Value::from).contains(&decision["reason"]);
-        if decision["verdict"] == "Steady" && usual { Ok(()) } else { Err(status.to_string()) }
+        let all = !decision["message"].as_str().unwrap_or_default().contains(" starting");
+        if decision["verdict"] == "Steady" && usual && all { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
 }
