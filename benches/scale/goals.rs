@@ -86,11 +86,9 @@ fn goals(report: &Report) -> Vec<Goal> {
             "",
         );
     }
-    for targets in [500, 2000] {
-        let first = |row: Option<&Row>| worst(row, |step| step.first.last.filter(|_| step.answered == step.targets));
-        let what = format!("metric visible to size written, 5 s interval, {targets} targets, last (rival: tuned HPA, 15 s)");
-        add(&what, first(row(HpaTuned, Cpu, targets)), first(row(Ballast5s, Cpu, targets)), 6.0, "s");
-    }
+    let first = |row: Option<&Row>| worst(row, |step| step.first.last.filter(|_| step.answered == step.targets));
+    let what = "metric visible to size written, 5 s interval, 2,000 targets, last (rival: tuned HPA, 15 s)";
+    add(what, first(row(HpaTuned, Cpu, 2000)), first(row(Ballast5s, Cpu, 2000)), 6.0, "s");
     goals
 }
 
