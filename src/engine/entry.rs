@@ -157,6 +157,11 @@ impl Entry {
         });
     }
 
+    /// Whether something happened during a look or a write that has just ended; true once.
+    pub fn take_again(&mut self) -> bool {
+        !self.looking && std::mem::take(&mut self.again)
+    }
+
     /// Whether it is the size of our own last write, which the watch may bring before the answer to it. Who set the same size otherwise is
     /// noticed by a conflict.
     pub fn wrote(&self, size: Option<u32>) -> bool {

@@ -15,13 +15,13 @@ mod remember;
 mod report;
 mod said;
 mod shards;
+mod sweep;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -32,7 +32,7 @@ use crate::cluster::{
     WriteResult,
 };
 use crate::config::NamespaceDefaults;
-use crate::core::{Mode, Time};
+use crate::core::Time;
 use crate::source::{Query, Sources};
 use crate::telemetry::{Metrics, PolicyLabels};
 
@@ -44,24 +44,15 @@ pub use records::{Ask, NoRecord, Records};
 use due::Due;
 use early::Early;
 use entry::Entry;
-use look::{Job, Looker, Seen};
+use look::Seen;
 use remember::{Done, Remember};
 use shards::{Leaving, Other};
-
-/// Shortest time between two looks at one policy, however often its target is changed: two writers of one size must not chase each other.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
-/// A look that has not ended by then never will; it is made again, so that whatever became of it no policy is forgotten.
-const LOST_LOOK: Duration = Duration::from_secs(60);
 
 /// How long the end of writes under way is waited for at shutdown.
 const LAST_WRITES: Duration = Duration::from_secs(6);
 
 /// A wall clock that differs by so many milliseconds from one look to the next was set; less is adjusted all the time.
 const CLOCK_SET: u64 = 1000;
-
-/// After so many looks that did not show the last write, which are some tenths of a second, the watch is not waited for.
-const PATIENT_LOOKS: u32 = 5;
 
 /// Longest sleep of the loop, so that leadership is never noticed later.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -225,55 +216,6 @@ impl Engine {
         }
     }
 
-    /// Starts looks at everything that is due, and what may be looked at early.
-    fn sweep(&mut self) {
-        let now = self.parts.clock.instant();
-        let mut jobs = Vec::new();
-        for (key, due) in self.due.take(now) {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
-            let Ok(compiled) = &entry.compiled else { continue };
-            if self.leaving.contains_key(&entry.lead.shard) {
-                continue;
-            }
-            if let Some(lost) = entry.last_look.map(|last| last + LOST_LOOK).filter(|lost| entry.looking && now < *lost) {
-                entry.again = true;
-                self.due.at_latest(&key, lost);
-                continue;
-            }
-            self.due.next_interval(&key, compiled.policy.interval, now);
-            if entry.writing.is_some() {
-                // Nothing can be decided until that has ended; what happened meanwhile is looked at then.
-                entry.again |= !self.due.is_regular(due, compiled.policy.interval);
-                continue;
-            }
-            entry.looking = true;
-            entry.last_look = Some(now);
-            let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
-            let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
-            let replaced = entry.replaced.clone();
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, replaced, afresh });
-        }
-        self.look(jobs, now);
-        self.look_early(now);
-    }
-
-    /// Looks at all of `jobs` together, in a task.
-    fn look(&self, jobs: Vec<Job>, now: Instant) -> Option<JoinHandle<()>> {
-        if jobs.is_empty() {
-            return None;
-        }
-        let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
-        let time = clock.now();
-        let tell = move |told| {
-            metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
-            // The engine has gone: there is nobody to decide.
-            let _ = seen.send(told);
-        };
-        let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
-        let looker = Looker { index, scale: self.parts.scale.clone(), sources, tell: Arc::new(tell) };
-        Some(tokio::spawn(Arc::new(looker).look(jobs, time)))
-    }
-
     fn changed(&mut self, change: Change) {
         if self.led.is_empty() {
             return;
@@ -370,14 +312,6 @@ impl Engine {
         let Some(entry) = self.drop_entry(key) else { return };
         self.reread_target(&entry.object);
         info!(policy = %key, "policy removed; its target keeps its size");
-    }
-
-    /// Looks at a policy now, or as soon as the last look is long enough ago.
-    fn look_soon(&mut self, key: &Key) {
-        let Some(entry) = self.entries.get(key) else { return };
-        let now = self.parts.clock.instant();
-        let at = entry.last_look.map_or(now, |last| now.max(last + BETWEEN_LOOKS));
-        self.due.at_latest(key, at);
     }
 
     /// The annotations of a policy's target may matter more or less now.

@@ -39,7 +39,7 @@ impl Engine {
         if !job.early {
             entry.looking = false;
         }
-        if !entry.looking && std::mem::take(&mut entry.again) || edited {
+        if entry.take_again() || edited {
             self.due.at_latest(&job.key, instant);
         }
         // What was seen belongs to a spec that no longer holds, or to a term that is over.
@@ -192,7 +192,7 @@ impl Engine {
             return;
         };
         let Some(decision) = entry.writing.take_if(|decision| (decision.from, decision.to) == (write.from, write.to)) else { return };
-        if !entry.looking && std::mem::take(&mut entry.again) {
+        if entry.take_again() {
             self.due.at_latest(key, self.parts.clock.instant());
         }
         let Ok(compiled) = entry.compiled.clone() else { return };

@@ -25,8 +25,7 @@ impl Said {
         self.0.retain(|_, (said, holds)| std::mem::take(holds) || now.since(*said) < PAUSE);
         let mut news = Vec::new();
         for reason in reasons {
-            let known = self.0.get_mut(reason);
-            match known {
+            match self.0.get_mut(reason) {
                 Some((said, holds)) if now.since(*said) < REPEAT => *holds = true,
                 _ => {
                     self.0.insert(reason.to_owned(), (now, true));

@@ -1,8 +1,11 @@
 //! The last decision of one policy in as little memory as it needs: thousands of them are kept for somebody who asks about one.
 
+use smallvec::SmallVec;
+
 use crate::core::{Clamp, Decision, Reason, SignalReport, Time, Verdict};
 
-/// A decision without what is no longer of interest once it was told: its conditions and warnings.
+/// A decision without what is no longer of interest once it was told: its conditions, its warnings and the time of
+/// the next look.
 #[derive(Clone, Debug)]
 pub struct Last {
     time: Time,
@@ -13,7 +16,6 @@ pub struct Last {
     reasons: Box<[Reason]>,
     signals: Box<[SignalReport]>,
     clamps: Box<[Clamp]>,
-    next_look: Option<Time>,
 }
 
 // === impl Last ===
@@ -35,16 +37,16 @@ impl Last {
             reasons: self.reasons.iter().cloned().collect(),
             signals: self.signals.iter().cloned().collect(),
             clamps: self.clamps.iter().cloned().collect(),
-            conditions: [].into_iter().collect(),
+            conditions: SmallVec::new(),
             warnings: Vec::new(),
-            next_look: self.next_look,
+            next_look: None,
         }
     }
 }
 
 impl From<&Decision> for Last {
     fn from(decision: &Decision) -> Self {
-        let Decision { time, from, to, wanted, verdict, reasons, signals, clamps, next_look, .. } = decision;
+        let Decision { time, from, to, wanted, verdict, reasons, signals, clamps, .. } = decision;
         Self {
             time: *time,
             from: *from,
@@ -54,7 +56,6 @@ impl From<&Decision> for Last {
             reasons: reasons.as_slice().into(),
             signals: signals.as_slice().into(),
             clamps: clamps.as_slice().into(),
-            next_look: *next_look,
         }
     }
 }

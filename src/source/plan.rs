@@ -48,8 +48,8 @@ enum Same<'a> {
     Source { own: Option<&'a str>, name: &'a str },
 }
 
-/// The first jobs of a tick. `pays` says whether listing the cluster is cheaper than listing so many namespaces for so many pods; `own` whether a namespace has a
-/// source of that name for itself.
+/// The first jobs of a tick. `pays` says whether listing the cluster is cheaper than listing so many namespaces for so many pods; `own` whether
+/// a namespace has a source of that name for itself.
 pub(super) fn plan(batches: &[Batch], pays: impl Fn(usize, usize) -> bool, own: impl Fn(&str, &str) -> bool) -> Vec<Job> {
     let asks = batches.iter().enumerate();
     let asks = asks.flat_map(|(batch, Batch { asks, .. })| asks.iter().enumerate().map(move |(n, ask)| ((batch, n), ask)));
