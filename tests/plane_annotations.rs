@@ -212,7 +212,7 @@ fn every_annotation_has_its_effect_on_the_size() {
 #[test]
 fn mode_pause_and_interval_hold_what_they_should() {
     run(async {
-        let (scene, _) = begin().await;
+        let (scene, scraped) = begin().await;
         let metrics = scene.plane.metrics().await;
         let rows: [(&str, Annotations, &str, &[&str]); 3] = [
             ("advice", &[("mode", "Recommend")], "Recommendation", &["Recommended size: 6 (now 4)", "cpu 75% of request"]),
@@ -233,16 +233,20 @@ fn mode_pause_and_interval_hold_what_they_should() {
             scene.annotate(workload.kind, &workload.name, &[(annotations[0].0, Value::Null)]).await;
             scene.moved(&policy_of(&workload), &[(4, 6)]).await;
         };
+        // By a query, as CPU is also looked at between two decisions.
         let slow = async {
             let workload = workload(&scene, 0, "slow", 4);
-            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(200));
+            let queue = format!("queue{{namespace=\"{}\",app=\"{}\"}}", scene.namespace, workload.name);
+            scraped.set(&queue, Level::At(24.0));
+            scraped.shows(&queue, "24").await;
             scene.create(&workload, &[]).await;
             scene.ready(&workload.name, 4).await;
-            let all = [("max-replicas", json!("10")), ("target-cpu", json!("50%")), ("interval", json!("5m"))];
-            scene.annotate(workload.kind, &workload.name, &all).await;
+            let all = [("max-replicas", "10"), ("query", QUEUE), ("query-target", "6"), ("interval", "5m")];
+            scene.annotate(workload.kind, &workload.name, &all.map(|(key, value)| (key, json!(value)))).await;
             scene.shows(&policy_of(&workload), "/status/decision/verdict", "Steady").await;
-            metrics.set(&workload.name, Source::Cpu { container: "app" }, Load::Total(300));
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            scraped.set(&queue, Level::At(36.0));
+            scraped.shows(&queue, "36").await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
             scene.size(workload.kind, &workload.name, 4).await;
             scene.annotate(workload.kind, &workload.name, &[("interval", json!("1s"))]).await;
             scene.moved(&policy_of(&workload), &[(4, 6)]).await;
