@@ -52,7 +52,7 @@ pub fn document(report: &Report, plot: Option<&Path>) -> String {
             file.to_string_lossy()
         );
     }
-    text + &tables(report) + &kinds(report)
+    text + &tables(report) + include_str!("bounds.md") + "\n" + &kinds(report)
 }
 
 /// What was asked of the API server, row by row.
