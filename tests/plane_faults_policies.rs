@@ -15,7 +15,7 @@ use ballast::api::ScalePolicy;
 use futures::StreamExt;
 use kube::CustomResourceExt;
 use outages::{Place, Signal, World, long};
-use plane_support::{Scene, Story, loosen, run};
+use plane_support::{Scene, Story, eventually, loosen, run};
 use serde_json::{Value, json};
 
 /// Memory that a bad policy may cost: itself, and what is said of it.
@@ -36,6 +36,17 @@ async fn create(scene: &Scene, policies: Vec<Value>) -> usize {
         created.is_ok()
     });
     created.buffer_unordered(16).filter(|created| std::future::ready(*created)).count().await
+}
+
+/// Deletes all bad ones. The API server ends a request after a minute, which on a busy machine is too short for thousands.
+async fn delete(scene: &Scene) {
+    let list = format!("{}?labelSelector=bad", scene.api("ScalePolicy").resource_url());
+    eventually("bad policies are deleted", Duration::from_mins(5), async || {
+        // As text: what is in there is too deep to be read.
+        let request = http::Request::delete(&list).body(Vec::new()).unwrap();
+        scene.plane.client.request_text(request).await.map_err(|error| error.to_string())
+    })
+    .await;
 }
 
 /// JSON that no serializer would write: a marked string stands for itself.
@@ -60,11 +71,8 @@ async fn beside(place: &Place<'_>, bad: &Scene, what: &str, policies: Vec<Value>
     let inject = async || there.set(create(&place.scene, few).await + create(bad, rest).await);
     let heal = async || {
         peak.set(resident(ballast.pid()));
-        for scene in [bad, &place.scene] {
-            // As text: what is in there is too deep to be read.
-            let list = format!("{}?labelSelector=bad", scene.api("ScalePolicy").resource_url());
-            scene.plane.client.request_text(http::Request::delete(list).body(Vec::new()).unwrap()).await.unwrap();
-        }
+        delete(bad).await;
+        delete(&place.scene).await;
     };
     place.bad.set(count);
     let answered = place.drill(&format!("{count} policies: {what}"), Duration::from_secs(20), inject, heal).await;

@@ -49,7 +49,11 @@ pub struct Malformed {
     pub error: String,
 }
 
-/// Who else names a target.
+/// So many of those who name one target are told of each other, and named, at most. More are a mistake or an attack, which must cost the others
+/// nothing: thousands that are told of each other are millions. All see their rivals at their next interval anyway.
+pub const MOST_RIVALS: usize = 10;
+
+/// Who else names a target, [`MOST_RIVALS`] of each kind at most.
 #[derive(Clone, Debug, Default)]
 pub struct Rivals {
     /// Policies.
@@ -152,13 +156,13 @@ impl Index {
         self.state.read().by_target.get(&target).into_iter().flatten().cloned().collect()
     }
 
-    /// Others that name the same target.
-    pub fn rivals(&self, of: &Key, target: &CrossVersionObjectReference) -> Rivals {
+    /// Others that name the same target; of the policies those that count.
+    pub fn rivals(&self, of: &Key, target: &CrossVersionObjectReference, counts: impl Fn(&Key) -> bool) -> Rivals {
         let state = self.state.read();
         let target = Target::of(&of.namespace, target);
-        let policies = state.by_target.get(&target).into_iter().flatten().filter(|key| *key != of).cloned().collect();
-        let hpas = state.hpas_of.get(&target).into_iter().flatten().cloned().collect();
-        Rivals { policies, hpas }
+        let policies = state.by_target.get(&target).into_iter().flatten().filter(|key| *key != of && counts(key));
+        let hpas = state.hpas_of.get(&target).into_iter().flatten();
+        Rivals { policies: policies.take(MOST_RIVALS).cloned().collect(), hpas: hpas.take(MOST_RIVALS).cloned().collect() }
     }
 
     /// Reads the state; for lookups of other modules of this one.
@@ -362,8 +366,8 @@ impl State {
         if from == to {
             return Vec::new();
         }
-        let sides = from.into_iter().chain(to);
-        sides.flat_map(|target| self.by_target.get(&target).into_iter().flatten()).filter(|key| Some(*key) != mover).cloned().collect()
+        let on = |target| self.by_target.get(&target).into_iter().flatten().filter(|key| Some(*key) != mover).take(MOST_RIVALS).cloned();
+        from.into_iter().chain(to).flat_map(on).collect()
     }
 }
 
@@ -374,5 +378,38 @@ fn remove_from<K: Eq + std::hash::Hash, V: Ord>(map: &mut HashMap<K, BTreeSet<V>
         if set.is_empty() {
             map.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(target: &str) -> ScalePolicy {
+        let spec = serde_json::json!({ "scaleTargetRef": { "kind": "Deployment", "name": target }, "maxReplicas": 2 });
+        ScalePolicy::new("p", serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn rivals_are_told_of_each_other_and_any_number_of_them_costs_little() {
+        let (index, mut changes) = Index::new();
+        let key = |n: usize| Key::new("shop", &format!("p{n:04}"));
+        let mut told = || {
+            let changes = std::iter::from_fn(|| changes.try_recv().ok());
+            changes.flat_map(|change| if let Change::Rivals(keys) = change { keys } else { Vec::new() }).collect::<Vec<_>>()
+        };
+        index.apply_policy(key(0), policy("web"));
+        assert_eq!(told(), []);
+        index.apply_policy(key(1), policy("web"));
+        assert_eq!(told(), [key(0)]);
+        index.delete_policy(&key(0));
+        assert_eq!(told(), [key(1)]);
+        let many = 1000;
+        (2..many).for_each(|n| index.apply_policy(key(n), policy("web")));
+        assert!(told().len() <= MOST_RIVALS * many);
+        let target = policy("web").spec.scale_target_ref;
+        assert_eq!(index.rivals(&key(1), &target, |_| true).policies.len(), MOST_RIVALS);
+        assert_eq!(index.rivals(&key(1), &target, |rival| *rival == key(999)).policies, [key(999)]);
+        assert!(index.rivals(&key(1), &target, |rival| *rival == key(1)).policies.is_empty());
     }
 }

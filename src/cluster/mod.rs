@@ -30,7 +30,7 @@ pub use backlog::Backlog;
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use events::{EventType, ObjectRef, Recorder};
 pub(crate) use guard::fault;
-pub use index::{Change, Index, Malformed, Rivals, Workload, WorkloadKey};
+pub use index::{Change, Index, MOST_RIVALS, Malformed, Rivals, Workload, WorkloadKey};
 pub use labels::PodSelector;
 pub use lease::{LeaseOptions, run as run_lease};
 pub use ownership::TargetPods;

@@ -11,7 +11,7 @@ use crate::api::conditions::{merge, without_numbers};
 use crate::api::status::DecisionStatus;
 use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
-use crate::cluster::{EventType, Key, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
+use crate::cluster::{EventType, Key, MOST_RIVALS, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
 use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector, Warning};
 use crate::replay::Move;
 use crate::report::Last;
@@ -97,9 +97,15 @@ impl Engine {
     /// that cannot be used scales nothing.
     fn rivals(&self, of: &Key) -> Vec<String> {
         let Some(entry) = self.entries.get(of) else { return Vec::new() };
-        let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref);
-        let policies = rivals.policies.iter().filter(|key| self.is_usable(key)).map(|key| format!("ScalePolicy/{}", key.name));
-        policies.chain(rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name))).collect()
+        let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref, |key| self.is_usable(key));
+        let policies = rivals.policies.iter().map(|key| format!("ScalePolicy/{}", key.name));
+        let hpas = rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name));
+        let mut names: Vec<String> = policies.chain(hpas).collect();
+        if names.len() >= MOST_RIVALS {
+            names.truncate(MOST_RIVALS - 1);
+            names.push("others".into());
+        }
+        names
     }
 
     fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {

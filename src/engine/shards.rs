@@ -162,7 +162,7 @@ impl Engine {
         }
         self.reread_target(&policy);
         let usable = compile(&policy, &self.parts.defaults.of(&key.namespace)).is_ok();
-        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref).policies;
+        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.is_usable(rival)).policies;
         self.others.insert(key.clone(), Other { object: policy, usable });
         for rival in &rivals {
             self.look_soon(rival);
