@@ -38,15 +38,22 @@ async fn create(scene: &Scene, policies: Vec<Value>) -> usize {
     created.buffer_unordered(16).filter(|created| std::future::ready(*created)).count().await
 }
 
-/// Deletes all bad ones. The API server ends a request after a minute, which on a busy machine is too short for thousands.
-async fn delete(scene: &Scene) {
-    let list = format!("{}?labelSelector=bad", scene.api("ScalePolicy").resource_url());
-    eventually("bad policies are deleted", Duration::from_mins(5), async || {
-        // As text: what is in there is too deep to be read.
-        let request = http::Request::delete(&list).body(Vec::new()).unwrap();
-        scene.plane.client.request_text(request).await.map_err(|error| error.to_string())
-    })
-    .await;
+/// Deletes them one by one: all at once is an answer of gigabytes, which the API server breaks off after a minute.
+async fn delete(scene: &Scene, names: &[String]) {
+    let api = &scene.api("ScalePolicy");
+    let deleted = futures::stream::iter(names).map(|name| async move {
+        eventually(&format!("{name} is deleted"), Duration::from_mins(2), async || {
+            // As text: what is in there is too deep to be read.
+            let request = http::Request::delete(format!("{}/{name}", api.resource_url())).body(Vec::new()).unwrap();
+            match scene.plane.client.request_text(request).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                Err(error) => Err(error.to_string()),
+                Ok(_) => Ok(()),
+            }
+        })
+        .await;
+    });
+    deleted.buffer_unordered(16).collect::<Vec<()>>().await;
 }
 
 /// JSON that no serializer would write: a marked string stands for itself.
@@ -64,6 +71,7 @@ fn resident(pid: u32) -> u64 {
 /// Good policies in one namespace, bad ones in another and beside them.
 async fn beside(place: &Place<'_>, bad: &Scene, what: &str, policies: Vec<Value>) {
     let (count, ballast) = (policies.len(), &place.ballasts[0]);
+    let names: Vec<String> = policies.iter().map(|policy| policy["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     let (few, rest) = (policies[..10].to_vec(), policies[10..].to_vec());
     let before = resident(ballast.pid());
     let peak = std::cell::Cell::new(before);
@@ -71,8 +79,8 @@ async fn beside(place: &Place<'_>, bad: &Scene, what: &str, policies: Vec<Value>
     let inject = async || there.set(create(&place.scene, few).await + create(bad, rest).await);
     let heal = async || {
         peak.set(resident(ballast.pid()));
-        delete(bad).await;
-        delete(&place.scene).await;
+        delete(bad, &names[10..]).await;
+        delete(&place.scene, &names[..10]).await;
     };
     place.bad.set(count);
     let answered = place.drill(&format!("{count} policies: {what}"), Duration::from_secs(20), inject, heal).await;
