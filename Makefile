@@ -7,13 +7,16 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds
+.PHONY: help demo demo-migrate test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 
 demo: ## A real cluster, a Go service, real load: Ballast scales it out and in (DEMO_KEEP=1 keeps it up)
 	examples/demo/demo.sh
+
+demo-migrate: ## A real cluster: a Go service moves from its HPA to a policy and back under load, and no step moves a replica
+	examples/demo/migrate.sh
 
 test: lint unit plane e2e ## Everything that CI runs
 

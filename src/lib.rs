@@ -7,6 +7,9 @@
 //! | [`schedule`] | sizes by the clock: which floors and ceilings hold at a time |
 //! | [`sim`] | a model cluster that runs the decision over recorded load, and scores it |
 //! | [`replay`] | history of a Prometheus server: looks decided again, load for the model cluster |
+//! | [`convert`] | HPAs, KEDA's objects and rules of prometheus-adapter to policies |
+//! | [`adopt`] | from an HPA to a policy in the cluster, in steps, and back |
+//! | [`lint`] | what is wrong with manifests before they are applied |
 //! | [`trial`] | files to trials: policies, traces, clusters, assertions, fixtures |
 //! | [`source`] | numbers in: the metrics APIs and Prometheus |
 //! | [`checkpoint`] | memory as bytes that survive a restart |
@@ -17,6 +20,7 @@
 //! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`], [`bucket`] | commands, flags, logs and metrics, the admin port, the only clock, limits of rates |
 
 pub mod admin;
+pub mod adopt;
 pub mod api;
 pub mod bucket;
 pub mod checkpoint;
@@ -24,9 +28,11 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod convert;
 pub mod core;
 pub mod engine;
 pub mod hashing;
+pub mod lint;
 pub mod replay;
 pub mod report;
 pub mod schedule;

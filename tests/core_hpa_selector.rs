@@ -4,7 +4,7 @@
 
 mod core_support;
 
-use ballast::core::{ConditionKind, Memory, Observation, Selector, Verdict};
+use ballast::core::{ConditionKind, Memory, Mode, Observation, Selector, Verdict};
 use core_support::*;
 use rstest::rstest;
 
@@ -54,14 +54,33 @@ fn a_usable_selector_changes_nothing() {
     assert_eq!(decide_once(&policy(vec![cpu(50)]), &with(Selector::Usable, 3)).verdict, Verdict::ScaleUp);
 }
 
-#[test]
-fn no_proposal_is_stored_meanwhile() {
+#[rstest]
+#[case::missing(Selector::Missing)]
+#[case::unparsable(Selector::Invalid { message: "found '=='".into() })]
+fn no_proposal_is_stored_meanwhile(#[case] selector: Selector) {
     let mut story = Story::new(policy(vec![cpu(50)]), 3);
     story.look(&with(Selector::Usable, 3), 15);
     let proposals = |memory: &Memory| serde_json::to_value(memory).unwrap()["proposals"].clone();
     let before = proposals(&story.memory);
-    story.look(&with(ambiguous(), story.replicas), 15);
+    story.look(&with(selector, story.replicas), 15);
     assert_eq!(proposals(&story.memory), before);
+}
+
+/// In the shadow of an HPA a smaller size, or a larger one, is recommended for longer than the window; then the HPA goes.
+#[rstest]
+#[case::smaller(3)]
+#[case::larger(10)]
+fn whoever_takes_over_begins_with_a_whole_window_at_the_size_it_finds(#[case] recommended: u32) {
+    let mut story = Story::new(policy(vec![per_replica()]), 6);
+    story.policy.mode = Mode::Recommend;
+    for _ in 0..30 {
+        story.wants(recommended, 15);
+    }
+    assert_eq!(story.wants(recommended, 15).to, recommended);
+    story.policy.mode = Mode::Enforce;
+    story.look(&Observation { selector: ambiguous(), ..seen_total(6, 6, 0.0) }, 15);
+    let sizes = story.sizes(&[3; 25]);
+    assert_eq!((&sizes[..19], sizes[24]), (&[6; 19][..], 3), "{sizes:?}");
 }
 
 #[test]

@@ -7,10 +7,13 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::RunArgs;
 
+mod adopt;
 mod cluster;
 mod controller;
+mod convert;
 pub mod crds;
 mod explain;
+mod lint;
 mod output;
 pub mod reference;
 mod replay;
@@ -38,6 +41,12 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     /// Try a policy on recorded load in a model cluster, beside the stock HPA or another policy, and score it.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Turn HPAs, what KEDA has, and rules of prometheus-adapter into policies.
+    Convert(convert::ConvertArgs),
+    /// Find what is wrong with policies and sources in files, before they are applied.
+    Lint(lint::LintArgs),
+    /// Move a workload from its HPA to a policy and back, in steps that can be made again.
+    Adopt(Box<adopt::AdoptArgs>),
     /// Run unit tests of policies: samples in, expected sizes and reasons out.
     Test(test::TestArgs),
     /// Print the custom resource definitions.
@@ -56,6 +65,9 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Simulate(args) => simulate::main(&args),
+        Command::Convert(args) => convert::main(&args),
+        Command::Lint(args) => lint::main(&args),
+        Command::Adopt(args) => adopt::main(&args),
         Command::Test(args) => test::main(&args),
         Command::Crds => match crds::yaml() {
             Ok(yaml) => print(yaml.as_bytes()),

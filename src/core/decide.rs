@@ -35,6 +35,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
     // Two masters of one size would write against each other, so a contested target is left alone whatever its size.
     if let Some(decision) = draft.contested(&observation.selector) {
         memory.outage(policy, false, now);
+        memory.concede(current, now);
         return decision;
     }
     draft.warnings.extend(bounds::conflict(&observation.scheduled));

@@ -117,6 +117,13 @@ impl Memory {
         seasoned
     }
 
+    /// Another autoscaler keeps this size: it alone counts as proposed, so that who takes over begins with a whole scale-in window, and
+    /// with nothing that was only recommended.
+    pub(super) fn concede(&mut self, replicas: u32, now: Time) {
+        (self.proposals, self.ahead) = (Proposals::default(), Proposals::default());
+        self.proposals.store(replicas, now, Duration::MAX);
+    }
+
     /// The clock was set, by so many milliseconds: what was decided moves along, so that nothing that waits ends earlier for it, or later.
     /// Times of samples are those of their sources and stay.
     pub fn shift(&mut self, millis: i64) {

@@ -282,7 +282,7 @@ impl Engine {
         }
         self.reread_target(&policy);
         let compiled = compile(&policy, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
-        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.is_usable(rival)).policies;
+        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.scales(rival)).policies;
         match self.entries.get_mut(key) {
             // The memory outlives an edit: a new target must not forget the windows.
             Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {

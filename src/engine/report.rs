@@ -94,10 +94,10 @@ impl Engine {
     }
 
     /// Others that scale the same target: policies as `ScalePolicy/name`, stock autoscalers as `HorizontalPodAutoscaler/name`. A policy
-    /// that cannot be used scales nothing.
+    /// that cannot be used, or only recommends, scales nothing: it is nobody's rival, and has none.
     fn rivals(&self, of: &Key) -> Vec<String> {
-        let Some(entry) = self.entries.get(of) else { return Vec::new() };
-        let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref, |key| self.is_usable(key));
+        let Some(entry) = self.entries.get(of).filter(|_| self.scales(of)) else { return Vec::new() };
+        let rivals = self.parts.index.rivals(of, &entry.object.spec.scale_target_ref, |key| self.scales(key));
         let policies = rivals.policies.iter().map(|key| format!("ScalePolicy/{}", key.name));
         let hpas = rivals.hpas.iter().map(|key| format!("HorizontalPodAutoscaler/{}", key.name));
         let mut names: Vec<String> = policies.chain(hpas).collect();

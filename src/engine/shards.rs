@@ -8,14 +8,15 @@ use std::time::Instant;
 use tracing::info;
 
 use super::{Engine, LAST_WRITES, labels};
-use crate::api::{ScalePolicy, compile};
+use crate::api::{Compiled, ScalePolicy, compile};
 use crate::cluster::{Key, Lead};
+use crate::core::Mode;
 
 /// A policy of a shard that others lead: whether it counts as a rival, and for whose annotations it matters.
 pub(super) struct Other {
     pub object: Arc<ScalePolicy>,
-    /// Whether it can be used: one that cannot scales nothing.
-    pub usable: bool,
+    /// Whether it can be used and writes what it decides.
+    pub scales: bool,
 }
 
 /// A shard on its way to another member: its policies are not decided any more.
@@ -78,8 +79,8 @@ impl Engine {
             if let Some(entry) = self.drop_entry(&key)
                 && !self.led.is_empty()
             {
-                let usable = entry.compiled.is_ok();
-                self.others.insert(key, Other { object: entry.object, usable });
+                let scales = entry.compiled.as_ref().is_ok_and(|compiled| writes(compiled));
+                self.others.insert(key, Other { object: entry.object, scales });
             }
         }
         let shards = &self.parts.shards;
@@ -161,20 +162,24 @@ impl Engine {
             }
         }
         self.reread_target(&policy);
-        let usable = compile(&policy, &self.parts.defaults.of(&key.namespace)).is_ok();
-        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.is_usable(rival)).policies;
-        self.others.insert(key.clone(), Other { object: policy, usable });
+        let scales = compile(&policy, &self.parts.defaults.of(&key.namespace)).is_ok_and(|compiled| writes(&compiled));
+        let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.scales(rival)).policies;
+        self.others.insert(key.clone(), Other { object: policy, scales });
         for rival in &rivals {
             self.look_soon(rival);
         }
     }
 
-    /// Whether a policy can be used, whoever decides it; one that is not known yet might be.
-    pub(super) fn is_usable(&self, key: &Key) -> bool {
+    /// Whether a policy can be used and writes what it decides, whoever decides it; one that is not known yet might.
+    pub(super) fn scales(&self, key: &Key) -> bool {
         match (self.entries.get(key), self.others.get(key)) {
-            (Some(entry), _) => entry.compiled.is_ok(),
-            (None, Some(other)) => other.usable,
+            (Some(entry), _) => entry.compiled.as_ref().is_ok_and(|compiled| writes(compiled)),
+            (None, Some(other)) => other.scales,
             (None, None) => true,
         }
     }
+}
+
+fn writes(compiled: &Compiled) -> bool {
+    compiled.policy.mode == Mode::Enforce
 }

@@ -65,7 +65,7 @@ pub(super) fn one(file: &str, documents: &[Value], name: Option<&str>, defaults:
 }
 
 /// The documents of a text, with the items of lists in their place.
-pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Value>, TrialError> {
+pub(crate) fn documents(file: &str, text: &str) -> Result<Vec<Value>, TrialError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| TrialError::form(file, error))?;
     let mut all = Vec::new();
     for document in documents {
@@ -80,7 +80,7 @@ pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Value>, TrialError
 }
 
 /// One object as a policy; it is known to be one.
-pub(super) fn written(file: &str, document: &Value, defaults: &Defaults) -> Result<Written, TrialError> {
+pub(crate) fn written(file: &str, document: &Value, defaults: &Defaults) -> Result<Written, TrialError> {
     let (kind, name) = (document["kind"].as_str().unwrap_or_default(), name_of(document));
     let place = format!("{file}: {kind}/{name}");
     let refused = |errors| TrialError::Fields { place: place.clone(), errors };
@@ -115,7 +115,8 @@ fn annotated(document: &Value) -> Result<ScalePolicy, Vec<FieldError>> {
     annotations::desired(&workload)?.ok_or_else(|| vec![FieldError::new("metadata.annotations", "", "none begins with ballast.dev/")])
 }
 
-fn is_policy(document: &Value) -> bool {
+/// Whether a document is one of the forms of a policy.
+pub(crate) fn is_policy(document: &Value) -> bool {
     let text = |field: &str| document[field].as_str().unwrap_or_default();
     match text("kind") {
         "ScalePolicy" | "HorizontalPodAutoscaler" => true,
