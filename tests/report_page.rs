@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ballast::api::conditions::merge;
-use ballast::api::report::current_metrics;
+use ballast::api::report::{current_metrics, metrics_text};
 use ballast::api::status::{DecisionStatus, ScaleEvent};
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicyStatus, compile};
@@ -14,7 +14,7 @@ use ballast::core::{
     Decision, Failure, FailureKind, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Trouble, Verdict, Way, Writer,
     decide,
 };
-use ballast::report::{Record, Ring, View, page};
+use ballast::report::{Line, PolicyHistory, Reader, Record, Ring, StatusTable, View, history_page, page};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -150,6 +150,14 @@ impl Story {
         Timestamp::from_millisecond((self.now - Duration::from_secs(12)).as_millis()).unwrap()
     }
 
+    /// As a line of `ballast status`, under another name.
+    fn line(&self, name: &str) -> Line {
+        let mut record = self.of_status();
+        (record.name, record.target) = (name.into(), format!("Deployment/{name}"));
+        let metrics = metrics_text(&self.compiled, &self.last.as_ref().unwrap().signals);
+        Line { record, metrics, created: Some("2026-06-20T08:00:00Z".parse().unwrap()), deleted: false }
+    }
+
     fn golden(&self, name: &str, width: usize) {
         golden(name, &self.of_controller(), self.now(), width, None);
     }
@@ -162,12 +170,22 @@ fn count(replicas: u32) -> i32 {
 /// Compares the page without styles with `tests/golden/explain-NAME.txt`.
 fn golden(name: &str, record: &Record, now: Timestamp, width: usize, note: Option<&str>) {
     let styled = page(record, &View { now, zone: &TimeZone::UTC, width, note });
-    let text = anstream::adapter::strip_str(&styled).to_string();
+    committed(&format!("explain-{name}"), &styled, width);
+}
+
+/// The same for `ballast history`.
+fn golden_history(name: &str, record: &Record, now: Timestamp) {
+    let view = View { now, zone: &TimeZone::UTC, width: 90, note: None };
+    committed(&format!("history-{name}"), &history_page(&PolicyHistory::of(record, now), record, &view, 6), 90);
+}
+
+fn committed(name: &str, styled: &str, width: usize) {
+    let text = anstream::adapter::strip_str(styled).to_string();
     for line in text.lines() {
         assert!(line.chars().count() <= width, "wider than {width}: {line}");
         assert_eq!(line.trim_end(), line, "blanks at the end of a line");
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/explain-{name}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &text).unwrap();
     }
@@ -193,6 +211,43 @@ fn held_as_the_status_alone_tells_it() {
     let story = held();
     let note = "From the policy's status; the controller was not reached: pods is forbidden";
     golden("held-status", &story.of_status(), story.now(), 100, Some(note));
+}
+
+#[test]
+fn the_history_has_sizes_demand_and_decisions_on_one_axis() {
+    let story = held();
+    golden_history("held", &story.of_controller(), story.now());
+    golden_history("status", &story.of_status(), story.now());
+}
+
+/// The pictures of docs/images are what the commands print, in the colours of a terminal.
+#[test]
+fn the_pictures_of_the_plugin() {
+    let story = held();
+    let (now, record, zone) = (story.now(), story.of_controller(), TimeZone::UTC);
+    let view = View { now, zone: &zone, width: 100, note: None };
+    picture("kubectl-history", "kubectl ballast history web", &history_page(&PolicyHistory::of(&record, now), &record, &view, 6));
+
+    let pause = json!({ "pause": { "direction": "Up", "reason": "load test", "by": "ann", "until": "2026-07-01T13:30:00Z" } });
+    let [mut paused, mut steady, mut grows, mut failed] = [&pause, &json!({}), &json!({}), &json!({})].map(|more| Story::new(more, 4));
+    paused.looks(50, 400.0, 70.0);
+    steady.looks(50, 200.0, 70.0);
+    grows.looks(49, 200.0, 70.0).look(300.0, Some(110.0));
+    failed.looks(48, 200.0, 70.0).look(150.0, None).look(150.0, None);
+    let lines = [paused.line("checkout"), failed.line("search"), grows.line("shop-api"), steady.line("stock"), story.line("web")];
+    let reader = Reader { now, zone: &zone, width: usize::MAX };
+    picture("kubectl-status", "kubectl ballast status --watch", &StatusTable::new(false, false).page(&lines, &reader));
+}
+
+/// Compares what a terminal shows with `docs/images/NAME.svg`.
+fn picture(name: &str, call: &str, page: &str) {
+    let svg = anstyle_svg::Term::new().palette(anstyle_svg::WIN10_CONSOLE).render_svg(&format!("$ {call}\n{page}"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/images/{name}.svg"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &svg).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == svg, "{} differs; if this is right: UPDATE=1 cargo test --test report_page", path.display());
 }
 
 #[test]

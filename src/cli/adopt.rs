@@ -10,7 +10,7 @@ use kube::Client;
 
 use super::cluster::{block_on, kube_config};
 use super::controller::{Controller, ask};
-use super::explain::{PolicyName, TIMEOUT, policy_name};
+use super::access::{PolicyName, TIMEOUT, policy_name};
 use super::output::{is_closed_pipe, put};
 use crate::adopt::regret::Seen;
 use crate::adopt::{Adoption, Back, Cluster, Shadow};

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use http::{Request, StatusCode};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 
+use super::access::Session;
+use crate::api::{Defaults, ScalePolicy, compile};
 use crate::report::Record;
 
 /// The page must not wait for a controller that cannot be reached.
@@ -20,6 +23,18 @@ const PORT: &str = "admin";
 const PODS: u32 = 16;
 /// Longest answer taken.
 const LIMIT: usize = 1 << 20;
+
+/// How to reach the controller.
+#[derive(Args, Clone, Debug)]
+pub struct ControllerArgs {
+    /// Address of the controller's admin port, e.g. <http://localhost:8080> after `kubectl port-forward`. Default: the controller's pods are
+    /// asked through the API server, as far as the user may do that (get on pods/proxy).
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// Namespace of the controller.
+    #[arg(long, value_name = "NAMESPACE", default_value = "ballast-system")]
+    controller_namespace: String,
+}
 
 /// Where the controller is.
 #[derive(Clone, Copy)]
@@ -34,6 +49,27 @@ pub enum Controller<'a> {
 #[derive(Deserialize)]
 struct Refusal {
     error: String,
+}
+
+impl ControllerArgs {
+    /// The record of a policy from the controller, or else from the policy's status, and why.
+    pub async fn record(&self, session: &Session, policy: &ScalePolicy) -> Result<(Record, Option<anyhow::Error>)> {
+        let controller = match &self.admin {
+            Some(url) => Controller::At(url),
+            None => Controller::In { client: &session.client, namespace: &self.controller_namespace },
+        };
+        match ask(controller, &session.namespace, &policy.name_any()).await {
+            Ok(record) => Ok((record, None)),
+            Err(error) if self.admin.is_some() => Err(error.context("--admin")),
+            Err(error) => Ok((of_status(policy), Some(error))),
+        }
+    }
+}
+
+/// What the policy and its status tell.
+pub fn of_status(policy: &ScalePolicy) -> Record {
+    let compiled = compile(policy, &Defaults::default());
+    Record::of(policy, &policy.status.clone().unwrap_or_default(), compiled.as_ref().map_err(Vec::as_slice))
 }
 
 /// The record of a policy, from whichever process leads.

@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::cluster::{block_on, kube_config};
-use super::explain::TIMEOUT;
+use super::access::TIMEOUT;
 use super::output::{is_closed_pipe, put};
 use crate::api::Defaults;
 use crate::convert::{Converted, Input, Options, convert};

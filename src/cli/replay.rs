@@ -10,10 +10,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
-use kube::Client;
 
-use super::cluster::{block_on, kube_config};
-use super::explain::{self, PolicyName, policy_name};
+use super::access::{AccessArgs, PolicyName, policy_name};
+use super::cluster::block_on;
 use super::server::ServerArgs;
 use super::simulate::{ClusterArgs, Output, ResultArgs, quantity};
 use crate::api::{Compiled, compile, join};
@@ -255,12 +254,11 @@ async fn find(args: &ReplayArgs) -> Result<Found> {
         return Ok(Found { namespace: namespace.unwrap_or_else(|| "default".to_owned()), written });
     }
     let PolicyName { namespace, name } = policy_name(&args.policy).map_err(|why| anyhow::anyhow!("{}: {why}", args.policy))?;
-    let mut config = kube_config(args.kubeconfig.as_deref(), args.context.as_deref()).await?;
-    config.connect_timeout = Some(explain::TIMEOUT);
-    config.read_timeout = Some(explain::TIMEOUT);
-    let namespace = namespace.or_else(|| args.namespace.clone()).unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config.clone()).context("cannot make a client")?;
-    let policy = explain::get(&client, &config, &namespace, &name).await?;
+    let namespace = namespace.or_else(|| args.namespace.clone());
+    let access = AccessArgs { namespace, kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
+    let session = access.session(None).await?;
+    let policy = session.policy(&name).await?;
+    let namespace = session.namespace;
     let place = format!("ScalePolicy {namespace}/{name}");
     let compiled = compile(&policy, &defaults).map_err(|errors| anyhow::anyhow!("{place}: {}", join(&errors)))?;
     Ok(Found { namespace, written: Written { name, place, policy, compiled } })

@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use backlog::Backlog;
 pub use checkpoint::{CheckpointError, Checkpoints};
 pub use events::{EventType, ObjectRef, Recorder};
-pub(crate) use guard::fault;
+pub(crate) use guard::{Guarded, Unreadable, fault};
 pub use index::{Change, Index, MOST_RIVALS, Malformed, Rivals, Workload, WorkloadKey};
 pub use labels::PodSelector;
 pub use lease::{LeaseOptions, run as run_lease};
@@ -41,7 +41,7 @@ pub use shards::{Lead, MEMBERS, MOST as MOST_SHARDS, Shards, run_member, shard_o
 pub use slim::{PodResources, PodRow, WorkloadKind};
 pub use sources::SourceRow;
 pub use status::{StatusWriter, replace_status};
-pub use watch::{Watches, start as start_watches};
+pub use watch::{Watches, start as start_watches, watch_error};
 
 /// Who writes, as `kubectl` shows it: field manager, Event source.
 pub const MANAGER: &str = "ballast";

@@ -186,7 +186,8 @@ async fn feed<K: Indexed>(api: Api<K>, index: Arc<Index>, watch: Arc<Watch>, sco
     }
 }
 
-fn watch_error(error: &watcher::Error) -> String {
+/// An error of a watch in the server's own words.
+pub fn watch_error(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
             in_words(error)

@@ -4,6 +4,10 @@
 //! [`html`] is the same for a trial in the simulator, as an HTML file.
 
 mod build;
+mod columns;
+mod curve;
+mod differences;
+mod history;
 pub mod html;
 mod last;
 mod next;
@@ -13,10 +17,13 @@ mod plot;
 mod record;
 mod ring;
 mod span;
+mod status;
 mod suite;
 mod trial;
 
 pub(crate) use build::timestamp;
+pub use differences::{Differences, Side, differences_page};
+pub use history::{PolicyHistory, history_page};
 pub use last::Last;
 pub use next::next;
 pub use page::{View, page};
@@ -25,5 +32,6 @@ pub use record::{
     SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
+pub use status::{Line, Reader, StatusTable};
 pub use suite::suite_page;
 pub use trial::{TrialView, trial_page};

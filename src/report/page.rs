@@ -15,10 +15,10 @@ use crate::core::reason::Quantity;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
-const AREA: Style = AnsiColor::Blue.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue)));
-const LINE: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const AREA: Style = AnsiColor::Blue.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue)));
+pub(super) const LINE: Style = AnsiColor::Yellow.on_default().bold();
 /// Where the line runs over the area, the area goes on behind it: else a size that is wanted would look smaller by a row.
-const CROSSING: Style = AnsiColor::BrightYellow.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue))).bold();
+pub(super) const CROSSING: Style = AnsiColor::BrightYellow.on_default().bg_color(Some(Color::Ansi(AnsiColor::Blue))).bold();
 
 /// Scale events shown; status holds more.
 const EVENTS: usize = 5;
@@ -233,7 +233,7 @@ impl Page<'_> {
                 let states = history.points.iter().map(|p| State { time: p.time, replicas: p.replicas, wanted: p.wanted });
                 (states.collect(), history.end.unwrap_or(self.view.now), true)
             }
-            None => (from_events(record, self.view.now), self.view.now, false),
+            None => (from_events(record, self.view.now, EVENTS_SPAN), self.view.now, false),
         };
         let plot = Plot { states: &states, end, width: self.view.width, zone: self.view.zone, area: AREA, line: LINE, crossing: CROSSING };
         let lines = plot.lines();
@@ -260,7 +260,7 @@ impl Page<'_> {
 }
 
 /// The verdict and the size.
-fn size(record: &Record) -> String {
+pub(super) fn size(record: &Record) -> String {
     let now = record.current_replicas.map_or_else(|| "?".to_owned(), |size| size.to_string());
     let Some(decision) = &record.decision else { return format!("{now} replicas") };
     let (verdict, to) = (&decision.verdict, decision.to);
@@ -273,7 +273,7 @@ fn size(record: &Record) -> String {
 }
 
 /// What the signals ask for, where that is something else, and the bounds.
-fn aside(record: &Record) -> Vec<String> {
+pub(super) fn aside(record: &Record) -> Vec<String> {
     let wanted = record.decision.as_ref().and_then(|decision| decision.wanted.filter(|wanted| *wanted != decision.to));
     let mut parts: Vec<String> = wanted.map(|wanted| format!("signals want {wanted}")).into_iter().collect();
     parts.push(format!("min {}, max {}", record.min_replicas, record.max_replicas));
@@ -297,8 +297,8 @@ fn emphasis(signal: &SignalRecord, decision: Option<&DecisionRecord>) -> Style {
 }
 
 /// Sizes as the scale events tell them; the oldest event also tells the size before it.
-fn from_events(record: &Record, now: Timestamp) -> Vec<State> {
-    let recent: Vec<_> = record.scale_events.iter().filter(|event| between(event.time, now) <= EVENTS_SPAN).collect();
+pub(super) fn from_events(record: &Record, now: Timestamp, span: Duration) -> Vec<State> {
+    let recent: Vec<_> = record.scale_events.iter().filter(|event| between(event.time, now) <= span).collect();
     let Some(oldest) = recent.last() else { return Vec::new() };
     // A little of the time before the first change, so that it is seen as one.
     let before = oldest.time - jiff::SignedDuration::try_from(between(oldest.time, now) / 20).unwrap_or_default();
@@ -336,7 +336,7 @@ fn demand(estimate: &EstimateRecord) -> String {
 }
 
 /// The stage that a reason's code belongs to, in the policy's words.
-fn stage(code: &str) -> &str {
+pub(super) fn stage(code: &str) -> &str {
     match code {
         "Stabilized" => "window",
         "Collapsed" => "collapse guard",
@@ -351,7 +351,7 @@ fn stage(code: &str) -> &str {
     }
 }
 
-fn colour(verdict: &str) -> Style {
+pub(super) fn colour(verdict: &str) -> Style {
     match verdict {
         "Steady" => AnsiColor::Green.on_default().bold(),
         "ScaleUp" | "ScaleDown" => AnsiColor::Cyan.on_default().bold(),
@@ -362,7 +362,7 @@ fn colour(verdict: &str) -> Style {
 }
 
 /// Words in lines of at most `width` characters; a longer word stands alone.
-fn wrap(words: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(words: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words.split_whitespace() {
         match lines.last_mut() {

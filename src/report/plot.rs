@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 /// Rows of the plot at most.
 const ROWS: u32 = 10;
 /// Columns at most: more would only repeat what a few hundred decisions have to show.
-const COLUMNS: usize = 100;
+pub const COLUMNS: usize = 100;
 /// Columns of the axis on the left.
-const AXIS: usize = 6;
+pub const AXIS: usize = 6;
 
 /// A state that holds until the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 pub use keys::{KEYS, Key};
 pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name};
+pub use values::{pause as parse_pause, pause_text};
 
 use super::compile::{TargetRef, check_query, check_schedule};
 use super::error::{FieldError, Problems};

@@ -54,7 +54,7 @@ pub(super) fn forecast(text: &str) -> Option<ForecastMode> {
 
 /// `DIRECTION [until=TIME] [by=NAME] [reason=TEXT to the end]`; the inner `None` is "no pause".
 #[allow(clippy::option_option)]
-pub(super) fn pause(text: &str) -> Option<Option<Pause>> {
+pub fn pause(text: &str) -> Option<Option<Pause>> {
     let (direction, mut rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let direction = match direction.to_ascii_lowercase().as_str() {
         "true" | "all" => PauseDirection::All,
@@ -81,6 +81,19 @@ pub(super) fn pause(text: &str) -> Option<Option<Pause>> {
         }
         rest = after;
     }
+}
+
+/// A pause as the value of its annotation: what [`pause`] reads. Its reason has no line breaks, nor `by` any white space.
+pub fn pause_text(pause: &Pause) -> String {
+    let direction = match pause.direction {
+        PauseDirection::All => "all",
+        PauseDirection::Up => "up",
+        PauseDirection::Down => "down",
+    };
+    let until = pause.until.as_ref().map(|until| format!(" until={}", until.0));
+    let by = pause.by.as_ref().map(|by| format!(" by={by}"));
+    let reason = pause.reason.as_ref().map(|reason| format!(" reason={reason}"));
+    [Some(direction.to_owned()), until, by, reason].into_iter().flatten().collect()
 }
 
 /// Longest cron expression, as in the CRD.
@@ -128,4 +141,22 @@ fn length(text: &str) -> Option<i32> {
         rest = &rest[end + unit.len_utf8()..];
     }
     (!text.is_empty()).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_written_is_read_as_it_was() {
+        let full = Pause {
+            direction: PauseDirection::Down,
+            until: Some(Time("2030-12-24T18:00:00Z".parse().unwrap())),
+            reason: Some("sales week by=all".into()),
+            by: Some("ana".into()),
+        };
+        for pause in [Pause::default(), Pause { direction: PauseDirection::Up, ..Pause::default() }, full] {
+            assert_eq!(super::pause(&pause_text(&pause)), Some(Some(pause)));
+        }
+    }
 }
