@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what is generated in deploy/: the chart's copies of crds/ and alerts/, and from the chart with its default values the plain manifest.
+# Writes what is generated in deploy/: the chart's copies of crds/, alerts/ and dashboards/, and from the chart with its default values the plain manifest.
 #
 #   render.sh            writes deploy/chart/ballast/files/ and deploy/manifests/ballast.yaml
 #   render.sh --stdout   prints the manifest and writes nothing
@@ -39,10 +39,11 @@ YAML
 case ${1:-} in
   --stdout) manifest ;;
   "")
-    mkdir -p "$chart/files/crds" "$chart/files/alerts" "$deploy/manifests"
-    rm -f "$chart"/files/crds/*.yaml
+    mkdir -p "$chart/files/crds" "$chart/files/alerts" "$chart/files/dashboards" "$deploy/manifests"
+    rm -f "$chart"/files/crds/*.yaml "$chart"/files/dashboards/*.json
     cp "$root"/crds/*.yaml "$chart/files/crds/"
     cp "$deploy/alerts/ballast.yaml" "$chart/files/alerts/"
+    cp "$deploy"/dashboards/*.json "$chart/files/dashboards/"
     # Not straight into place: a failed run leaves what was there.
     manifest >"$deploy/manifests/ballast.yaml.new"
     mv "$deploy/manifests/ballast.yaml.new" "$deploy/manifests/ballast.yaml"

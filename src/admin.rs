@@ -1,10 +1,11 @@
-//! The admin port: `/livez`, `/readyz` (names what it waits for), `/metrics`, `/debug/policies` (the records of decisions). Read-only.
+//! The admin port: `/livez`, `/readyz` (names what it waits for), `/metrics`, `/debug/policies` (the records of decisions), and `/web`, the page
+//! for people, where it is wanted. Read-only.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,10 +20,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
 use crate::cluster::Key;
 use crate::engine::{NoRecord, Records};
 use crate::telemetry::Metrics;
+use crate::web::{Line, Web};
 
 /// What the process still waits for before it is ready; empty means ready.
 #[derive(Clone, Default)]
@@ -40,6 +43,8 @@ pub struct Served {
     pub metrics: Metrics,
     /// For `/debug/policies`.
     pub records: Records,
+    /// For `/web`; `None`: there is no page.
+    pub web: Option<Web>,
 }
 
 /// Policies per answer when none or too many are asked for.
@@ -75,6 +80,8 @@ const CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// Longest life of a connection: who reads a byte now and then keeps none either.
 const LONGEST: Duration = Duration::from_mins(2);
+/// Streams have this long to end before that.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
 /// Largest head of a request.
 const HEAD_BYTES: usize = 16 << 10;
 
@@ -86,10 +93,13 @@ pub async fn serve(listener: TcpListener, served: Served, shutdown: Cancellation
         .route("/metrics", get(exposition))
         .route("/debug/policies", get(list))
         .route("/debug/policies/{namespace}/{name}", get(record))
-        .with_state(served);
+        .with_state(served.clone());
+    let router = match served.web {
+        Some(web) => router.merge(web.router()),
+        None => router,
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES);
-    let service = TowerToHyperService::new(router);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = TaskTracker::new();
     loop {
@@ -109,12 +119,20 @@ pub async fn serve(listener: TcpListener, served: Served, shutdown: Cancellation
                 }
             },
         };
-        let (builder, service, shutdown) = (builder.clone(), service.clone(), shutdown.clone());
+        let (builder, shutdown, line) = (builder.clone(), shutdown.clone(), Line::default());
+        let service = TowerToHyperService::new(Extension(line.clone()).layer(router.clone()));
         tasks.spawn(async move {
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
+            let ending = async {
+                tokio::time::sleep(LONGEST.saturating_sub(LAST_EVENTS)).await;
+                line.ending.cancel();
+                tokio::time::sleep(LAST_EVENTS).await;
+            };
             tokio::select! {
-                _ = tokio::time::timeout(LONGEST, connection.as_mut()) => {}
+                _ = connection.as_mut() => {}
+                () = ending => {}
+                () = line.hang_up.cancelled() => {}
                 () = shutdown.cancelled() => {
                     // What is under way is answered.
                     connection.as_mut().graceful_shutdown();

@@ -16,6 +16,7 @@
 //! | [`cluster`] | Kubernetes I/O: watches, index, scale writes, status, Events, lease |
 //! | [`engine`] | the sweep: due policies are looked at together, decided, carried out |
 //! | [`report`] | the record of a policy for people: JSON and terminal page; a trial as an HTML page |
+//! | [`web`] | the read-only page of the admin port |
 //! | [`hashing`] | hashes that every process and version agrees on |
 //! | [`cli`], [`config`], [`telemetry`], [`admin`], [`clock`], [`bucket`] | commands, flags, logs and metrics, the admin port, the only clock, limits of rates |
 
@@ -40,3 +41,4 @@ pub mod sim;
 pub mod source;
 pub mod telemetry;
 pub mod trial;
+pub mod web;

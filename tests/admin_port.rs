@@ -3,28 +3,20 @@
 // To panic is how a test says that something is wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod web_support;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ballast::admin::{self, Readiness, Served};
-use ballast::clock::Clock;
-use ballast::cluster::Shards;
-use ballast::engine::Records;
-use ballast::telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use web_support::{Policies, Port};
 
-/// Of the real port, on a free one of loopback.
+/// Of the real port with its page, on a free one of loopback. Nobody leads, so that records are asked of nobody.
 async fn port() -> (SocketAddr, CancellationToken) {
-    let listener = admin::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = CancellationToken::new();
-    // Nobody leads, so that records are asked of nobody.
-    let (records, _) = Records::channel(Shards::standby(Clock::real(), 1));
-    let served = Served { readiness: Readiness::default(), metrics: Metrics::new(0, []), records };
-    tokio::spawn(admin::serve(listener, served, shutdown.clone()));
-    (address, shutdown)
+    let port = Port::open(Policies::default(), 0, false).await;
+    (port.address, port.stop)
 }
 
 /// The status line of an answer; empty where the connection was closed without one.
@@ -52,21 +44,25 @@ fn request(method: &str, path: &str) -> Vec<u8> {
 
 /// Every path that is served, as it stands in the code: a new one is tried without being named here.
 fn routes() -> Vec<String> {
-    let code = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin.rs")).unwrap();
+    let read = |file| std::fs::read_to_string(format!("{}/src/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let code = read("admin") + &read("web/mod");
     let lines: Vec<&str> = code.lines().map(str::trim).filter(|line| line.starts_with(".route(")).collect();
     assert!(lines.iter().all(|line| line.contains(", get(")) && !code.contains("fallback") && !code.contains(".nest("), "{lines:?}");
-    lines.iter().map(|line| line.split('"').nth(1).unwrap().replace("{namespace}", "shop").replace("{name}", "web")).collect()
+    lines
+        .iter()
+        .map(|line| line.split('"').nth(1).unwrap().replace("{namespace}", "shop").replace("{name}", "web").replace("{file}", "app.js"))
+        .collect()
 }
 
 #[tokio::test]
 async fn nothing_can_be_changed() {
     let (address, _end) = port().await;
     let routes = routes();
-    assert!(routes.len() >= 5, "{routes:?}");
+    assert!(routes.len() >= 10, "{routes:?}");
     for path in &routes {
         for method in ["GET", "HEAD"] {
             let found = ask(address, &request(method, path)).await;
-            assert!(found.contains(" 200 ") || found.contains(" 503 "), "{method} {path}: {found}");
+            assert!([" 200 ", " 308 ", " 503 "].iter().any(|status| found.contains(status)), "{method} {path}: {found}");
         }
         for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "post"] {
             let found = ask(address, &request(method, path)).await;
@@ -83,6 +79,10 @@ async fn nothing_can_be_changed() {
         "//metrics",
         "/debug/policies/a/b/c",
         "/%2e%2e/etc/passwd",
+        "/web/..%2flivez",
+        "/web/nothing.js",
+        "/web/uplot/LICENSE",
+        "/web/live/sources",
     ] {
         let found = ask(address, &request("GET", path)).await;
         assert!(found.contains(" 404 "), "{path}: {found}");

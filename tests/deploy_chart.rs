@@ -141,6 +141,16 @@ fn values_reach_their_flags() {
     let namespaced = parse(&Release::new(Some("ci/namespaced-values.yaml"), &[]).flags());
     assert_eq!(namespaced.namespaces, ["shop", "billing"]);
     assert_eq!(namespaced.annotated_kinds, ["ReplicaSet"]);
+    let web = |set: &str| {
+        let args = parse(&Release::new(None, &["--set", set]).flags());
+        (args.web_page, args.web_hosts)
+    };
+    assert_eq!(
+        web("web.enabled=true,web.hosts={ballast.example.com,other.example}"),
+        (true, vec!["ballast.example.com".into(), "other.example".into()])
+    );
+    assert_eq!(web("web.enabled=true"), (true, vec![]));
+    assert_eq!(web("web.hosts={ballast.example.com}"), (false, vec![]));
 }
 
 #[test]
@@ -203,6 +213,7 @@ fn the_network_policy_opens_the_admin_port() {
 #[case::too_many_members("replicas=16", "/replicas")]
 #[case::shards_without_leases("shards=2,leaderElection.enabled=false", "shards: 2: must be 1")]
 #[case::log_format("log.format=xml", "/log/format")]
+#[case::web_host("web.hosts={https://ballast.example.com}", "/web/hosts/0")]
 fn a_wrong_value_is_refused_by_its_path(#[case] set: &str, #[case] named: &str) {
     let output = helm(&["template", "ballast", ".", "--set", set]);
     let message = String::from_utf8_lossy(&output.stderr);

@@ -62,6 +62,26 @@ async fn get(url: &str) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
+/// The controller's web page is told the same hold.
+async fn on_the_web(story: &Story, admin: &str) {
+    let page = reqwest::get(format!("{admin}/web/")).await.unwrap();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    let mut stream = reqwest::get(format!("{admin}/web/live/policies/{}/web", story.namespace)).await.unwrap();
+    let told = async {
+        let mut bytes = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Some((data, _)) = text.split("event: policy\ndata: ").nth(1).and_then(|rest| rest.split_once('\n')) {
+                return data.to_owned();
+            }
+            bytes.extend_from_slice(&stream.chunk().await.unwrap().unwrap());
+        }
+    };
+    let record: Value = serde_json::from_str(&tokio::time::timeout(SOON, told).await.unwrap()).unwrap();
+    assert_eq!((&record["decision"]["heldBy"], &record["decision"]["wanted"]), (&json!("Stabilized"), &json!(2)), "{record}");
+    assert_eq!((&record["history"]["bounds"][0]["max"], &record["conditions"][0]["status"]), (&json!(10), &json!("True")), "{record}");
+}
+
 fn time(value: &Value) -> Timestamp {
     value.as_str().unwrap_or_default().parse().unwrap()
 }
@@ -70,11 +90,12 @@ fn time(value: &Value) -> Timestamp {
 fn a_policy_that_scaled_and_is_held_tells_why_and_until_when() {
     run(async {
         let story = Story::begin(plane(Options::default()).await).await;
-        let flags =
-            Flags { downscale_stabilization: "20s", more: vec!["--namespaces".into(), story.namespace.clone()], ..Flags::default() };
+        let more = vec!["--namespaces".into(), story.namespace.clone(), "--web-page".into()];
+        let flags = Flags { downscale_stabilization: "20s", more, ..Flags::default() };
         let ballast = Ballast::start(story.plane, "explain", &flags).await;
         let web = held(&story).await;
         let admin = format!("http://{}", ballast.admin);
+        on_the_web(&story, &admin).await;
 
         let text = page(&story, &["--admin", &admin]).await;
         println!("{text}");

@@ -7,10 +7,11 @@
 mod browser_support;
 mod report_support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ballast::report::html;
 use ballast::sim::Trial;
+use browser_support::looks::{is_readable, keep, picture, scrolls_sideways};
 use browser_support::{Browser, Page};
 use report_support::{HOSTILE, hostile, long, recorded};
 use tempfile::TempDir;
@@ -18,8 +19,6 @@ use tempfile::TempDir;
 const WIDE: (u32, u32) = (1000, 1120);
 const NARROW: (u32, u32) = (400, 900);
 const DRAWN: &str = "document.documentElement.dataset.drawn !== undefined";
-/// Screenshots load with the README.
-const LARGEST: usize = 300 * 1024;
 
 /// The page of a trial, as a file.
 fn written(trial: &Trial) -> (TempDir, PathBuf) {
@@ -41,29 +40,6 @@ fn point(page: &mut Page<'_>, x: &str, y: &str) -> (f64, f64) {
          return [box.left + x._offset + x.d2p({x}), box.top + y._offset + y.d2p({y})]; }})()"
     ));
     (at[0].as_f64().unwrap(), at[1].as_f64().unwrap())
-}
-
-fn hidden_columns(page: &mut Page<'_>) -> bool {
-    page.value("document.documentElement.scrollWidth > innerWidth") == true
-}
-
-/// Contrast after WCAG 2 of the text of an element with the first background behind it.
-const CONTRAST: &str = r"(element => {
-    const rgb = text => text.match(/[\d.]+/g).map(Number);
-    const light = text => { const [r, g, b] = rgb(text).slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-        return .2126 * r + .7152 * g + .0722 * b; };
-    let behind = element;
-    while (behind && (rgb(getComputedStyle(behind).backgroundColor)[3] ?? 1) === 0) behind = behind.parentElement;
-    const [a, b] = [light(getComputedStyle(element).color), light(getComputedStyle(behind).backgroundColor)].sort((a, b) => b - a);
-    return (a + .05) / (b + .05);
-})";
-
-fn is_readable(page: &mut Page<'_>) {
-    let worst = page.value(&format!(
-        "Math.min(...[...document.querySelectorAll('h1, h2, p, small, th, td, button, label, .muted')]\
-         .filter(e => e.textContent && e.checkVisibility()).map({CONTRAST}))"
-    ));
-    assert!(worst.as_f64().unwrap() >= 4.5, "contrast {worst}");
 }
 
 #[test]
@@ -161,7 +137,7 @@ fn light_and_dark_wide_and_narrow() {
             let mut page = Page::open(&mut browser, &file, size, scheme);
             page.until(DRAWN);
             assert_eq!(page.value("document.documentElement.dataset.theme"), scheme);
-            assert!(!hidden_columns(&mut page), "{scheme} {size:?}: the page scrolls sideways");
+            assert!(!scrolls_sideways(&mut page), "{scheme} {size:?}: the page scrolls sideways");
             is_readable(&mut page);
             let shot = page.screenshot();
             is_quiet(&page);
@@ -243,23 +219,4 @@ fn a_trial_without_load_or_contenders_is_an_error() {
     assert!(html::page(&trial).unwrap_err().to_string().contains("no load"));
     trial.contenders.clear();
     assert!(html::page(&trial).unwrap_err().to_string().contains("no contenders"));
-}
-
-/// A screenshot of the README: written on demand, else there.
-fn picture(name: &str, shot: &[u8]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images").join(name);
-    if std::env::var_os("UPDATE").is_some() {
-        assert!(shot.len() <= LARGEST, "{name}: {} bytes", shot.len());
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, shot).unwrap();
-    }
-    let there = std::fs::read(&file).unwrap_or_else(|error| panic!("{name}: {error}; UPDATE=1 writes it"));
-    assert!(there.starts_with(b"\x89PNG") && there.len() <= LARGEST, "{name}");
-}
-
-/// For eyes: `SCREENSHOTS=FOLDER` keeps all of them.
-fn keep(name: &str, shot: &[u8]) {
-    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
-        std::fs::write(Path::new(&folder).join(format!("{name}.png")), shot).unwrap();
-    }
 }

@@ -27,6 +27,7 @@ use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
 use crate::source::prometheus::LiveLimits;
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, SourceMetrics, start_logging};
+use crate::web::Web;
 
 /// Longest silence of the API server on a connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(25);
@@ -98,13 +99,10 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     if let Some(path) = args.config.clone() {
         tasks.spawn(follow_file(path, Arc::clone(&sources), limits, Arc::clone(&defaults), stop.clone()));
     }
-    let readiness = Readiness::default();
-    readiness.add("watches", {
-        let watches = watches.clone();
-        move || watches.waiting()
-    });
+    let readiness = readiness(watches.clone());
     let (records, asks) = Records::channel(shards.clone());
-    tasks.spawn(admin::serve(listener, Served { readiness, metrics: metrics.clone(), records }, drained.clone()));
+    let web = args.web_page.then(|| Web::new(records.clone(), Arc::clone(&sources), clock.clone(), &args.web_hosts, drained.clone()));
+    tasks.spawn(admin::serve(listener, Served { readiness, metrics: metrics.clone(), records, web }, drained.clone()));
 
     let (annotated, annotated_rx) = mpsc::unbounded_channel();
     let kinds = ["Deployment", "StatefulSet"].into_iter().map(str::to_owned).chain(args.annotated_kinds.clone()).collect();
@@ -175,6 +173,13 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     info!("stopped");
     Ok(())
+}
+
+/// Ready once all that is watched has been listed.
+fn readiness(watches: Watches) -> Readiness {
+    let readiness = Readiness::default();
+    readiness.add("watches", move || watches.waiting());
+    readiness
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {

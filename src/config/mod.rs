@@ -66,9 +66,22 @@ pub struct RunArgs {
     )]
     pub write_concurrency: usize,
 
-    /// Address of the admin port: /livez, /readyz, /metrics.
+    /// Address of the admin port: /livez, /readyz, /metrics, /debug/policies, and /web/ with --web-page.
     #[arg(long, env = "BALLAST_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Operation")]
     pub admin_address: SocketAddr,
+    /// Serve a read-only page for people at /web/ of the admin port: policies, reasons, sources.
+    #[arg(long, env = "BALLAST_WEB_PAGE", help_heading = "Operation")]
+    pub web_page: bool,
+    /// Names by which browsers may reach the page, besides addresses, localhost and names inside the cluster, separated by commas.
+    #[arg(
+        long,
+        env = "BALLAST_WEB_HOSTS",
+        value_name = "HOST,…",
+        value_delimiter = ',',
+        requires = "web_page",
+        help_heading = "Operation"
+    )]
+    pub web_hosts: Vec<String>,
     /// Run only while holding the lease, so that replicas of the controller stand by for each other.
     #[arg(long, env = "BALLAST_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, help_heading = "Operation")]
     pub leader_elect: bool,
@@ -177,6 +190,10 @@ impl RunArgs {
         let interval = self.checkpoint_interval;
         check(interval.is_zero() || (s(1)..=s(300)).contains(&interval), "--checkpoint-interval", seconds(interval), "0s, or 1s to 5m")?;
         check(self.record_looks <= 32, "--record-looks", self.record_looks.to_string(), "0 to 32")?;
+        for host in &self.web_hosts {
+            let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+            check(is_name, "--web-hosts", host.clone(), "a name without scheme, port and wildcard, such as ballast.example.com")?;
+        }
         for kind in &self.annotated_kinds {
             let known = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"].contains(&kind.as_str());
             check(known, "--annotated-kinds", kind.clone(), "Deployment, StatefulSet, ReplicaSet or ReplicationController")?;

@@ -91,6 +91,12 @@ impl<'a> Bounds<'a> {
     }
 }
 
+/// Lowest and highest size in force: the policy's own, narrowed by schedules.
+pub fn bounds(policy: &Policy, scheduled: &Scheduled) -> (u32, u32) {
+    let Bounds { min, max, .. } = Bounds::of(policy, scheduled);
+    (min, max)
+}
+
 /// A floor above a ceiling, as a Warning.
 pub(super) fn conflict(scheduled: &Scheduled) -> Option<Warning> {
     let Scheduled { floor: Some(floor), ceiling: Some(ceiling), .. } = scheduled else { return None };

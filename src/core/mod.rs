@@ -33,7 +33,7 @@ mod trend;
 mod writer;
 mod zero;
 
-pub use bounds::{BySchedule, Scheduled, ScheduledBound};
+pub use bounds::{BySchedule, Scheduled, ScheduledBound, bounds};
 pub use decide::{decide, would_grow};
 pub use decision::{Clamp, Condition, ConditionKind, Current, Decision, Estimate, SignalReport, Verdict, Warning};
 pub use fallback::{Fallback, FallbackReplicas};

@@ -39,7 +39,7 @@ use crate::telemetry::{Metrics, PolicyLabels};
 pub use annotated::Annotated;
 pub use defaults::LiveDefaults;
 pub use ready::Ready;
-pub use records::{Ask, NoRecord, Records};
+pub use records::{Ask, NoRecord, Records, Shelf};
 
 use due::Due;
 use early::Early;

@@ -1,7 +1,6 @@
 //! Questions about policies from outside the engine. They go through its channel, so that its state needs no lock and an answer is never
 //! half of one decision and half of the next.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -12,13 +11,13 @@ use super::entry::Entry;
 use crate::cluster::{Key, Shards};
 use crate::report::{Record, Summary};
 
-/// Questions that may wait; more are refused.
-const WAITING: usize = 16;
+/// Questions that may wait: one of each stream of the page, and some of others. More are refused.
+const WAITING: usize = 32;
 /// The loop answers between two events; one that takes longer has stopped or has not started.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Why there is no answer.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NoRecord {
     /// Another process decides.
     #[error("this process does not lead{}", .leader.as_ref().map(|leader| format!("; {leader} does")).unwrap_or_default())]
@@ -67,6 +66,18 @@ enum Answer {
     List(Vec<Summary>),
 }
 
+/// Who knows policies.
+pub trait Shelf {
+    /// Which.
+    fn keys(&self) -> Vec<&Key>;
+
+    /// One line about one of them.
+    fn summary(&self, key: &Key) -> Option<Summary>;
+
+    /// All about one of them.
+    fn record(&self, key: &Key) -> Result<Record, NoRecord>;
+}
+
 // === impl Records ===
 
 impl Records {
@@ -92,6 +103,11 @@ impl Records {
         }
     }
 
+    /// What this process decides, and who decides the rest.
+    pub const fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
     async fn ask(&self, what: What) -> Result<Answer, NoRecord> {
         if self.shards.count() == 1 && !self.shards.leads_any() {
             return Err(NoRecord::NotLeading { leader: self.shards.holder(0) });
@@ -105,62 +121,82 @@ impl Records {
     }
 }
 
+// === impl Ask ===
+
+impl Ask {
+    /// Answers from a shelf.
+    pub fn answer(self, from: &impl Shelf) {
+        let answer = match self.what {
+            What::One(key) => from.record(&key).map(|record| Answer::One(Box::new(record))),
+            What::List { namespace, after, limit } => {
+                let mut keys = from.keys();
+                keys.retain(|key| {
+                    namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
+                        && after
+                            .as_ref()
+                            .is_none_or(|(namespace, name)| (&*key.namespace, &*key.name) > (namespace.as_str(), name.as_str()))
+                });
+                if limit < keys.len() {
+                    keys.select_nth_unstable(limit);
+                    keys.truncate(limit);
+                }
+                keys.sort_unstable();
+                Ok(Answer::List(keys.into_iter().filter_map(|key| from.summary(key)).collect()))
+            }
+        };
+        // Whoever asked may have gone.
+        let _ = self.answer.send(answer);
+    }
+
+    /// Says why there is no answer.
+    fn refuse(self, why: NoRecord) {
+        let _ = self.answer.send(Err(why));
+    }
+}
+
 // === impl Engine ===
 
 impl Engine {
     /// Answers one question.
     pub(super) fn answer(&self, ask: Ask) {
-        let several = self.parts.shards.count() > 1;
-        let answer = if several || !self.led.is_empty() { self.look_up(ask.what) } else { Err(NoRecord::Busy) };
-        // Whoever asked may have gone.
-        let _ = ask.answer.send(answer);
-    }
-
-    /// Why there is no such entry.
-    fn not_here(&self, key: Key) -> NoRecord {
-        let shards = &self.parts.shards;
-        let policy = self.parts.index.policy(&key);
-        match policy.and_then(|policy| Some(shards.shard(policy.metadata.uid.as_deref()?))) {
-            Some(shard) if shards.leads_shard(shard) => NoRecord::Busy,
-            Some(shard) => NoRecord::Elsewhere { shard, shards: shards.count(), leader: shards.holder(shard) },
-            None => NoRecord::NotFound(key),
+        if self.parts.shards.count() > 1 || !self.led.is_empty() {
+            ask.answer(self);
+        } else {
+            ask.refuse(NoRecord::Busy);
         }
     }
 
-    fn look_up(&self, what: What) -> Result<Answer, NoRecord> {
-        match what {
-            What::One(key) => {
-                let Some(entry) = self.entries.get(&key) else { return Err(self.not_here(key)) };
-                Ok(Answer::One(Box::new(entry.account())))
-            }
-            What::List { namespace, after, limit } => {
-                let name = |key: &Key| (key.namespace.to_string(), key.name.to_string());
-                let asked = |key: &&Key| {
-                    namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
-                        && after.as_ref().is_none_or(|after| name(key) > *after)
-                };
-                let mut sorted: BTreeMap<(String, String), &Entry> = BTreeMap::new();
-                for (key, entry) in self.entries.iter().filter(|(key, _)| asked(key)) {
-                    sorted.insert(name(key), entry);
-                    if sorted.len() > limit {
-                        sorted.pop_last();
-                    }
-                }
-                Ok(Answer::List(sorted.into_values().map(|entry| entry.base().summary()).collect()))
-            }
+    /// Why there is no such entry.
+    fn not_here(&self, key: &Key) -> NoRecord {
+        let shards = &self.parts.shards;
+        let policy = self.parts.index.policy(key);
+        match policy.and_then(|policy| Some(shards.shard(policy.metadata.uid.as_deref()?))) {
+            Some(shard) if shards.leads_shard(shard) => NoRecord::Busy,
+            Some(shard) => NoRecord::Elsewhere { shard, shards: shards.count(), leader: shards.holder(shard) },
+            None => NoRecord::NotFound(key.clone()),
         }
     }
 }
 
-impl Entry {
-    /// What object and status tell.
-    fn base(&self) -> Record {
-        Record::of(&self.object, &self.status, self.compiled.as_deref().map_err(Vec::as_slice))
+impl Shelf for Engine {
+    fn keys(&self) -> Vec<&Key> {
+        self.entries.keys().collect()
     }
 
+    fn summary(&self, key: &Key) -> Option<Summary> {
+        let entry = self.entries.get(key)?;
+        Some(Summary::of(&entry.object, &entry.status, entry.compiled.as_ref().err().and_then(|faults| faults.first())))
+    }
+
+    fn record(&self, key: &Key) -> Result<Record, NoRecord> {
+        self.entries.get(key).map(|entry| entry.account()).ok_or_else(|| self.not_here(key))
+    }
+}
+
+impl Entry {
     /// Everything.
     fn account(&self) -> Record {
-        let record = self.base();
+        let record = Record::of(&self.object, &self.status, self.compiled.as_deref().map_err(Vec::as_slice));
         let mut record = match (&self.compiled, &self.last) {
             (Ok(compiled), Some(last)) => record.with(compiled, &last.decision()),
             _ => record,

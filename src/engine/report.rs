@@ -81,6 +81,7 @@ impl Engine {
             return;
         }
         let fresh = entry.memory == core::Memory::default();
+        entry.history.bound(now, core::bounds(&job.compiled.policy, &observation.scheduled));
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
         let seen = &self.parts.metrics.seen;
         seen.decided(&labels(&job.key), &decision);

@@ -1,6 +1,7 @@
 //! From a policy, its status and, where there is one, the whole decision to the record.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::record::{
     ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, ForecastRecord, PauseRecord, ReasonRecord, Record, ScaleRecord,
@@ -25,13 +26,10 @@ impl Record {
             reason: pause.reason.clone(),
             by: pause.by.clone(),
         });
-        let failing = status.conditions.iter().filter(|c| match c.type_.as_str() {
-            "AbleToScale" | "ScalingActive" => c.status == "False",
-            "ReplicasContested" => c.status == "True",
-            _ => false,
-        });
-        let problem = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| ConditionRecord {
+        let condition = |c: &Condition| ConditionRecord {
             kind: c.type_.clone(),
+            status: c.status.clone(),
+            since: Some(c.last_transition_time.0),
             reason: c.reason.clone(),
             message: c.message.clone(),
         };
@@ -52,7 +50,8 @@ impl Record {
             pause,
             decision: status.decision.as_ref().map(DecisionRecord::of_status),
             signals: compiled.map_or_else(|_| Vec::new(), |compiled| signals(compiled, &signal_reports(compiled, &status.current_metrics))),
-            problems: failing.map(problem).collect(),
+            problems: status.conditions.iter().filter(|c| is_problem(c)).map(condition).collect(),
+            conditions: status.conditions.iter().map(condition).collect(),
             scale_events: events
                 .map(|event| ScaleRecord {
                     time: event.time.0,
@@ -82,12 +81,38 @@ impl Record {
         self.decision = Some(DecisionRecord::of(decision));
         self
     }
+}
 
-    /// One line of the list.
-    pub fn summary(self) -> Summary {
-        let Self { namespace, name, target, current_replicas, desired_replicas, decision, .. } = self;
-        let (verdict, message) = decision.map(|decision| (decision.verdict, decision.message)).unzip();
-        Summary { namespace, name, target, current_replicas, desired_replicas, verdict, message }
+impl Summary {
+    /// One line of the list. `fault` is what is wrong with the spec.
+    pub fn of(policy: &ScalePolicy, status: &ScalePolicyStatus, fault: Option<&FieldError>) -> Self {
+        let (spec, decision) = (&policy.spec, status.decision.as_ref());
+        let problem = || status.conditions.iter().find(|c| is_problem(c)).map(|c| c.message.clone());
+        Self {
+            namespace: policy.metadata.namespace.clone().unwrap_or_default(),
+            name: policy.metadata.name.clone().unwrap_or_default(),
+            target: format!("{}/{}", spec.scale_target_ref.kind, spec.scale_target_ref.name),
+            current_replicas: status.current_replicas.map(count),
+            desired_replicas: status.desired_replicas.map(count),
+            wanted_replicas: decision.and_then(|decision| decision.wanted).map(count),
+            min_replicas: count(spec.min_replicas.unwrap_or(1)),
+            max_replicas: count(spec.max_replicas),
+            mode: format!("{:?}", spec.mode),
+            verdict: decision.map(|decision| decision.verdict.clone()),
+            message: decision.map(|decision| decision.message.clone()),
+            metrics: status.metrics_text.clone(),
+            last_scale_time: status.last_scale_time.as_ref().map(|time| time.0),
+            problem: fault.map(ToString::to_string).or_else(problem),
+        }
+    }
+}
+
+/// Whether a condition says that something is not as it should be.
+fn is_problem(condition: &Condition) -> bool {
+    match condition.type_.as_str() {
+        "AbleToScale" | "ScalingActive" => condition.status == "False",
+        "ReplicasContested" => condition.status == "True",
+        _ => false,
     }
 }
 

@@ -28,8 +28,8 @@ pub use last::Last;
 pub use next::next;
 pub use page::{View, page};
 pub use record::{
-    Change, ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, History, PauseRecord, Point, ReasonRecord, Record, ScaleRecord,
-    SignalRecord, Summary, ToleranceRecord,
+    BoundsRecord, Change, ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, History, PauseRecord, Point, ReasonRecord, Record,
+    ScaleRecord, SignalRecord, Summary, ToleranceRecord,
 };
 pub use ring::Ring;
 pub use status::{Line, Reader, StatusTable};

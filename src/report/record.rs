@@ -49,6 +49,9 @@ pub struct Record {
     /// Conditions that say what is not as it should be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<ConditionRecord>,
+    /// All conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionRecord>,
     /// The last changes of the size, newest first.
     pub scale_events: Vec<ScaleRecord>,
     /// The last decisions.
@@ -227,12 +230,18 @@ pub struct EstimateRecord {
     pub demand: f64,
 }
 
-/// A condition that is not as it should be.
+/// A condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConditionRecord {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
+    /// True, False or Unknown.
+    #[serde(default)]
+    pub status: String,
+    /// Since when it has this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Its reason.
     pub reason: String,
     /// In words.
@@ -262,6 +271,8 @@ pub struct History {
     pub signals: Vec<String>,
     /// Sizes and demand, oldest first; each holds until the next one.
     pub points: Vec<Point>,
+    /// The bounds in force, oldest first; each holds until the next one. Schedules move them.
+    pub bounds: Vec<BoundsRecord>,
     /// Time of the last decision, up to which the last point holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
@@ -291,8 +302,22 @@ pub struct Point {
     pub replicas: u32,
     /// Size that the signals asked for; null if unknown.
     pub wanted: Option<u32>,
+    /// Size decided; null in records of older controllers.
+    #[serde(default)]
+    pub desired: Option<u32>,
     /// Total demand of each signal, in its unit; null if unknown.
     pub demand: Vec<Option<f32>>,
+}
+
+/// Bounds from one time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundsRecord {
+    /// From when.
+    pub time: Timestamp,
+    /// Lowest size.
+    pub min: u32,
+    /// Highest size.
+    pub max: u32,
 }
 
 /// One policy in the list.
@@ -309,8 +334,22 @@ pub struct Summary {
     pub current_replicas: Option<u32>,
     /// Size last decided.
     pub desired_replicas: Option<u32>,
+    /// Size that the signals ask for together; absent if unknown.
+    pub wanted_replicas: Option<u32>,
+    /// Lowest size of the spec.
+    pub min_replicas: u32,
+    /// Highest size.
+    pub max_replicas: u32,
+    /// Enforce or Recommend.
+    pub mode: String,
     /// The last decision in one word; absent before the first.
     pub verdict: Option<String>,
     /// Why, in one line.
     pub message: Option<String>,
+    /// Values and targets of the metrics in one line.
+    pub metrics: Option<String>,
+    /// When the size was last changed.
+    pub last_scale_time: Option<Timestamp>,
+    /// The first thing that is not as it should be, in words.
+    pub problem: Option<String>,
 }

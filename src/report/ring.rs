@@ -1,16 +1,18 @@
 //! The last decisions of one policy in bounded memory: those that a reader would tell from the one before as text, all others as a thin
-//! series of sizes and demand. At most about 12 KiB per policy, and a few hundred bytes for one whose load is steady.
+//! series of sizes and demand. At most about 14 KiB per policy, and a few hundred bytes for one whose load is steady.
 
 use std::collections::VecDeque;
 
 use super::build::timestamp;
-use super::record::{Change, History, Point};
+use super::record::{BoundsRecord, Change, History, Point};
 use crate::core::{Decision, Reason, SignalReport, Time, Verdict};
 
 /// Points kept: half an hour of a noisy load at an interval of 15 s, longer for a steady one.
 const POINTS: usize = 120;
 /// Texts kept.
 const CHANGES: usize = 16;
+/// Changes of the bounds kept; schedules make a few a day.
+const BOUNDS: usize = 16;
 /// A text is cut here; failures of sources can be long.
 const TEXT: usize = 400;
 /// Signals whose demand is kept.
@@ -28,6 +30,7 @@ pub struct Ring {
     /// As many numbers per point as there are names, in the signals' units; NaN: unknown.
     demand: VecDeque<f32>,
     names: Vec<Box<str>>,
+    bounds: VecDeque<(Time, u32, u32)>,
     end: Option<Time>,
 }
 
@@ -46,6 +49,7 @@ struct Packed {
     time: Time,
     replicas: u32,
     wanted: u32,
+    desired: u32,
 }
 
 // === impl Ring ===
@@ -56,6 +60,17 @@ impl Ring {
         self.tell(decision, message);
         self.measure(decision);
         self.end = Some(decision.time);
+    }
+
+    /// Takes up the lowest and the highest size in force at a decision.
+    pub fn bound(&mut self, time: Time, (min, max): (u32, u32)) {
+        if self.bounds.back().is_some_and(|&(_, low, high)| (low, high) == (min, max)) {
+            return;
+        }
+        if self.bounds.len() == BOUNDS {
+            self.bounds.pop_front();
+        }
+        self.bounds.push_back((time, min, max));
     }
 
     fn tell(&mut self, decision: &Decision, message: &str) {
@@ -81,10 +96,11 @@ impl Ring {
             self.names = signals.iter().map(|signal| (&*signal.name).into()).collect();
         }
         let width = self.names.len();
-        let new = Packed { time: decision.time, replicas: decision.from, wanted: decision.wanted.unwrap_or(UNKNOWN) };
+        let new = Packed { time: decision.time, replicas: decision.from, wanted: decision.wanted.unwrap_or(UNKNOWN), desired: decision.to };
         let demand = || (0..width).map(|index| signals.get(index).map_or(f32::NAN, demand));
         let last = self.demand.iter().skip(self.demand.len() - width.min(self.demand.len()));
-        let same = self.points.back().is_some_and(|last| (last.replicas, last.wanted) == (new.replicas, new.wanted));
+        let same =
+            self.points.back().is_some_and(|last| (last.replicas, last.wanted, last.desired) == (new.replicas, new.wanted, new.desired));
         if same && last.copied().zip(demand()).all(|(old, new)| alike(old, new)) {
             return;
         }
@@ -110,12 +126,14 @@ impl Ring {
             time: timestamp(packed.time),
             replicas: packed.replicas,
             wanted: Some(packed.wanted).filter(|wanted| *wanted != UNKNOWN),
+            desired: Some(packed.desired),
             demand: self.demand.range(index * width..(index + 1) * width).map(|demand| Some(*demand).filter(|d| d.is_finite())).collect(),
         };
         History {
             changes: self.changes.iter().map(change).collect(),
             signals: self.names.iter().map(ToString::to_string).collect(),
             points: self.points.iter().enumerate().map(point).collect(),
+            bounds: self.bounds.iter().map(|&(time, min, max)| BoundsRecord { time: timestamp(time), min, max }).collect(),
             end: self.end.map(timestamp),
         }
     }
@@ -190,6 +208,20 @@ mod tests {
         assert!(
             ring.demand.len() == POINTS && POINTS * (size_of::<Packed>() + 4 * SIGNALS) + CHANGES * (TEXT + size_of::<Told>()) < 16 << 10
         );
+    }
+
+    #[test]
+    fn bounds_are_told_when_they_move() {
+        let mut ring = Ring::default();
+        for second in 0..100 {
+            ring.bound(Time::from_secs(second), (2, if second < 50 { 10 } else { 20 }));
+        }
+        let bounds: Vec<_> = ring.history().bounds.iter().map(|bounds| (bounds.time.as_second(), bounds.min, bounds.max)).collect();
+        assert_eq!(bounds, [(0, 2, 10), (50, 2, 20)]);
+        for second in 100..1000 {
+            ring.bound(Time::from_secs(second), (2, u32::try_from(second).unwrap()));
+        }
+        assert_eq!((ring.bounds.len(), ring.bounds[BOUNDS - 1].2), (BOUNDS, 999));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test uses its own part.
 
+pub mod looks;
 mod page;
 
 use std::io::{BufRead, BufReader, Write};

@@ -11,6 +11,7 @@ use super::Browser;
 /// A tab.
 pub struct Page<'a> {
     browser: &'a mut Browser,
+    target: Value,
     session: String,
     /// Events before this one belong to other pages.
     first: usize,
@@ -18,19 +19,25 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Opens a tab of this size with these colours preferred, and waits until the file in it is loaded.
-    pub fn open(browser: &'a mut Browser, file: &Path, (width, height): (u32, u32), scheme: &str) -> Self {
+    pub fn open(browser: &'a mut Browser, file: &Path, size: (u32, u32), scheme: &str) -> Self {
+        Self::visit(browser, &format!("file://{}", file.display()), size, scheme)
+    }
+
+    /// The same of an address. Times are shown in UTC.
+    pub fn visit(browser: &'a mut Browser, url: &str, (width, height): (u32, u32), scheme: &str) -> Self {
         let target = browser.call(None, "Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = browser.call(None, "Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
         let session = attached["sessionId"].as_str().unwrap().to_owned();
         let first = browser.events().len();
-        let mut page = Self { browser, session, first };
+        let mut page = Self { browser, target, session, first };
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
+        page.call("Emulation.setTimezoneOverride", &json!({ "timezoneId": "UTC" }));
         page.resize(width, height);
         page.prefer(scheme);
         let since = page.browser.events().len();
-        let went = page.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
+        let went = page.call("Page.navigate", &json!({ "url": url }));
         assert!(went["errorText"].is_null(), "{went}");
         page.browser.wait(&page.session, since, "Page.loadEventFired");
         page
@@ -79,6 +86,20 @@ impl<'a> Page<'a> {
         self.call("Input.dispatchMouseEvent", &params);
     }
 
+    /// Presses a key and releases it, e.g. `Tab` or `Enter`.
+    pub fn key(&mut self, key: &str) {
+        let code = match key {
+            "Tab" => 9,
+            "Enter" => 13,
+            other => panic!("the code of {other} is not known here"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let text = if key == "Enter" && kind == "keyDown" { "\r" } else { "" };
+            let params = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
+            self.call("Input.dispatchKeyEvent", &params);
+        }
+    }
+
     /// Presses the first button at one point and releases it at another.
     pub fn drag(&mut self, from: (f64, f64), to: (f64, f64)) {
         self.mouse("mouseMoved", from, false);
@@ -116,5 +137,14 @@ impl<'a> Page<'a> {
 
     fn own(&self) -> impl Iterator<Item = &Value> {
         self.browser.events().iter().skip(self.first).filter(|event| event["sessionId"] == self.session.as_str())
+    }
+}
+
+/// A tab that stays open keeps its streams, and a browser opens six connections to a server at most.
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.browser.call(None, "Target.closeTarget", &json!({ "targetId": self.target }));
+        }
     }
 }
