@@ -10,7 +10,7 @@ use ballast::api::quantity::Quantity;
 use ballast::api::scale_policy::{ForecastMode, Mode, PauseDirection};
 use ballast::api::schedule::Schedule;
 use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, TargetRef, compile};
-use ballast::source::preset::{PLANNED, PRESETS};
+use ballast::source::preset::PRESETS;
 
 fn target(kind: &str, name: &str) -> TargetRef {
     TargetRef { api_version: "apps/v1".into(), kind: kind.into(), name: name.into() }
@@ -84,28 +84,44 @@ fn every_metric_key_counts() {
     ]);
     let names: Vec<_> = spec.metrics.iter().filter_map(|metric| Some(metric.prometheus.as_ref()?.name.as_str())).collect();
     assert_eq!(spec.metrics.len(), 5);
-    assert_eq!(names, ["requests-per-second", "query", "go-cpu"]);
+    assert_eq!(names, ["requests-per-second", "query"]);
+    assert_eq!(spec.metrics[4].preset.as_ref().unwrap().name, "go-cpu");
 }
 
 #[test]
 fn presets_have_a_default_target_or_ask_for_one() {
     for preset in PRESETS {
         let pairs = [("max-replicas", "3"), ("preset", preset.name)];
-        if let Some(target) = preset.default_target {
-            let spec = spec(&pairs);
-            assert_eq!(spec.metrics[0].prometheus.as_ref().unwrap().target.average_value, Some(Quantity::from(target)));
+        if preset.default_target.is_some() {
+            let metrics = spec(&pairs).metrics;
+            assert_eq!(metrics.last().unwrap().preset.as_ref().unwrap().target, None);
         } else {
             let faults = faults(&pairs);
             assert!(faults[0].contains("needs ballast.dev/preset-target"), "{faults:?}");
         }
         let given = spec(&[("preset", preset.name), ("preset-target", "3")]);
-        assert_eq!(given.metrics[0].prometheus.as_ref().unwrap().target.average_value, Some(Quantity::from("3")));
-        let filled = preset.query.replace("${namespace}", "ns").replace("${pods}", "web-.*");
-        promql_parser::parser::parse(&filled).unwrap();
+        let target = given.metrics.last().unwrap().preset.as_ref().unwrap().target.clone().unwrap();
+        assert_eq!(target.average_value, Some(Quantity::from("3")));
+        compile(&ScalePolicy::new("web", given), &Defaults::default()).unwrap();
     }
-    for name in PLANNED {
-        let faults = faults(&[("max-replicas", "3"), ("preset", name)]);
-        assert!(faults[0].contains("is not available yet; there are http-requests, http-in-flight"), "{faults:?}");
+}
+
+#[test]
+fn several_presets_share_a_workload_and_one_that_drives_is_always_there() {
+    let names = |list: &str| -> Vec<String> {
+        let metrics = spec(&[("preset", list)]).metrics;
+        metrics.iter().map(|metric| metric.preset.as_ref().map_or_else(|| "cpu".to_owned(), |preset| preset.name.clone())).collect()
+    };
+    assert_eq!(names("go-run-queue,go-memory-headroom , sql-pool-wait"), ["go-run-queue", "go-memory-headroom", "sql-pool-wait"]);
+    assert_eq!(names("go-memory-headroom"), ["cpu", "go-memory-headroom"]);
+    for (list, fault) in [
+        ("go-cpu,", "preset]: \"\": is not a preset; there are http-requests, http-in-flight"),
+        ("go-cpu, go-cpu", "go-cpu: is named twice"),
+        ("go-cpu,http-requests", "http-requests: needs ballast.dev/preset-target, which is for the first preset"),
+        ("go-cup", "is not a preset; did you mean go-cpu?"),
+    ] {
+        let faults = faults(&[("max-replicas", "3"), ("preset", list)]);
+        assert!(faults[0].contains(fault), "{faults:?}");
     }
 }
 

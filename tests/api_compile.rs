@@ -7,12 +7,14 @@ mod api_support;
 use std::time::Duration;
 
 use api_support::{cases, patched};
-use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicySpec, compile};
+use ballast::api::status::PresetChoice;
+use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicySpec, ScalePolicyStatus, compile};
 use ballast::core::{
-    self, Amount, Forecast, ForecastMode, Mode, PauseDirection, RatePolicy, ScaleToZero, Select, SignalKind, SmoothParameters, Smoothing,
-    Target, Time,
+    self, Amount, Forecast, ForecastMode, Mode, PauseDirection, RatePolicy, Role, ScaleToZero, Select, SignalKind, SmoothParameters,
+    Smoothing, Target, Time,
 };
 use ballast::source::{PrometheusQuery, Query, WhenEmpty};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 fn policy(spec: Value) -> ScalePolicy {
@@ -21,6 +23,11 @@ fn policy(spec: Value) -> ScalePolicy {
 
 fn compiled(patch: Value) -> Compiled {
     compile(&policy(patched(&patch)), &Defaults::default()).unwrap()
+}
+
+fn faults(patch: Value) -> Vec<String> {
+    let errors = compile(&policy(patched(&patch)), &Defaults::default()).unwrap_err();
+    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -180,13 +187,15 @@ fn every_metric_type_arrives() {
                 query: text("sum(rate(x{pod=~\"${pods}\"}[1m]))"),
                 window: Duration::from_secs(60),
                 when_empty: WhenEmpty::Zero,
+                preset: None,
             }),
             Query::Prometheus(PrometheusQuery {
                 name: text("latency"),
                 source: text("default"),
                 query: text("up"),
                 window: Duration::ZERO,
-                when_empty: WhenEmpty::Absent
+                when_empty: WhenEmpty::Absent,
+                preset: None,
             }),
         ]
     );
@@ -323,4 +332,90 @@ proptest::proptest! {
             proptest::prop_assert!((1..=300).contains(&policy.interval.as_secs()));
         }
     }
+}
+
+#[test]
+fn presets_are_queries_with_a_role_and_a_target() {
+    let compiled = compiled(json!({ "metrics": [
+        { "type": "Preset", "preset": { "name": "go-run-queue" } },
+        { "type": "Preset", "preset": { "name": "go-memory-headroom", "target": { "averageValue": "0.9" } } },
+        { "type": "Preset", "preset": { "name": "sql-pool-wait", "parameters": { "database": "orders", "window": "2m" } } },
+        { "type": "Preset", "preset": { "name": "istio-requests", "target": { "capacity": "80" }, "source": "mesh",
+            "parameters": { "workload": "web-v2", "reporter": "source" } } },
+        { "type": "Resource", "role": "Guard", "resource": { "name": "memory", "target": { "type": "Utilization", "averageUtilization": 80 } } },
+    ] }));
+    let signals: Vec<_> = compiled.policy.signals.iter().map(|signal| (&**signal.name(), signal.role, signal.target)).collect();
+    assert_eq!(
+        signals,
+        [
+            ("go-run-queue", Role::Driver, Target::AverageValue(1000.0)),
+            ("go-memory-headroom", Role::Guard, Target::AverageValue(900.0)),
+            ("sql-pool-wait", Role::Brake, Target::AverageValue(1000.0)),
+            ("istio-requests", Role::Driver, Target::Capacity(80_000.0)),
+            ("memory", Role::Guard, Target::Utilization(80)),
+        ]
+    );
+    let query = |index: usize| match &compiled.queries[index] {
+        Query::Prometheus(query) => query.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(query(2).query.contains(r#"db_name=~"orders"}[2m]"#), "{}", query(2).query);
+    assert_eq!((query(2).window, query(0).window), (Duration::from_secs(120), Duration::from_secs(60)));
+    assert_eq!((&*query(3).source, query(3).preset.unwrap().known_as.as_deref()), ("mesh", Some("web-v2")));
+}
+
+#[rstest]
+#[case::parameter(json!({ "name": "go-cpu", "parameters": { "windw": "1m" } }), "parameters.windw: 1m: unknown parameter; did you mean window?")]
+#[case::value(json!({ "name": "go-cpu", "parameters": { "window": "1d" } }), "parameters.window: 1d: must be 10s to 1h")]
+#[case::injection(json!({ "name": "sql-pool-wait", "parameters": { "database": "a\"} or up{a=\"" } }), "must be a name of 1 to 253 letters")]
+fn parameters_are_refused_with_a_reason(#[case] preset: Value, #[case] fault: &str) {
+    let cpu = json!({ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } } });
+    let faults = faults(json!({ "metrics": [cpu, { "type": "Preset", "preset": preset }] }));
+    assert!(faults.iter().any(|text| text.contains(fault)), "{faults:?}");
+}
+
+#[test]
+fn a_query_and_a_preset_may_not_share_a_name() {
+    let query =
+        json!({ "type": "Prometheus", "prometheus": { "name": "go-cpu", "query": "up", "target": { "type": "Value", "value": 1 } } });
+    let faults = faults(json!({ "metrics": [query, { "type": "Preset", "preset": { "name": "go-cpu" } }] }));
+    assert!(faults[0].contains("spec.metrics[1].preset.name: go-cpu: names of Prometheus metrics and presets must differ"), "{faults:?}");
+}
+
+#[test]
+fn the_example_drives_guards_and_brakes() {
+    let policy: ScalePolicy = serde_saphyr::from_str(include_str!("../examples/presets/policy.yaml")).unwrap();
+    let roles: Vec<_> = compile(&policy, &Defaults::default()).unwrap().policy.signals.iter().map(|signal| signal.role).collect();
+    assert_eq!(roles, [Role::Driver, Role::Guard, Role::Brake]);
+}
+
+#[test]
+fn auto_is_unknown_until_something_is_chosen_and_then_what_was() {
+    let with = |chosen: &[&str], metrics: Value| {
+        let mut policy = policy(patched(&json!({ "metrics": metrics })));
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time("2026-01-02T03:04:05Z".parse().unwrap());
+        let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
+        let presets = Some(PresetChoice { chosen, message: "why".into(), time });
+        policy.status = Some(ScalePolicyStatus { presets, ..ScalePolicyStatus::default() });
+        compile(&policy, &Defaults::default()).unwrap()
+    };
+    let names = |compiled: &Compiled| -> Vec<String> { compiled.policy.signals.iter().map(|signal| signal.name().to_string()).collect() };
+    let auto = json!({ "type": "Preset", "preset": { "name": "auto" } });
+    let compiled = with(&[], json!([auto]));
+    assert_eq!(names(&compiled), ["auto"]);
+    assert!(compiled.auto.unwrap().chosen.is_empty());
+    let pool = json!({ "type": "Preset", "preset": { "name": "sql-pool-wait", "target": { "averageValue": 3 } } });
+    let compiled = with(&["go-cpu", "go-memory-headroom", "sql-pool-wait"], json!([auto, pool]));
+    assert_eq!(names(&compiled), ["go-cpu", "go-memory-headroom", "sql-pool-wait"]);
+    assert_eq!(compiled.policy.signals[2].target, Target::AverageValue(3000.0));
+    // With a target it is about rates, so what was chosen before is void.
+    let rates = json!({ "type": "Preset", "preset": { "name": "auto", "target": { "averageValue": 50 } } });
+    assert_eq!(names(&with(&["go-cpu"], json!([rates]))), ["auto"]);
+    let compiled = with(&["grpc-requests", "sql-pool-wait"], json!([rates]));
+    let targets: Vec<_> = compiled.policy.signals.iter().map(|signal| signal.target).collect();
+    assert_eq!(targets, [Target::AverageValue(50_000.0), Target::AverageValue(1000.0)]);
+    let faults = faults(
+        json!({ "metrics": [{ "type": "Preset", "role": "Guard", "preset": { "name": "auto", "parameters": { "service": "x" } } }] }),
+    );
+    assert!(faults[0].contains("role") && faults[1].contains("auto takes the parameter window only"), "{faults:?}");
 }

@@ -40,6 +40,7 @@ fn reference_pages_are_up_to_date() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     same(&docs.join("reference.md"), &reference::fields().unwrap());
     same(&docs.join("annotations.md"), &reference::annotations().unwrap());
+    same(&docs.join("presets.md"), &reference::presets().unwrap());
 }
 
 /// `kubectl explain` has something to say about every field.

@@ -8,7 +8,7 @@ use ballast::api::conditions::{is_true, merge, set};
 use ballast::api::report::{current_metrics, metrics_text};
 use ballast::api::time::{from_core, to_core};
 use ballast::api::{Compiled, Defaults, ScalePolicy, compile};
-use ballast::core::{Condition, ConditionKind, Current, SignalReport};
+use ballast::core::{Condition, ConditionKind, Current, Signal, SignalKind, SignalReport, Target};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
@@ -63,7 +63,8 @@ fn compiled(metrics: &Value) -> Compiled {
 
 fn report(name: &str, utilization: Option<u32>, average: Option<f64>, value: Option<f64>) -> SignalReport {
     let current = Some(Current { utilization, average, value });
-    SignalReport { name: name.into(), current, proposal: Some(3), age_millis: Some(12_900), estimate: None, outlook: None, failure: None }
+    let signal = Signal::new(SignalKind::Prometheus { name: name.into() }, Target::Value(1.0));
+    SignalReport { current, proposal: Some(3), age_millis: Some(12_900), ..SignalReport::unknown(&signal, None) }
 }
 
 #[test]

@@ -46,8 +46,11 @@ fn every_annotation_makes_its_part_of_the_policy() {
         let (scene, _) = begin().await;
         let rps = |kind: &str, target: &str, source: &str| prometheus("requests-per-second", RPS, kind, target, source);
         let preset = |name: &str, target: &str| {
-            let preset = ballast::source::preset::find(name).unwrap();
-            prometheus(name, preset.query, "AverageValue", target, "default")
+            let mut preset = json!({ "name": name, "source": "default" });
+            if !target.is_empty() {
+                preset["target"] = json!({ "averageValue": target });
+            }
+            json!({ "type": "Preset", "preset": preset })
         };
         let (percent, amount) = (
             |percent: i32| json!({ "type": "Utilization", "averageUtilization": percent }),
@@ -74,8 +77,8 @@ fn every_annotation_makes_its_part_of_the_policy() {
             (&[("preset", "http-requests"), ("preset-target", "10")], json!({ "metrics": [preset("http-requests", "10")] })),
             (&[("preset", "http-in-flight"), ("preset-target", "5")], json!({ "metrics": [preset("http-in-flight", "5")] })),
             (&[("preset", "grpc-requests"), ("preset-target", "1e3")], json!({ "metrics": [preset("grpc-requests", "1e3")] })),
-            (&[("preset", "go-cpu")], json!({ "metrics": [preset("go-cpu", "700m")] })),
-            (&[("preset", "go-run-queue")], json!({ "metrics": [preset("go-run-queue", "1")] })),
+            (&[("preset", "go-cpu")], json!({ "metrics": [preset("go-cpu", "")] })),
+            (&[("preset", "go-run-queue, sql-pool-wait")], json!({ "metrics": [preset("go-run-queue", ""), preset("sql-pool-wait", "")] })),
             (&[("target-cpu", "70%"), ("target-memory", "80%"), ("capacity-rps", "9"), ("preset", "go-cpu"), ("preset-target", "0.6")],
                 json!({ "metrics": [resource("cpu", &percent(70)), resource("memory", &percent(80)), rps("Capacity", "9", "default"),
                     preset("go-cpu", "0.6")] })),

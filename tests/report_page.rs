@@ -311,6 +311,23 @@ fn pods_that_do_not_start_stop_growth() {
     story.looks(2, 200.0, 300.0).golden("pods-not-starting", 100);
 }
 
+/// CPU drives, and the second signal, whose target is 0.8, has another role.
+fn watched(role: &str) -> Story {
+    let cpu = json!({ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } } });
+    let other = json!({ "type": "Prometheus", "role": role, "prometheus": { "name": "share-of-limit", "query": "max(share)",
+        "target": { "type": "Value", "value": "0.8" } } });
+    let free = json!({ "scaleDown": { "stabilizationWindowSeconds": 30 } });
+    Story::new(&json!({ "metrics": [cpu, other], "behavior": free }), 6)
+}
+
+#[test]
+fn a_guard_and_a_brake_say_what_they_hold() {
+    watched("Guard").looks(4, 300.0, 0.5).looks(4, 100.0, 0.93).golden("guarded", 100);
+    watched("Guard").looks(4, 300.0, 0.5).looks(4, 100.0, 0.93).looks(1, 100.0, 0.6).golden("guarded-lately", 100);
+    watched("Brake").looks(4, 300.0, 0.5).looks(1, 500.0, 1.2).golden("braked", 100);
+    watched("Brake").looks(4, 300.0, 0.5).look(500.0, None).golden("brake-unknown", 100);
+}
+
 #[test]
 fn a_bad_spec_and_a_policy_nobody_decided() {
     let story = Story::new(&json!({}), 4);

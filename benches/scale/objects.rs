@@ -158,7 +158,7 @@ pub fn policy(target: Target, signal: Signal) -> Value {
     let metric = match signal {
         Signal::Cpu => cpu(),
         Signal::Prometheus => json!({"type": "Prometheus", "prometheus": {
-            "name": "requests", "query": preset::find("http-requests").map(|preset| preset.query), "target": {"type": "AverageValue", "averageValue": TARGET.to_string()},
+            "name": "requests", "query": preset::find("http-requests").map(preset::Preset::query), "target": {"type": "AverageValue", "averageValue": TARGET.to_string()},
         }}),
     };
     json!({

@@ -15,7 +15,11 @@ const (
 )
 
 type config struct {
-	port           string
+	port string
+	// grpcPort is where gRPC is served; empty: nowhere.
+	grpcPort string
+	// dbConnections is the size of the connection pool; 0: of no bound.
+	dbConnections  int
 	logLevel       slog.Level
 	runtimeMetrics string
 	// drainDelay is how long requests are still accepted after SIGTERM: until every proxy has seen that the pod is not ready.
@@ -25,15 +29,28 @@ type config struct {
 	shutdownTimeout time.Duration
 }
 
-// configFromEnv reads PORT, LOG_LEVEL, RUNTIME_METRICS, DRAIN_DELAY and SHUTDOWN_TIMEOUT. An unset variable means its default.
+// configFromEnv reads PORT, GRPC_PORT, DB_CONNECTIONS, LOG_LEVEL, RUNTIME_METRICS, DRAIN_DELAY and SHUTDOWN_TIMEOUT. An unset variable means its default.
 func configFromEnv(getenv func(string) string) (config, error) {
-	cfg := config{port: "8080", runtimeMetrics: runtimeMetricsDefault}
+	cfg := config{port: "8080", dbConnections: 4, runtimeMetrics: runtimeMetricsDefault}
 	var err error
 	if value := getenv("PORT"); value != "" {
 		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
 			return cfg, fmt.Errorf("PORT=%q: must be a number from 0 to 65535 (0 picks a free port)", value)
 		}
 		cfg.port = value
+	}
+	if value := getenv("GRPC_PORT"); value != "" {
+		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
+			return cfg, fmt.Errorf("GRPC_PORT=%q: must be a number from 0 to 65535 (0 picks a free port)", value)
+		}
+		cfg.grpcPort = value
+	}
+	if value := getenv("DB_CONNECTIONS"); value != "" {
+		connections, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || connections == 0 {
+			return cfg, fmt.Errorf("DB_CONNECTIONS=%q: must be a number from 1 to 65535", value)
+		}
+		cfg.dbConnections = int(connections)
 	}
 	if value := getenv("LOG_LEVEL"); value != "" {
 		if err := cfg.logLevel.UnmarshalText([]byte(value)); err != nil {

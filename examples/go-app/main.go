@@ -1,4 +1,4 @@
-// Command go-app is a small HTTP service in the shape most Go services on Kubernetes have: probes, client_golang metrics,
+// Command go-app is a small HTTP and gRPC service in the shape most Go services on Kubernetes have: probes, client_golang metrics,
 // structured logs and a graceful shutdown. GET /work burns a chosen amount of CPU time, so that scaling can be watched.
 package main
 
@@ -39,9 +39,18 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	server := newServer(cfg)
+	if server.rpc != nil {
+		listener, err := net.Listen("tcp", net.JoinHostPort("", cfg.grpcPort))
+		if err != nil {
+			return err
+		}
+		go serveRPC(ctx, server.rpc, listener)
+		slog.Info("listening for gRPC", "address", listener.Addr().String())
+	}
 	// GOMAXPROCS is left to the runtime: since Go 1.25 it follows the container's CPU limit, also when the limit changes.
 	// Without a limit it is the node's core count. GOMEMLIMIT is read from the environment; -1 only asks for its value.
 	slog.Info("listening", "address", listener.Addr().String(), "version", version, "go", runtime.Version(),
 		"gomaxprocs", runtime.GOMAXPROCS(0), "gomemlimit", debug.SetMemoryLimit(-1), "runtime_metrics", cfg.runtimeMetrics)
-	return newServer(cfg).serve(ctx, listener)
+	return server.serve(ctx, listener)
 }

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc"
 )
 
 // server holds what requests share. It is ready from the start until the shutdown begins.
@@ -15,20 +19,29 @@ type server struct {
 	cfg      config
 	draining atomic.Bool
 	handler  http.Handler
+	// rpc is nil where no port is set for it.
+	rpc *grpc.Server
 }
 
 func newServer(cfg config) *server {
 	s := &server{cfg: cfg}
-	s.handler = s.routes(newMetrics(cfg.runtimeMetrics))
+	m, store := newMetrics(cfg.runtimeMetrics), openStore(cfg.dbConnections)
+	m.registry.MustRegister(collectors.NewDBStatsCollector(store, dbName))
+	s.handler = s.routes(m, store)
+	if cfg.grpcPort != "" {
+		s.rpc = newRPC(m)
+	}
 	return s
 }
 
 // routes instruments only what users ask for. Probes and scrapes stay out of the counters, so that the request rate of an idle
 // service is zero, and a fixed set of handler names keeps the number of series bounded.
-func (s *server) routes(m *metrics) http.Handler {
+func (s *server) routes(m *metrics, store *sql.DB) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", m.instrument("/", http.StatusOK, http.HandlerFunc(index)))
 	mux.Handle("GET /work", m.instrument("/work", http.StatusOK, http.HandlerFunc(work)))
+	mux.Handle("GET /query", m.instrument("/query", http.StatusOK, query(store)))
+	mux.Handle("GET /heap", m.instrument("/heap", http.StatusOK, http.HandlerFunc(new(heap).set)))
 	mux.Handle("/", m.instrument("other", http.StatusNotFound, http.NotFoundHandler()))
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)

@@ -3,13 +3,17 @@
 // kubectl explain shows these texts without markup.
 #![allow(clippy::doc_markdown, rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::preset_rules;
 use super::quantity::{Quantity, positive};
 use super::scale_policy::CrossVersionObjectReference;
 use super::selector::LabelSelector;
+use crate::source::preset::{AUTO, PRESETS};
 
 // Rules reach quantities through `dyn`: their schema has no type (see `Quantity`), so that they are not part of the object's CEL type.
 
@@ -29,9 +33,13 @@ use super::selector::LabelSelector;
         .message("must be given with type External, and only then").field_path(".external"),
     validation = Rule::new("(self.type == 'Prometheus') == has(self.prometheus)")
         .message("must be given with type Prometheus, and only then").field_path(".prometheus"),
+    validation = Rule::new("(self.type == 'Preset') == has(self.preset)")
+        .message("must be given with type Preset, and only then").field_path(".preset"),
+    validation = Rule::new(preset_rules::role_fits())
+        .message("must be one of the preset's own roles: go-memory-headroom is a Guard, sql-pool-wait a Brake").field_path(".role"),
 )]
 pub struct MetricSpec {
-    /// Where the metric comes from: Resource, ContainerResource, Pods, Object, External or Prometheus.
+    /// Where the metric comes from: Resource, ContainerResource, Pods, Object, External, Prometheus or Preset.
     #[serde(rename = "type")]
     pub kind: MetricType,
     /// CPU or memory of the pods, from the metrics API (metrics.k8s.io).
@@ -52,6 +60,23 @@ pub struct MetricSpec {
     /// The answer to a PromQL query, asked directly at a Prometheus-compatible server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Box<PrometheusMetricSource>>,
+    /// A ready query for what Go services, databases, meshes and ingresses export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Box<PresetMetricSource>>,
+    /// What the metric may do to the size. Driver: it asks for a size, and the largest wins. Guard: above its target it holds scale-in, and for
+    /// one scale-in window more; it never causes growth; unknown, it holds as well. Brake: above its target it holds growth; it never causes
+    /// scale-in; unknown, it holds nothing. Default: Driver, or the preset's own role. One metric at least must be a driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// What a metric may do to the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum Role {
+    Driver,
+    Guard,
+    Brake,
 }
 
 /// Where a metric comes from.
@@ -64,6 +89,7 @@ pub enum MetricType {
     Object,
     External,
     Prometheus,
+    Preset,
 }
 
 /// Usage of a compute resource, summed over a pod's containers.
@@ -209,6 +235,59 @@ pub struct PrometheusMetricSource {
     pub when_empty: WhenEmpty,
 }
 
+/// A named query, see docs/presets.md.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(preset_rules::has_target())
+        .message("must be given with this preset: no number fits most services").field_path(".target"),
+)]
+pub struct PresetMetricSource {
+    /// Which preset; also the metric's name in status, Events and reasons. auto lets the controller choose: without a target what tells that
+    /// processors are short, with one a request rate, and beside it guards and brakes, as far as there are series for the workload.
+    #[schemars(schema_with = "preset_name")]
+    pub name: String,
+    /// What one replica should have on average, or bears at most. Default: that of the preset; those of request rates have none, as no number
+    /// fits most services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PresetTarget>,
+    /// Which server is asked: a MetricSource of the same namespace, or else a source of the controller's configuration. Default: default.
+    #[serde(default = "default_source")]
+    #[schemars(length(min = 1, max = 253))]
+    pub source: String,
+    /// What else can be set, by name: window (the time over which rates are taken, 1m by default) and what the preset has of its own, such as
+    /// the service of ingress-nginx-requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "parameters")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+fn parameters(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "maxProperties": 8, "additionalProperties": { "type": "string", "maxLength": 253 } })
+}
+
+fn preset_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).chain([AUTO]).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}
+
+/// The setpoint of a preset: exactly one of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(dyn(self).averageValue) != has(dyn(self).capacity)").message("must have averageValue or capacity, and not both"),
+)]
+pub struct PresetTarget {
+    /// Mean per replica, as a quantity above 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub average_value: Option<Quantity>,
+    /// What one replica bears at 100 %, as a quantity above 0; Ballast chooses the headroom. For loads that replicas share, such as requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "positive")]
+    pub capacity: Option<Quantity>,
+}
+
 fn default_source() -> String {
     "default".to_owned()
 }
@@ -279,8 +358,24 @@ impl MetricSpec {
         Self { prometheus: Some(Box::new(source)), ..Self::empty(MetricType::Prometheus) }
     }
 
+    /// A metric of type Preset.
+    #[must_use]
+    pub fn preset(source: PresetMetricSource) -> Self {
+        Self { preset: Some(Box::new(source)), ..Self::empty(MetricType::Preset) }
+    }
+
     fn empty(kind: MetricType) -> Self {
-        Self { kind, resource: None, container_resource: None, pods: None, object: None, external: None, prometheus: None }
+        Self {
+            kind,
+            resource: None,
+            container_resource: None,
+            pods: None,
+            object: None,
+            external: None,
+            prometheus: None,
+            preset: None,
+            role: None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 pub mod metric_source;
 pub mod metrics;
 pub(crate) mod nearest;
+mod preset_rules;
 pub mod quantity;
 pub mod report;
 pub mod scale_policy;

@@ -1,7 +1,5 @@
 //! What a decision says about its signals, in the terms of a policy's status.
 
-use std::sync::Arc;
-
 use super::compile::Compiled;
 use super::metrics::{MetricIdentifier, MetricType};
 use super::quantity::Quantity;
@@ -11,7 +9,7 @@ use super::status::{
     ResourceMetricStatus,
 };
 use crate::core::reason::{Quantity as Shown, Unit};
-use crate::core::{Current, Signal, SignalKind, SignalReport, Target, Verdict};
+use crate::core::{Current, Role, Signal, SignalKind, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 /// `status.currentMetrics` after a decision: one entry per signal in the order of the policy, without values where there are none.
@@ -36,6 +34,7 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
         prometheus: None,
         age_seconds: report.age_millis.map(|millis| i64::try_from(millis / 1000).unwrap_or(i64::MAX)),
         proposal: report.proposal.map(|replicas| i32::try_from(replicas).unwrap_or(i32::MAX)),
+        holds: (report.role != Role::Driver && report.failure.is_none()).then_some(report.holds),
     };
     let identifier = |name: &String| MetricIdentifier { name: name.clone(), selector: None };
     match query {
@@ -89,13 +88,11 @@ fn signal_report(signal: &Signal, metric: Option<&MetricStatus>) -> SignalReport
         value: milli(&current.value),
     });
     SignalReport {
-        name: Arc::clone(signal.name()),
+        holds: metric.and_then(|metric| metric.holds).unwrap_or_default(),
         current: current.filter(|current| current.utilization.is_some() || current.average.is_some() || current.value.is_some()),
         proposal: metric.and_then(|metric| metric.proposal).and_then(|replicas| u32::try_from(replicas).ok()),
         age_millis: metric.and_then(|metric| metric.age_seconds).and_then(|age| u64::try_from(age).ok()).map(|age| age * 1000),
-        estimate: None,
-        outlook: None,
-        failure: None,
+        ..SignalReport::unknown(signal, None)
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::behavior::Behavior;
 use super::metrics::{MetricSpec, default_metrics};
+use super::preset_rules;
 use super::schedule::{Fallback, Schedule};
 use super::status::ScalePolicyStatus;
 
@@ -57,13 +58,19 @@ use super::status::ScalePolicyStatus;
     validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
         .message("must be at least spec.minReplicas")
         .field_path(".maxReplicas"),
-    validation = Rule::new("!has(self.minReplicas) || self.minReplicas != 0 || (has(self.metrics) && \
-        self.metrics.exists(m, m.type in ['Object', 'External', 'Prometheus']))")
-        .message("0 needs a metric of type Object, External or Prometheus: others cannot be measured without pods")
+    validation = Rule::new(preset_rules::sees_zero())
+        .message("0 needs a metric of type Object, External or Prometheus, or a preset of a mesh or ingress: others cannot be measured without pods")
         .field_path(".minReplicas"),
     validation = Rule::new("!has(self.metrics) || self.metrics.all(a, !has(a.prometheus) || \
         self.metrics.exists_one(b, has(b.prometheus) && b.prometheus.name == a.prometheus.name))")
         .message("names of Prometheus metrics must differ")
+        .field_path(".metrics"),
+    validation = Rule::new("!has(self.metrics) || self.metrics.all(a, !has(a.preset) || \
+        self.metrics.exists_one(b, has(b.preset) && b.preset.name == a.preset.name))")
+        .message("a preset may be named once")
+        .field_path(".metrics"),
+    validation = Rule::new(preset_rules::has_driver())
+        .message("one metric at least must have the role Driver: guards and brakes ask for no size")
         .field_path(".metrics"),
     validation = Rule::new("!has(self.schedules) || self.schedules.all(s, \
         (!has(s.minReplicas) || (s.minReplicas >= (has(self.minReplicas) ? self.minReplicas : 1) && s.minReplicas <= self.maxReplicas)) && \
@@ -83,14 +90,15 @@ use super::status::ScalePolicyStatus;
 pub struct ScalePolicySpec {
     /// The workload to scale: any object of the same namespace with a scale subresource.
     pub scale_target_ref: CrossVersionObjectReference,
-    /// Lowest number of replicas. Default 1. 0 lets the workload go to zero, and needs a metric of type Object, External or Prometheus.
+    /// Lowest number of replicas. Default 1. 0 lets the workload go to zero, and needs a metric of type Object, External or Prometheus, or a
+    /// preset of a mesh or ingress.
     #[serde(default = "one", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub min_replicas: Option<i32>,
     /// Highest number of replicas; at least minReplicas.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_replicas: i32,
-    /// What the size follows. Each metric proposes a size and the largest proposal wins. Default: CPU at 80 % of the pods' requests.
+    /// What the size follows. Each metric that drives proposes a size and the largest proposal wins. Default: CPU at 80 % of the pods' requests.
     #[serde(default = "default_metrics", deserialize_with = "metrics")]
     #[schemars(length(max = 64))]
     pub metrics: Vec<MetricSpec>,

@@ -37,11 +37,14 @@ pub struct ScalePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub current_metrics: Vec<MetricStatus>,
     /// AbleToScale: the size can be read and written. ScalingActive: a size can be computed. ScalingLimited: the wanted size was cut by a
-    /// bound, a rate, or by pods that do not start. ScaledToZero: the size is 0 because an autoscaler chose it. ReplicasContested: somebody else
+    /// bound, a rate, a brake, or by pods that do not start. ScaledToZero: the size is 0 because an autoscaler chose it. ReplicasContested: somebody else
     /// sets the size again after each move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// What the preset auto stands for at present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presets: Option<PresetChoice>,
     /// The last decision that a reader would tell from the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionStatus>,
@@ -57,6 +60,19 @@ pub struct ScalePolicyStatus {
 
 /// How many scale events status keeps.
 pub const SCALE_EVENTS: usize = 10;
+
+/// What was chosen for the preset auto.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PresetChoice {
+    /// The presets, the one that drives first.
+    #[schemars(length(max = 8))]
+    pub chosen: Vec<String>,
+    /// Why, in words.
+    pub message: String,
+    /// When it was chosen.
+    pub time: Time,
+}
 
 /// One decision and its reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -127,9 +143,12 @@ pub struct MetricStatus {
     /// Age of the newest sample when it was used, in seconds; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,
-    /// Replicas this metric asks for; absent if unknown.
+    /// Replicas this metric asks for; absent if unknown, and for guards and brakes, which ask for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<i32>,
+    /// Of a guard or brake: whether it holds moves in its direction now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<bool>,
 }
 
 /// Usage of a resource.

@@ -13,7 +13,7 @@ use super::Record;
 use crate::core::{Memory, Time};
 
 /// Version of what follows; another one for every change of [`Record`] or of anything in it.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Most bytes of one record before compression, so that the largest object holds all its policies.
 pub const RECORD_BYTES: usize = 1536;

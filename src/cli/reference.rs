@@ -86,6 +86,32 @@ fn allowed(field: &Value) -> String {
     }
 }
 
+/// `docs/presets.md`: every preset, and what roles mean.
+pub fn presets() -> anyhow::Result<String> {
+    let mut page = format!("{NOTE}{}", include_str!("presets.md"));
+    for preset in PRESETS {
+        let target = preset.default_target.unwrap_or("none, one must be given");
+        let roles: Vec<_> = preset.roles.iter().map(|role| role.word()).collect();
+        let also = if let [_, more @ ..] = &*roles
+            && !more.is_empty()
+        {
+            format!("; may also be {}", more.join(" or "))
+        } else {
+            String::new()
+        };
+        write!(page, "\n### {}\n\nMeasures {}.\n\n", preset.name, preset.measures)?;
+        writeln!(page, "- **Role**: {}{also}.", roles[0])?;
+        writeln!(page, "- **Target per replica**: {target}. Why: {}.", preset.reason)?;
+        writeln!(page, "- **Without series** the value is unknown: {}.", preset.empty)?;
+        for parameter in preset.parameters {
+            let default = if parameter.default.is_empty() { String::new() } else { format!(" (default `{}`)", parameter.default) };
+            writeln!(page, "- **Parameter** `{}`{default}: {}; {}.", parameter.name, parameter.meaning, parameter.form.words())?;
+        }
+        write!(page, "\n```promql\n{}\n```\n", preset.query())?;
+    }
+    Ok(page)
+}
+
 /// `docs/annotations.md`: every annotation and preset.
 pub fn annotations() -> anyhow::Result<String> {
     let mut page = format!(
@@ -98,11 +124,13 @@ pub fn annotations() -> anyhow::Result<String> {
         writeln!(page, "| `{}` | {} | {example} | {} |", key.name, key.form, key.meaning)?;
     }
     page += "\nA wrong value or an unknown key changes nothing: the last good policy stays in force, and a Warning Event on the workload names the key, \
-        the value and what is allowed.\n\n## Presets\n\n| Preset | Measures | Default target per replica | Query |\n| --- | --- | --- | --- |\n";
+        the value and what is allowed.\n\n## Presets\n\nOf type Preset in a ScalePolicy, with roles, parameters and targets: [presets](presets.md).\n\n\
+        | Preset | Role | Measures | Default target per replica |\n| --- | --- | --- | --- |\n";
     for preset in PRESETS {
         let target =
             preset.default_target.map_or_else(|| format!("none: {}", preset.reason), |target| format!("{target}: {}", preset.reason));
-        writeln!(page, "| `{}` | {} | {target} | `{}` |", preset.name, preset.measures, preset.query)?;
+        let cells = [preset.default_role().word(), preset.measures, &target].map(|cell| cell.replace('|', "\\|"));
+        writeln!(page, "| `{}` | {} |", preset.name, cells.join(" | "))?;
     }
     Ok(page)
 }

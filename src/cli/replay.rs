@@ -156,7 +156,8 @@ async fn bear_again(args: &ReplayArgs, found: &Found, asker: &Asker, (from, to):
     let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).chain([AS_IT_WAS]).collect();
     args.result.validate(&names)?;
     let mut model = args.cluster.model()?;
-    let Compiled { policy, queries, target, .. } = &written.compiled;
+    let drivers = written.compiled.drivers();
+    let Compiled { policy, queries, target, .. } = &drivers;
     let capacities = capacities(args, &policy.signals)?;
     let mut wanted = Vec::new();
     for (signal, query) in policy.signals.iter().zip(queries) {

@@ -205,6 +205,8 @@ fn essence(status: &ScalePolicyStatus) -> u64 {
     let last_move = status.last_scale_time.as_ref().map(|time| time.0);
     (decision, status.current_replicas, status.desired_replicas, status.observed_generation).hash(&mut mark);
     (status.scale_events.len(), last_move, &status.target, &status.memory).hash(&mut mark);
+    status.presets.as_ref().map(|presets| &presets.chosen).hash(&mut mark);
+    status.current_metrics.iter().for_each(|metric| metric.holds.hash(&mut mark));
     mark.finish()
 }
 

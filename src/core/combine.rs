@@ -20,7 +20,7 @@ impl Combined {
     }
 }
 
-/// The maximum of the proposals. An unknown signal blocks shrinking only: known ones may always grow
+/// The maximum of the drivers' proposals. An unknown driver or guard blocks shrinking only: known ones may always grow
 /// (kubernetes/kubernetes#99394, #61007).
 pub(super) fn combine(measured: &[Measured], current: u32) -> Combined {
     let mut best: Option<(u32, usize)> = None;
@@ -29,11 +29,11 @@ pub(super) fn combine(measured: &[Measured], current: u32) -> Combined {
     for (index, measured) in measured.iter().enumerate() {
         match measured.report.proposal {
             Some(replicas) if best.is_none_or(|(most, _)| replicas > most) => best = Some((replicas, index)),
-            Some(_) => {}
-            None => {
+            None if measured.report.is_missing() => {
                 failed += 1;
                 first_failed = first_failed.or(Some(index));
             }
+            _ => {}
         }
     }
     match (best, first_failed) {

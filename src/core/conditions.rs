@@ -40,6 +40,17 @@ pub(super) fn frozen(signal: &str, wanted: u32, size: u32) -> Condition {
     Condition::new(ConditionKind::AbleToScale, true, "ScaleDownFrozen", message)
 }
 
+/// A guard or brake stands against a move to `wanted`; `None` where `hold` is something else.
+pub(super) fn watched(hold: Option<&Reason>, size: u32) -> Option<Condition> {
+    let (kind, reason, by, wanted) = match hold? {
+        Reason::Guarded { by, wanted } => (ConditionKind::AbleToScale, "ScaleDownGuarded", Some(&by.signal), *wanted),
+        Reason::GuardedLately { wanted, .. } => (ConditionKind::AbleToScale, "ScaleDownGuarded", None, *wanted),
+        Reason::Braked { by, wanted } => (ConditionKind::ScalingLimited, "ScaleUpBraked", Some(&by.signal), *wanted),
+        _ => return None,
+    };
+    Some(Condition::new(kind, true, reason, Message::Watched { by: by.cloned(), wanted, size }))
+}
+
 /// Whether a rate, a bound or pods that do not start cut the stabilized size.
 pub(super) fn limited(limit: Option<&Reason>, wanted: u32) -> Condition {
     let (status, reason) = match limit {

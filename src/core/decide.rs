@@ -11,6 +11,7 @@ use super::combine::{Combined, combine};
 use super::contest::Contest;
 use super::demand::{Measured, measure};
 use super::reason::{Bound, Reason, Unit};
+use super::watch::Watch;
 use super::zero::{AtZero, at_zero};
 use super::{
     Clamp, Condition, Decision, Fallback, FallbackReplicas, Memory, Mode, Observation, Policy, Selector, SignalReport, Time, Verdict,
@@ -58,12 +59,13 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
         return decision;
     }
 
-    // Each signal asks for a size; the largest is wanted.
+    // Each driver asks for a size; the largest is wanted.
     let measured: Signals = (0..policy.signals.len()).map(|index| measure(policy, index, observation, memory, now)).collect();
     draft.warn(&measured);
-    let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.proposal.is_none()), now);
+    let outage = memory.outage(policy, measured.iter().any(|measured| measured.report.is_missing()), now);
     let combined = combine(&measured, current);
     let freeze = strongest(&measured);
+    let watch = Watch::of(&measured);
     let lasting = measured.iter().filter_map(|measured| measured.lasting).max();
     let fallback = outage.and_then(|outage| fallback::size(policy, outage, current, combined.wanted()));
     let wanted = match combined {
@@ -85,11 +87,12 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, n
         }
     };
 
-    // What may be set now: windows, then rates and bounds, then what pods that do not start allow.
+    // What may be set now: windows, then rates and bounds, then what pods that do not start allow, then guards and brakes.
     let stabilized = limits::stabilize(policy, memory, current, limits::Ask { wanted, lasting: lasting.unwrap_or(wanted) }, now);
     let limited = limits::limit(policy, &bounds, memory, current, stabilized.size, now, seasoned);
     let startable = stuck::limit(policy, observation, current, limited.size, now);
-    draft.limited(wanted, stabilized, limited, startable);
+    let watched = watch.limit(policy, memory, current, startable.size, now);
+    draft.limited(wanted, [stabilized, limited, startable, watched]);
     if let Some((signal, freeze)) = freeze {
         draft.freeze(signal, freeze, wanted);
     }
@@ -219,7 +222,7 @@ impl<'a> Draft<'a> {
     }
 
     fn driven(&mut self, measured: Signals, driver: usize) {
-        let failed = measured.iter().filter(|measured| measured.report.proposal.is_none()).count();
+        let failed = measured.iter().filter(|measured| measured.report.failure.is_some()).count();
         self.conditions.push(conditions::active(&measured[driver].report.name, failed, measured.len()));
         self.take(measured, driver);
         self.conditions.extend(conditions::forecast(&self.signals));
@@ -265,16 +268,22 @@ impl<'a> Draft<'a> {
         if self.to == self.from { self.close(Verdict::Unknown) } else { self.finish(size) }
     }
 
-    fn limited(&mut self, wanted: u32, stabilized: limits::Step, limited: limits::Step, startable: limits::Step) {
+    fn limited(&mut self, wanted: u32, steps: [limits::Step; 4]) {
+        let [stabilized, limited, startable, watched] = &steps;
         self.conditions[0] = conditions::stabilized(stabilized.reason.as_ref(), wanted);
         let limit = startable.reason.as_ref().or(limited.reason.as_ref());
-        self.conditions.push(conditions::limited(limit, stabilized.size));
+        let mut range = conditions::limited(limit, stabilized.size);
+        if let Some(condition) = conditions::watched(watched.reason.as_ref(), self.from) {
+            let place = if condition.kind == range.kind { &mut range } else { &mut self.conditions[0] };
+            *place = condition;
+        }
+        self.conditions.push(range);
         if let Some(Reason::PodsNotStarting { stuck, of, cause, .. }) = &startable.reason {
             let message = format!("{stuck} of {of} pods are not starting: {cause}; no further scale-out on their account");
             self.warnings.push(Warning { reason: "PodsNotStarting".to_owned(), message });
         }
         (self.to, self.wanted) = (wanted, Some(wanted));
-        for limits::Step { size, reason, next } in [stabilized, limited, startable] {
+        for limits::Step { size, reason, next } in steps {
             self.next.extend(next);
             match reason {
                 Some(reason) => self.clamp(size, reason, next),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::forecast::Outlook;
-use super::{Message, Reason, Time};
+use super::{Message, Reason, Role, Signal, Time};
 
 /// What was decided, and everything worth saying about it.
 ///
@@ -73,17 +73,21 @@ pub struct Clamp {
 pub struct SignalReport {
     /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
     pub name: Arc<str>,
+    /// What it may do to the size.
+    pub role: Role,
+    /// A guard or brake that stands against moves in its direction now, whether or not one is wanted.
+    pub holds: bool,
     /// Current value in the target's terms, if known: percent, or thousandths of the unit.
     pub current: Option<Current>,
-    /// Replicas it asks for, if known.
+    /// Replicas it asks for, if known; only drivers ask for any.
     pub proposal: Option<u32>,
     /// Age of the newest sample at the time of the decision, in milliseconds.
     pub age_millis: Option<u64>,
-    /// What was made of the total demand; `None` without a usable reading.
+    /// What was made of the total demand; `None` without a usable reading, and of signals that do not drive.
     pub estimate: Option<Estimate>,
     /// What the forecast says; `None` where the policy asks for none, or without a usable reading.
     pub outlook: Option<Outlook>,
-    /// Why there is no proposal.
+    /// Why it cannot be used.
     pub failure: Option<String>,
 }
 
@@ -167,6 +171,30 @@ impl Verdict {
             Self::Unknown => "Unknown",
             Self::Disabled => "Disabled",
         }
+    }
+}
+
+// === impl SignalReport ===
+
+impl SignalReport {
+    /// Of a signal that cannot be used, or of which nothing is known yet.
+    pub fn unknown(signal: &Signal, failure: Option<String>) -> Self {
+        Self {
+            name: Arc::clone(signal.name()),
+            role: signal.role,
+            holds: false,
+            current: None,
+            proposal: None,
+            age_millis: None,
+            estimate: None,
+            outlook: None,
+            failure,
+        }
+    }
+
+    /// It cannot be used, and nothing may shrink without it. A brake is not needed: unknown, it holds nothing.
+    pub fn is_missing(&self) -> bool {
+        self.failure.is_some() && self.role != Role::Brake
     }
 }
 

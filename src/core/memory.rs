@@ -15,6 +15,7 @@ use super::reason::Reason;
 use super::resume::Hole;
 use super::smooth::Level;
 use super::trend::Trail;
+use super::watch::Guarded;
 use super::{
     FallbackReplicas, ForecastMode, Observation, Policy, Sample, ScalingRules, SignalKind, SmoothParameters, Smoothing, Time, Writer,
 };
@@ -40,6 +41,8 @@ pub struct Memory {
     outage: Option<Time>,
     /// Prometheus signals that failed, until what they look back over is full again.
     pub(super) gaps: Vec<Gap>,
+    /// What guards held lately.
+    pub(super) guarded: Option<Guarded>,
     /// Size seen or written last.
     pub(super) size: u32,
     /// Somebody else sets the size as well.
@@ -144,6 +147,9 @@ impl Memory {
         self.downs.adjust(time);
         self.patience.adjust(time);
         self.outage = self.outage.map(time);
+        if let Some(Guarded::Until(until)) = &mut self.guarded {
+            *until = time(*until);
+        }
     }
 
     /// For how long signals have been missing, when they are missing now; a look at which all are there, or that

@@ -20,6 +20,15 @@ pub enum Message {
     WithinRange(u32),
     /// A bound or a rate cuts the size.
     Limited(Reason),
+    /// A guard or brake stands against a move.
+    Watched {
+        /// Its name; `None`: a guard did until lately.
+        by: Option<Arc<str>>,
+        /// The size wanted.
+        wanted: u32,
+        /// The size kept.
+        size: u32,
+    },
     /// The size follows from signals.
     Computed {
         /// Name of the signal that asks for most.
@@ -50,6 +59,10 @@ impl Display for Message {
             }
             Self::WithinRange(wanted) => write!(f, "{wanted} replicas are within bounds and rates"),
             Self::Limited(limit) => limit.fmt(f),
+            Self::Watched { by: Some(by), wanted, size } => write!(f, "wants {wanted}, stays at {size} because {by} is above its target"),
+            Self::Watched { by: None, wanted, size } => {
+                write!(f, "wants {wanted}, stays at {size} because a guard has been above its target lately")
+            }
             Self::Computed { driver, of: 1, .. } => write!(f, "the size was computed from {driver}"),
             Self::Computed { driver, used, of } => write!(f, "the size was computed from {used} of {of} signals; {driver} decides"),
             Self::Forecast(signal, outlook) => write!(f, "{signal}: {outlook}"),

@@ -30,6 +30,7 @@ pub mod smooth;
 mod stuck;
 mod time;
 mod trend;
+mod watch;
 mod writer;
 mod zero;
 
@@ -41,8 +42,8 @@ pub use memory::Memory;
 pub use message::Message;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector, Trouble};
 pub use policy::{
-    Amount, Behavior, Forecast, ForecastMode, Mode, Pause, PauseDirection, Policy, RatePolicy, ScaleToZero, ScalingRules, Select, Signal,
-    SignalKind, SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
+    Amount, Behavior, Forecast, ForecastMode, Mode, Pause, PauseDirection, Policy, RatePolicy, Role, ScaleToZero, ScalingRules, Select,
+    Signal, SignalKind, SmoothParameters, Smoothing, Target, Tolerance, WarmUp,
 };
 pub use reason::Reason;
 pub use time::Time;

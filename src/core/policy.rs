@@ -48,21 +48,44 @@ pub struct Signal {
     pub kind: SignalKind,
     /// What one pod, or all of them, should bear.
     pub target: Target,
+    /// What it may do to the size.
+    pub role: Role,
     /// The kind as text, made once: every look names its signals.
     name: Arc<str>,
 }
 
 impl Signal {
-    /// A signal of this kind with its setpoint.
+    /// A driver of this kind with its setpoint.
     pub fn new(kind: SignalKind, target: Target) -> Self {
         let name = kind.to_string().into();
-        Self { kind, target, name }
+        Self { kind, target, role: Role::Driver, name }
+    }
+
+    /// The same signal in another role.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 
     /// Its name for people, e.g. `cpu` or `http-requests-per-second`.
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
+}
+
+/// What a signal may do to the size.
+///
+/// Guards and brakes ask for no size: they only hold moves that the drivers ask for, while their value is above the target. The band of
+/// tolerance is about small moves, so it does not apply to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Asks for a size; the largest wins.
+    #[default]
+    Driver,
+    /// Holds scale-in, e.g. while memory is short. Unknown, it holds as well.
+    Guard,
+    /// Holds growth, e.g. while a database is saturated. Unknown, it holds nothing: growth is the safe direction.
+    Brake,
 }
 
 /// What a signal measures; the strings are for people (reasons, conditions, Events).

@@ -6,7 +6,7 @@
 //!
 //! 1. **A rise is saved at once, a fall is not.** Memory is saved when a proposal, or a filter by more than a quarter, exceeds the one
 //!    saved last ([`Memory::outgrows`]), when a signal fails whose return is to be distrusted,
-//!    when a fall is not believed (see `collapse`), and with every move. So no lost proposal was higher than the last one saved, `p`.
+//!    when a fall is not believed (see `collapse`), when a guard begins to hold, and with every move. So no lost proposal was higher than the last one saved, `p`.
 //! 2. **The last proposal saved counts as made at `r`.** Whatever was lost, it was at most `p` and at most as late as `r`; so every
 //!    window is at least as high, and ends at least as late, as without the crash. On the other side, `p` really was proposed at `s` or
 //!    later, so a window ends later by `r - s` at most: one checkpoint interval and the time nobody decided.
@@ -47,14 +47,16 @@ impl Memory {
         let last = self.proposals.last().unwrap_or_default();
         // At the minimum no filter can hold anything.
         let held = self.size > policy.min_replicas;
-        let Some(saved) = saved else { return last > self.size || held && !self.levels.is_empty() };
+        let Some(saved) = saved else { return last > self.size || self.guarded.is_some() || held && !self.levels.is_empty() };
         if self.patience.outlasts(&saved.patience) {
             return true;
         }
         let failed = self.gaps.iter().any(|gap| gap.outlasts(&saved.gaps));
         let dropped = self.levels.iter().any(|filter| filter.dropped(&saved.levels));
+        let guarded = self.guarded.is_some_and(|guarded| guarded.outlasts(saved.guarded));
         failed
             || dropped
+            || guarded
             || last > saved.proposals.last().unwrap_or_default()
             || held && self.levels.iter().any(|filter| filter.grown(&saved.levels))
     }
@@ -79,6 +81,7 @@ impl Memory {
             && guards
             && last == saved.proposals.last()
             && self.size == saved.size
+            && self.guarded == saved.guarded
             && (&self.ups, &self.downs, &self.patience) == (&saved.ups, &saved.downs, &saved.patience)
             && filters
     }

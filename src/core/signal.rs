@@ -2,7 +2,18 @@
 
 use std::fmt;
 
-use super::{Signal, SignalKind};
+use super::{Role, Signal, SignalKind};
+
+impl Role {
+    /// As policies and people write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Driver => "Driver",
+            Self::Guard => "Guard",
+            Self::Brake => "Brake",
+        }
+    }
+}
 
 impl fmt::Display for SignalKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +61,7 @@ impl SignalKind {
     }
 }
 
-/// Whether any of the signals can be seen while there are no pods.
+/// Whether any of the signals can be seen while there are no pods and may then ask for some.
 pub(super) fn any_sees_zero(signals: &[Signal]) -> bool {
-    signals.iter().any(|signal| signal.kind.sees_zero())
+    signals.iter().any(|signal| signal.role == Role::Driver && signal.kind.sees_zero())
 }

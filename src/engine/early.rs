@@ -73,7 +73,16 @@ impl Engine {
             if policy.mode != Mode::Enforce || policy.interval <= period || !cheap {
                 return None;
             }
-            Some(Job { key: key.clone(), compiled: compiled.clone(), due: now, early: true, expected: None, replaced: None, afresh: false })
+            Some(Job {
+                key: key.clone(),
+                compiled: compiled.clone(),
+                due: now,
+                early: true,
+                expected: None,
+                replaced: None,
+                afresh: false,
+                probe: false,
+            })
         });
         let jobs = jobs.collect();
         self.early.task = self.look(jobs, now);

@@ -51,6 +51,8 @@ pub struct Entry {
     pub retargeted: bool,
     /// When the last look began.
     pub last_look: Option<Instant>,
+    /// When it was last asked which presets fit.
+    pub probed: Option<Instant>,
     /// Refused writes in a row, for the pause before the next try.
     pub conflicts: u32,
 }
@@ -84,8 +86,14 @@ impl Entry {
             last_written: None,
             retargeted: false,
             last_look: None,
+            probed: None,
             conflicts: 0,
         }
+    }
+
+    /// The object with the status as it should be, of which the watch may know late.
+    pub fn as_shown(&self) -> ScalePolicy {
+        ScalePolicy { status: Some(self.status.clone()), ..(*self.object).clone() }
     }
 
     /// The policy's UID.
@@ -136,6 +144,9 @@ impl Entry {
         if !decision.signals.is_empty() {
             self.status.current_metrics = current_metrics(compiled, &decision.signals);
             self.status.metrics_text = Some(metrics_text(compiled, &decision.signals));
+        }
+        if compiled.auto.as_ref().is_none_or(|auto| auto.chosen.is_empty()) {
+            self.status.presets = None;
         }
         if compiled.policy.forecast.mode == ForecastMode::Off {
             self.status.conditions.retain(|condition| condition.type_ != type_name(ConditionKind::ForecastActive));

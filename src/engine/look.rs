@@ -45,6 +45,8 @@ pub struct Job {
     pub replaced: Option<String>,
     /// The watch is behind: the server is asked for the size.
     pub afresh: bool,
+    /// It is also asked which presets fit.
+    pub probe: bool,
 }
 
 /// What was seen of one policy's target.
@@ -56,6 +58,8 @@ pub struct Seen {
     pub target: Result<(ScaleView, Observation), ScaleError>,
     /// Pods that match the selector but belong to somebody else.
     pub foreign: usize,
+    /// Which presets fit, if that was asked.
+    pub probed: Option<Reading>,
 }
 
 /// What a look needs.
@@ -97,7 +101,7 @@ impl Looker {
             let scale = match scale {
                 Ok(scale) => scale,
                 Err(error) => {
-                    unreadable.push(Seen { job, target: Err(error), foreign: 0 });
+                    unreadable.push(Seen { job, target: Err(error), foreign: 0, probed: None });
                     continue;
                 }
             };
@@ -167,11 +171,13 @@ struct Waiting {
 // === impl Waiting ===
 
 impl Waiting {
-    fn seen(self, readings: Vec<Reading>, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
+    fn seen(self, mut readings: Vec<Reading>, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
         let Self { job, scale, pods, .. } = self;
+        // The last one, see `asks`.
+        let probed = if job.probe { readings.pop() } else { None };
         let writer = writers.and_then(|writers| writers.remove(&job.key));
         let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, readings) };
-        Seen { foreign: pods.foreign, target: Ok((scale, observation)), job }
+        Seen { foreign: pods.foreign, target: Ok((scale, observation)), probed, job }
     }
 }
 
@@ -208,7 +214,8 @@ fn asks(job: &Job, scale: &ScaleView, pods: &TargetPods) -> Vec<Ask> {
         pods: Arc::clone(&names),
         query: query.clone(),
     };
-    job.compiled.queries.iter().map(ask).collect()
+    let probe = job.compiled.auto.as_ref().filter(|_| job.probe).map(|auto| &auto.probe);
+    job.compiled.queries.iter().chain(probe).map(ask).collect()
 }
 
 fn selector(scale: &ScaleView) -> Selector {

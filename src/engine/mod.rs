@@ -4,6 +4,7 @@
 //! loop; a policy is looked at by one task at a time.
 
 mod annotated;
+mod auto;
 mod defaults;
 mod due;
 mod early;
@@ -211,7 +212,8 @@ impl Engine {
         info!(policies = keys.len(), "defaults changed");
         for key in keys {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
-            entry.compiled = compile(&entry.object, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
+            let policy = entry.as_shown();
+            entry.compiled = compile(&policy, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
             self.look_soon(&key);
         }
     }
@@ -281,17 +283,19 @@ impl Engine {
             }
         }
         self.reread_target(&policy);
-        let compiled = compile(&policy, &self.parts.defaults.of(&key.namespace)).map(Arc::new);
+        let defaults = self.parts.defaults.of(&key.namespace);
         let rivals = self.parts.index.rivals(key, &policy.spec.scale_target_ref, |rival| self.scales(rival)).policies;
         match self.entries.get_mut(key) {
             // The memory outlives an edit: a new target must not forget the windows.
             Some(entry) if entry.object.metadata.uid == policy.metadata.uid => {
                 entry.retargeted |= entry.object.spec.scale_target_ref != policy.spec.scale_target_ref;
                 entry.object = policy;
-                entry.compiled = compiled;
+                entry.probed = None;
+                entry.compiled = compile(&entry.as_shown(), &defaults).map(Arc::new);
             }
             _ => {
                 let memory = self.remember.recall(&policy);
+                let compiled = compile(&policy, &defaults).map(Arc::new);
                 let entry = Entry::new(policy, compiled, lead, memory);
                 self.parts.status.known(key, &entry.status);
                 self.entries.insert(key.clone(), Box::new(entry));

@@ -33,7 +33,7 @@ impl Engine {
     /// Decides one policy from what was seen of its target.
     pub(super) fn decide(&mut self, seen: Seen) {
         let (now, instant) = self.follow_clock();
-        let Seen { job, target, foreign } = seen;
+        let Seen { job, target, foreign, probed } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
         if !job.early {
@@ -58,6 +58,11 @@ impl Engine {
             Err(_) if job.early => return,
             Err(error) => return self.unreadable(&job.key, &job.compiled, &error),
         };
+        let object = || workload_ref(&job.key, &job.compiled, scale.uid.as_deref());
+        if probed.is_some_and(|probed| self.choose(&job.key, &job.compiled, &probed, object(), now)) {
+            self.due.at_latest(&job.key, instant);
+            return;
+        }
         // Seen before our own last write: deciding on it would remember a proposal for a size that no longer is.
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let behind = entry.replaced.as_ref() == Some(&scale.resource_version);
@@ -310,7 +315,7 @@ fn cause(warning: &Warning) -> String {
     format!("{}: {}", warning.reason, without_numbers(&warning.message))
 }
 
-fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
+pub(super) fn policy_ref(policy: &ScalePolicy) -> ObjectRef {
     ObjectRef::own::<ScalePolicy>(&Key::of(&policy.metadata), policy.metadata.uid.as_deref().unwrap_or_default())
 }
 

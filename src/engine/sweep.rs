@@ -27,6 +27,7 @@ impl Engine {
         for (key, due) in self.due.take(now) {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Ok(compiled) = &entry.compiled else { continue };
+            let compiled = Arc::clone(compiled);
             if self.leaving.contains_key(&entry.lead.shard) {
                 continue;
             }
@@ -46,7 +47,8 @@ impl Engine {
             let expected = entry.memory.size().filter(|_| compiled.policy.mode == Mode::Enforce && !entry.retargeted);
             let afresh = entry.conflicts > 0 || entry.behind >= PATIENT_LOOKS;
             let replaced = entry.replaced.clone();
-            jobs.push(Job { key, compiled: Arc::clone(compiled), due, early: false, expected, replaced, afresh });
+            let probe = entry.probes(&compiled, now);
+            jobs.push(Job { key, compiled, due, early: false, expected, replaced, afresh, probe });
         }
         self.look(jobs, now);
         self.look_early(now);

@@ -12,7 +12,7 @@ use crate::api::status::DecisionStatus;
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::core::forecast::Outlook;
 use crate::core::reason::Unit;
-use crate::core::{self, Clamp, Current, Decision, Reason, Signal, SignalReport, Target, Verdict};
+use crate::core::{self, Clamp, Current, Decision, Reason, Role, Signal, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 impl Record {
@@ -47,6 +47,7 @@ impl Record {
             desired_replicas: status.desired_replicas.map(count),
             edited: status.observed_generation.is_some() && status.observed_generation != policy.metadata.generation,
             faults: compiled.err().unwrap_or_default().iter().map(ToString::to_string).collect(),
+            presets: status.presets.as_ref().map(|presets| presets.message.clone()),
             pause,
             decision: status.decision.as_ref().map(DecisionRecord::of_status),
             signals: compiled.map_or_else(|_| Vec::new(), |compiled| signals(compiled, &signal_reports(compiled, &status.current_metrics))),
@@ -171,6 +172,8 @@ fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
             let (value, target) = value_and_target(&signal.target, query, report.current);
             SignalRecord {
                 name: report.name.to_string(),
+                role: (report.role != Role::Driver).then(|| report.role.word().to_owned()),
+                holds: (report.role != Role::Driver && report.failure.is_none()).then_some(report.holds),
                 value,
                 target,
                 kind: kind(&signal.target).to_owned(),

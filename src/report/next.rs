@@ -60,6 +60,11 @@ fn held(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) -> 
         ("PodsNotStarting", _) => {
             format!("{direction} toward {to} with each pod that starts; `kubectl describe pod` says what keeps the others from it")
         }
+        ("Guarded", _) => {
+            format!("{direction} to {to} once {} no longer above its target, for one scale-in window", holding(record, "Guard"))
+        }
+        ("GuardedLately", Some(until)) => format!("{direction} to {to} possible {}, if no guard holds until then", when(until)),
+        ("Braked", _) => format!("{direction} toward {to} once {} no longer above its target", holding(record, "Brake")),
         ("Contested", Some(until)) => {
             format!("{direction} to {to} is tried again {}, unless the other writer gives way before", when(until))
         }
@@ -67,6 +72,16 @@ fn held(record: &Record, decision: &DecisionRecord, when: impl Fn(Timestamp) -> 
         ("Paused", None) => format!("nothing until the pause is removed from the policy; {to} is wanted now"),
         (_, Some(until)) => format!("{direction} to {to} possible {}", when(until)),
         (_, None) => format!("{direction} to {to} as soon as nothing holds it any more"),
+    }
+}
+
+/// The guards or brakes that hold, as the subject of a sentence.
+fn holding(record: &Record, role: &str) -> String {
+    let holds = |signal: &&SignalRecord| signal.role.as_deref() == Some(role) && signal.holds == Some(true);
+    match record.signals.iter().filter(holds).map(|signal| signal.name.as_str()).collect::<Vec<_>>().as_slice() {
+        [] => format!("the {} is", role.to_lowercase()),
+        [one] => format!("{one} is"),
+        all => format!("{} are", all.join(" and ")),
     }
 }
 

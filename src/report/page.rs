@@ -98,6 +98,9 @@ impl Page<'_> {
             self.labelled("Why", &decision.message);
         }
         self.labelled("Next", &next(record, |time| self.when(time)));
+        if let Some(presets) = &record.presets {
+            self.labelled("Auto", presets);
+        }
         if let Some(decision) = decision.filter(|decision| !decision.clamps.is_empty()) {
             let steps = decision.clamps.iter().map(|clamp| format!(" → {} {}", stage(&clamp.reason.code), clamp.after));
             let start = decision.clamps.first().map_or(0, |clamp| clamp.before);
@@ -149,11 +152,11 @@ impl Page<'_> {
         table.set_header(head);
         for signal in &record.signals {
             let mut cells = vec![
-                signal.name.clone(),
+                named(signal),
                 signal.value.clone().unwrap_or_else(|| "unknown".to_owned()),
                 target(signal),
                 signal.age_seconds.map_or_else(|| "-".to_owned(), |age| length(Duration::from_secs_f64(age.clamp(0.0, 1e9)))),
-                show(signal.proposal),
+                wants(signal),
             ];
             if ranged {
                 cells.push(range(signal));
@@ -311,6 +314,20 @@ fn show(count: Option<u32>) -> String {
     count.map_or_else(|| "-".to_owned(), |count| count.to_string())
 }
 
+fn named(signal: &SignalRecord) -> String {
+    signal.role.as_ref().map_or_else(|| signal.name.clone(), |role| format!("{} ({})", signal.name, role.to_lowercase()))
+}
+
+/// Replicas, or what a guard or brake does.
+fn wants(signal: &SignalRecord) -> String {
+    match (signal.role.as_deref(), signal.holds) {
+        (Some("Guard"), Some(true)) => "no scale-in".to_owned(),
+        (Some("Brake"), Some(true)) => "no growth".to_owned(),
+        (Some(_), Some(false)) => "holds nothing".to_owned(),
+        _ => show(signal.proposal),
+    }
+}
+
 fn target(signal: &SignalRecord) -> String {
     match signal.kind.as_str() {
         "Capacity" => format!("{} max", signal.target),
@@ -345,6 +362,8 @@ pub(super) fn stage(code: &str) -> &str {
         "BoundedByMinimum" | "BelowMinimum" => "minReplicas",
         "BoundedByMaximum" | "AboveMaximum" => "maxReplicas",
         "PodsNotStarting" => "pods",
+        "Guarded" | "GuardedLately" => "guard",
+        "Braked" => "brake",
         "Contested" => "other writer",
         "Paused" => "pause",
         other => other,

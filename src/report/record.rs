@@ -38,6 +38,9 @@ pub struct Record {
     /// What is wrong with the spec, one text per field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
+    /// What was chosen for the preset auto, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presets: Option<String>,
     /// A hold by hand, whether or not it holds anything back now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<PauseRecord>,
@@ -151,6 +154,12 @@ pub struct ClampRecord {
 pub struct SignalRecord {
     /// Its name.
     pub name: String,
+    /// Guard or Brake; absent: it drives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Of a guard or brake: it stands against moves in its direction now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<bool>,
     /// Current value in the target's terms; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,

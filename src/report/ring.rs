@@ -154,18 +154,14 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::core::Estimate;
+    use crate::core::{Estimate, Signal, SignalKind, Target};
 
     fn decision(second: i64, replicas: u32, load: f64) -> Decision {
         let estimate = Some(Estimate { raw: load, level: load, sigma: 0.0, demand: load, slope: 0.0, lead: std::time::Duration::ZERO });
         let signal = SignalReport {
-            name: "rps".into(),
-            current: None,
             proposal: Some(replicas),
-            age_millis: None,
             estimate,
-            outlook: None,
-            failure: None,
+            ..SignalReport::unknown(&Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::Value(1.0)), None)
         };
         Decision {
             time: Time::from_secs(second),

@@ -84,6 +84,8 @@ pub struct PrometheusQuery {
     pub window: Duration,
     /// What an empty answer means.
     pub when_empty: WhenEmpty,
+    /// The preset whose query it is: it can be asked for many targets at once.
+    pub preset: Option<Arc<preset::Filled>>,
 }
 
 /// Meaning of an empty answer.

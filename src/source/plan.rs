@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::preset::{self, Preset};
+use super::preset::Filled;
 use super::presets;
 use super::prometheus::{self, Server, Turn};
 use super::usage::{Scope, Wanted};
@@ -36,8 +36,8 @@ pub(super) enum Work {
     Total { namespace: Arc<str>, query: Query },
     /// A Prometheus query.
     Prometheus { turn: Arc<Turn>, query: String },
-    /// A preset's query about the pods of many targets. `cuts`: how often it was cut in half because it was too large.
-    Preset { turn: Arc<Turn>, preset: &'static Preset, query: String, pods: usize, cuts: u8 },
+    /// A preset's query about many targets. `cuts`: how often it was cut in half because it was too large.
+    Preset { turn: Arc<Turn>, preset: Arc<Filled>, query: String, pods: usize, cuts: u8 },
 }
 
 /// What two asks must have in common to share a request.
@@ -107,13 +107,13 @@ pub(super) fn queries<'a>(
     deadline: Duration,
 ) -> (Vec<Job>, Vec<(Place, Failure)>) {
     let mut texts = Vec::new();
-    let mut of_presets: Vec<(&'static Preset, Vec<Placed<'a>>)> = Vec::new();
+    let mut of_presets: Vec<(Arc<Filled>, Vec<Placed<'a>>)> = Vec::new();
     for (place, ask) in asks {
-        match query_of(ask).and_then(preset::of) {
+        match query_of(ask).and_then(|query| query.preset.as_ref()) {
             None => texts.push((place, ask)),
-            Some(preset) => match of_presets.iter_mut().find(|(known, _)| known.name == preset.name) {
+            Some(preset) => match of_presets.iter_mut().find(|(known, _)| known.many == preset.many) {
                 Some((_, asks)) => asks.push((place, ask)),
-                None => of_presets.push((preset, vec![(place, ask)])),
+                None => of_presets.push((Arc::clone(preset), vec![(place, ask)])),
             },
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn queries<'a>(
     for (preset, asks) in of_presets {
         for part in presets::parts(server, asks) {
             // Nothing is gained, and the plain form is the policy's own words.
-            if part.len() == 1 { texts.extend(part) } else { parts.push((preset, part)) }
+            if part.len() == 1 { texts.extend(part) } else { parts.push((Arc::clone(&preset), part)) }
         }
     }
     let mut refused = Vec::new();
@@ -135,7 +135,7 @@ pub(super) fn queries<'a>(
     let spread = server.spread(by_text.len() + parts.len(), deadline);
     let mut jobs = Vec::with_capacity(by_text.len() + parts.len());
     for (preset, part) in parts {
-        match presets::job(server, preset, &part, 0, spread) {
+        match presets::job(server, &preset, &part, 0, spread) {
             Ok(job) => jobs.push(job),
             Err(failure) => refused.extend(part.iter().map(|(place, _)| (*place, failure.clone()))),
         }
@@ -147,16 +147,16 @@ pub(super) fn queries<'a>(
     (jobs, refused)
 }
 
-fn query_of(ask: &Ask) -> Option<&str> {
+fn query_of(ask: &Ask) -> Option<&PrometheusQuery> {
     match &ask.query {
-        Query::Prometheus(PrometheusQuery { query, .. }) => Some(query),
+        Query::Prometheus(query) => Some(query),
         _ => None,
     }
 }
 
 /// The text of an ask's query as the server gets it.
 fn text(server: &Server, ask: &Ask) -> Result<String, Failure> {
-    let query = query_of(ask).ok_or_else(|| Failure::refused("no such request"))?;
+    let query = &query_of(ask).ok_or_else(|| Failure::refused("no such request"))?.query;
     match &server.material().enforce_label {
         Some(label) => prometheus::substitute(&prometheus::enforce(query, label, &ask.namespace)?, ask),
         None => prometheus::substitute(query, ask),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::custom::{self, ByPod as Values, ObjectAsk};
 use super::plan::Work;
-use super::preset::{Preset, Shape};
-use super::prometheus::{self, Answer, ByPod, Server};
+use super::preset::Filled;
+use super::prometheus::{self, Answer, ByName, Server};
 use super::sources::{Slots, Sources, slot};
 use super::usage::Listed;
 use super::{Ask, Cause, PrometheusQuery, Query, external};
@@ -20,7 +20,7 @@ pub(super) enum Outcome {
     /// The cluster may not be listed as a whole.
     NotEverywhere,
     /// A preset's query was refused, which may be for its size.
-    TooLarge { server: Arc<Server>, preset: &'static Preset, cuts: u8, failure: Failure },
+    TooLarge { server: Arc<Server>, preset: Arc<Filled>, cuts: u8, failure: Failure },
     /// An answer.
     Answered(Answered),
 }
@@ -31,7 +31,7 @@ pub(super) enum Answered {
     Pods(Values),
     Total(Reading),
     Prometheus(Answer),
-    Preset(ByPod, Shape),
+    Preset(ByName),
 }
 
 // === impl Sources ===
@@ -71,8 +71,8 @@ impl Sources {
                 if cuts == 0 {
                     turn.server.asked(asks);
                 }
-                match turn.server.query_by_pod(&query, now, &turn).await {
-                    Ok(answer) => Ok(Outcome::Answered(Answered::Preset(answer, preset.shape))),
+                match turn.server.query_by_name(&query, preset.shape, now, &turn).await {
+                    Ok(answer) => Ok(Outcome::Answered(Answered::Preset(answer))),
                     Err(fault) if matches!(fault.cause, Cause::TooManySeries | Cause::QueryRefused) => {
                         turn.server.too_many_pods(pods);
                         Ok(Outcome::TooLarge { server: Arc::clone(&turn.server), preset, cuts, failure: fault.failure })
@@ -104,7 +104,9 @@ impl Answered {
             (Self::Pods(values), _) => Ok(custom::per_pod(values, ask)),
             (Self::Total(reading), _) => Ok(reading.clone()),
             (Self::Prometheus(answer), Query::Prometheus(query)) => of_query(answer, query, ask, now),
-            (Self::Preset(answer, shape), Query::Prometheus(query)) => of_query(&answer.of(ask, *shape), query, ask, now),
+            (Self::Preset(answer), Query::Prometheus(query @ PrometheusQuery { preset: Some(preset), .. })) => {
+                of_query(&answer.of(ask, preset), query, ask, now)
+            }
             _ => Err(Failure::refused("no such answer")),
         }
     }

@@ -190,7 +190,7 @@ impl Round {
             }
             Ok(Ok(Outcome::TooLarge { server, preset, cuts, failure })) => {
                 let part: Vec<_> = self.asks(&places).collect();
-                match presets::halves(&server, preset, &part, cuts) {
+                match presets::halves(&server, &preset, &part, cuts) {
                     Some(Ok(jobs)) => self.begin_all(jobs),
                     Some(Err(failure)) => self.fail(places, &failure),
                     None => self.fail(places, &failure),

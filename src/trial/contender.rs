@@ -9,8 +9,9 @@ use super::error::TrialError;
 use super::policy_file::{Written, policy};
 use crate::api::quantity::Quantity;
 use crate::api::{Compiled, Defaults, ScalePolicy, compile};
-use crate::core::{Mode, Signal, Smoothing};
+use crate::core::{Mode, Role, Signal, Smoothing};
 use crate::sim::{Autoscaler, Ballast, Cluster, Keda, Kpa, Look};
+use crate::source::preset;
 
 /// A model that stands beside a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +43,10 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// A policy as it is written. One that only recommends is tried as if its decisions were written.
+    /// A policy as it is written. One that only recommends is tried as if its decisions were written. Guards and brakes are left out: the model
+    /// knows the load, and not what memory or databases make of it.
     pub fn policy(written: &Written) -> Self {
-        let mut compiled = written.compiled.clone();
+        let mut compiled = written.compiled.drivers();
         compiled.policy.mode = Mode::Enforce;
         Self { name: written.name.clone(), place: written.place.clone(), compiled, model: None }
     }
@@ -121,7 +123,16 @@ fn stock(policy: &ScalePolicy, utilization: f64) -> ScalePolicy {
             known[field] = value.clone();
         }
     }
+    if let Some(metrics) = known["metrics"].as_array_mut() {
+        metrics.retain(|metric| metric["role"].as_str().map_or_else(|| !only_holds(&metric["preset"]), |role| role == "Driver"));
+    }
     for metric in known["metrics"].as_array_mut().into_iter().flatten() {
+        if let Some(object) = metric.as_object_mut() {
+            object.remove("role");
+        }
+        if let Some(query) = metric.get("preset").map(as_query) {
+            metric["prometheus"] = query;
+        }
         if let Some(external) = metric.get("prometheus").map(|prometheus| external(prometheus, utilization)) {
             *metric = json!({ "type": "External", "external": external });
         }
@@ -130,6 +141,23 @@ fn stock(policy: &ScalePolicy, utilization: f64) -> ScalePolicy {
         stock.spec = spec;
     }
     stock
+}
+
+/// Whether a metric's preset is one that only holds moves.
+fn only_holds(source: &Value) -> bool {
+    let preset = source["name"].as_str().and_then(preset::find);
+    preset.is_some_and(|preset| preset.default_role() != Role::Driver)
+}
+
+/// A preset as name and target of a query.
+fn as_query(source: &Value) -> Value {
+    let default = || source["name"].as_str().and_then(preset::find).and_then(|preset| preset.default_target);
+    let target = match &source["target"] {
+        Value::Null => json!({ "type": "AverageValue", "averageValue": default() }),
+        given if given["capacity"].is_null() => json!({ "type": "AverageValue", "averageValue": given["averageValue"] }),
+        given => json!({ "type": "Capacity", "capacity": given["capacity"] }),
+    };
+    json!({ "name": source["name"], "target": target })
 }
 
 /// The stock rule knows no capacity, only the share of it that people set as a target.
@@ -176,5 +204,29 @@ impl Autoscaler for Decider {
             Self::Keda(keda) => keda.look(cluster),
             Self::Kpa(kpa) => kpa.look(cluster),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stock_autoscaler_has_the_drivers_only_and_presets_by_an_adapter() {
+        let spec = json!({
+            "scaleTargetRef": { "kind": "Deployment", "name": "web" }, "maxReplicas": 9,
+            "metrics": [
+                { "type": "Preset", "preset": { "name": "go-cpu" } },
+                { "type": "Preset", "preset": { "name": "http-requests", "target": { "capacity": "100" } } },
+                { "type": "Preset", "preset": { "name": "go-sched-latency" }, "role": "Driver" },
+                { "type": "Preset", "preset": { "name": "go-memory-headroom" } },
+                { "type": "Resource", "role": "Guard", "resource": { "name": "memory", "target": { "type": "Utilization", "averageUtilization": 80 } } },
+            ],
+        });
+        let policy = ScalePolicy::new("web", serde_json::from_value(spec).unwrap_or_else(|error| panic!("{error}")));
+        let compiled = compile(&stock(&policy, 0.7), &Defaults::default()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let signals: Vec<_> = compiled.policy.signals.iter().map(|signal| (signal.name().to_string(), signal.target)).collect();
+        let average = |name: &str, milli: f64| (name.to_owned(), crate::core::Target::AverageValue(milli));
+        assert_eq!(signals, [average("go-cpu", 700.0), average("http-requests", 70_000.0), average("go-sched-latency", 10.0)]);
     }
 }

@@ -89,6 +89,10 @@ pub(crate) fn written(file: &str, document: &Value, defaults: &Defaults) -> Resu
         _ => annotated(document).map_err(refused)?,
     };
     let compiled = compile(&policy, defaults).map_err(refused)?;
+    if compiled.auto.as_ref().is_some_and(|auto| auto.chosen.is_empty()) {
+        let why = "auto is chosen in the cluster by what has series there: name a preset instead";
+        return Err(refused(vec![FieldError::new("spec.metrics", "auto", why)]));
+    }
     Ok(Written { name: name.to_owned(), place, policy, compiled })
 }
 

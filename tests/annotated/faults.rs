@@ -25,7 +25,7 @@ fn a_wrong_annotation_is_named_with_what_is_allowed_and_changes_nothing() {
         #[rustfmt::skip]
         let rules: [(Annotations, &str); 12] = [
             (&[("min-replicas", "11")], "ballast.dev/max-replicas]: 10: must be at least ballast.dev/min-replicas (11)"),
-            (&[("min-replicas", "0")], "ballast.dev/min-replicas]: 0: 0 needs target-rps, capacity-rps, query or preset"),
+            (&[("min-replicas", "0")], "ballast.dev/min-replicas]: 0: 0 needs target-rps, capacity-rps, query, or a preset of a mesh or ingress"),
             (&[("target-rps", "1"), ("capacity-rps", "2")], "ballast.dev/capacity-rps]: 2: may not be given together with ballast.dev/target-rps"),
             (&[("query", "up")], "ballast.dev/query]: up: needs ballast.dev/query-target or ballast.dev/query-capacity"),
             (&[("query", "up{a=\"${b}\"}"), ("query-target", "1")], "ballast.dev/query]: ${b}: unknown placeholder; there are ${namespace}"),

@@ -85,6 +85,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(behaviors());
     cases.extend(metrics());
     cases.extend(prometheus_metrics());
+    cases.extend(presets());
     cases.extend(extras());
     cases.extend(schedules());
     cases.extend(fallbacks());
@@ -294,6 +295,75 @@ fn prometheus_metrics() -> Vec<Case> {
             "spec.metrics",
             "spec.metrics[1].prometheus.name",
             "must differ",
+        ),
+    ]
+}
+
+fn preset(body: Value, role: Value) -> Value {
+    let cpu = cpu(json!({ "type": "Utilization", "averageUtilization": 80 }))["metrics"][0].clone();
+    let mut metric = json!({ "type": "Preset", "preset": body });
+    if !role.is_null() {
+        metric["role"] = role;
+    }
+    json!({ "metrics": [cpu, metric] })
+}
+
+fn presets() -> Vec<Case> {
+    let guard = json!({ "type": "Preset", "preset": { "name": "go-memory-headroom" } });
+    vec![
+        case("no such preset", preset(json!({ "name": "go-cup" }), Value::Null), "spec.metrics[1].preset.name", "did you mean go-cpu?"),
+        case(
+            "a rate without a target",
+            preset(json!({ "name": "linkerd-requests" }), Value::Null),
+            "spec.metrics[1].preset.target",
+            "must be given: what one replica bears",
+        ),
+        case2(
+            "two targets",
+            preset(json!({ "name": "go-cpu", "target": { "averageValue": 1, "capacity": 1 } }), Value::Null),
+            "spec.metrics[1].preset.target",
+            "spec.metrics[1].preset.target",
+            "averageValue or capacity",
+        ),
+        case(
+            "target 0",
+            preset(json!({ "name": "go-cpu", "target": { "averageValue": 0 } }), Value::Null),
+            "spec.metrics[1].preset.target.averageValue",
+            "above 0",
+        ),
+        case2(
+            "the body missing",
+            json!({ "metrics": [{ "type": "Preset" }] }),
+            "spec.metrics[0].preset",
+            "spec.metrics[0].preset",
+            "must be given with type Preset",
+        ),
+        case(
+            "a heap that drives",
+            preset(json!({ "name": "go-memory-headroom" }), json!("Driver")),
+            "spec.metrics[1].role",
+            "may be Guard only",
+        ),
+        case("a pool that guards", preset(json!({ "name": "sql-pool-wait" }), json!("Guard")), "spec.metrics[1].role", "may be Brake only"),
+        server_only("unknown role", preset(json!({ "name": "go-cpu" }), json!("Watcher")), "spec.metrics[1].role"),
+        server_only(
+            "a parameter that is too long",
+            preset(json!({ "name": "go-cpu", "parameters": { "window": "1".repeat(254) } }), Value::Null),
+            "spec.metrics[1].preset.parameters.window",
+        ),
+        case2(
+            "a preset twice",
+            json!({ "metrics": [{ "type": "Preset", "preset": { "name": "go-cpu" } }, guard, guard] }),
+            "spec.metrics",
+            "spec.metrics[2].preset.name",
+            "must differ",
+        ),
+        case("only a guard", json!({ "metrics": [guard] }), "spec.metrics", "must have the role Driver"),
+        case(
+            "min 0 with a preset of pods",
+            json!({ "minReplicas": 0, "metrics": [{ "type": "Preset", "preset": { "name": "go-cpu" } }] }),
+            "spec.minReplicas",
+            "needs a metric of type Object",
         ),
     ]
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ballast::api::{Defaults, compile};
 use ballast::core::forecast::{Ahead, Errors, Outlook, Season, Standing};
-use ballast::core::{ForecastMode, Memory, Observation, Reading, Sample, SignalReport, Verdict, decide};
+use ballast::core::{ForecastMode, Memory, Observation, Reading, Sample, Signal, SignalKind, SignalReport, Target, Verdict, decide};
 use ballast::source::{Query, Sources};
 use ballast::telemetry::{About, Metrics, PolicyLabels, SourceMetrics};
 use serde_json::json;
@@ -46,7 +46,8 @@ fn foretold() -> SignalReport {
     let ahead = Ahead { time: now(), demand: 3000.0, season: Season::Day, seasons: 3, replicas: Some(4) };
     let errors = Some(Errors { forecast: 0.06, reactive: 0.14 });
     let outlook = Some(Outlook { mode: ForecastMode::On, standing: Standing::Better, errors, ahead: Some(ahead) });
-    SignalReport { name: "rps".into(), current: None, proposal: Some(4), age_millis: None, estimate: None, outlook, failure: None }
+    let signal = Signal::new(SignalKind::Prometheus { name: "rps".into() }, Target::Value(1.0));
+    SignalReport { proposal: Some(4), outlook, ..SignalReport::unknown(&signal, None) }
 }
 
 /// One look at a policy's target.

@@ -73,6 +73,7 @@ pub fn query(source: &str, query: &str) -> PrometheusQuery {
         query: query.to_owned(),
         window: std::time::Duration::ZERO,
         when_empty: WhenEmpty::Absent,
+        preset: ballast::source::preset::of(query),
     }
 }
 

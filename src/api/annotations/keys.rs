@@ -34,13 +34,13 @@ pub const KEYS: &[Key] = &[
         "min-replicas",
         "a whole number from 0 to 2147483647",
         "2",
-        "Lowest number of replicas. Default 1. 0 needs a request rate, query or preset.",
+        "Lowest number of replicas. Default 1. 0 needs a request rate, a query, or a preset of a mesh or ingress.",
     ),
     key(
         "target-cpu",
         "a percentage such as 70%, or cores with a unit such as 350m",
         "70%",
-        "CPU a pod should use on average: in percent of its requests, or in cores. Default 80% if no other metric is given.",
+        "CPU a pod should use on average: in percent of its requests, or in cores. Default 80% if no other metric drives.",
     ),
     key(
         "target-memory",
@@ -68,8 +68,18 @@ pub const KEYS: &[Key] = &[
         "50",
         "Value of the query that one replica bears at 100 %; Ballast chooses the headroom. Instead of query-target.",
     ),
-    key("preset", "the name of a preset", "go-cpu", "A ready query, see the table of presets."),
-    key("preset-target", QUANTITY, "0.6", "Value of the preset that one replica should have on average. Default: that of the preset."),
+    key(
+        "preset",
+        "the name of a preset, or several with commas between them; or auto",
+        "go-run-queue,go-memory-headroom",
+        "Ready queries, see the table of presets; each in its own role. Where none of them drives, CPU at 80% does. auto takes those that fit: without preset-target what tells that processors are short, with it a request rate.",
+    ),
+    key(
+        "preset-target",
+        QUANTITY,
+        "0.6",
+        "Value of the (first) preset that one replica should have on average. Default: that of the preset.",
+    ),
     key(
         "source",
         "a name of 1 to 253 characters",

@@ -10,15 +10,17 @@ pub use keys::{KEYS, Key};
 pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name};
 pub use values::{pause as parse_pause, pause_text};
 
-use super::compile::{TargetRef, check_query, check_schedule};
+use super::compile::{TargetRef, check_query, check_schedule, unknown_preset};
 use super::error::{FieldError, Problems};
 use super::metrics::{
-    MetricSpec, MetricTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty, default_metrics,
+    MetricSpec, MetricTarget, PresetMetricSource, PresetTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty,
+    default_metrics,
 };
 use super::quantity::Quantity;
 use super::scale_policy::{CrossVersionObjectReference, Forecast, Mode, ScalePolicySpec};
 use super::schedule::Schedule;
-use crate::source::preset::{self, PLANNED};
+use crate::core::Role;
+use crate::source::preset::{self, AUTO};
 
 /// Prefix of every key.
 pub const PREFIX: &str = "ballast.dev/";
@@ -74,11 +76,11 @@ impl<'a> Reader<'a> {
             self.out.add(path("max-replicas"), max, format!("must be at least {PREFIX}min-replicas ({min_replicas})"));
         }
         let metrics = self.metrics();
-        if min_replicas == 0 && !metrics.iter().any(|metric| metric.prometheus.is_some()) {
+        if min_replicas == 0 && !metrics.iter().any(MetricSpec::works_without_pods) {
             self.out.add(
                 path("min-replicas"),
                 0,
-                "0 needs target-rps, capacity-rps, query or preset: CPU and memory cannot be measured without pods",
+                "0 needs target-rps, capacity-rps, query, or a preset of a mesh or ingress: others cannot be measured without pods",
             );
         }
         let schedule = self.schedule(min_replicas, max_replicas);
@@ -90,7 +92,7 @@ impl<'a> Reader<'a> {
             },
             min_replicas: Some(min_replicas),
             max_replicas: max_replicas.unwrap_or(min_replicas),
-            metrics: if metrics.is_empty() { default_metrics() } else { metrics },
+            metrics,
             behavior: None,
             interval_seconds: self.read("interval", values::interval),
             mode: self.read("mode", values::mode).unwrap_or(Mode::Enforce),
@@ -119,14 +121,18 @@ impl<'a> Reader<'a> {
             metrics.extend(self.read(key, values::resource_target).map(|target: MetricTarget| MetricSpec::resource(resource, target)));
         }
         if let (Some(rps), Some(target)) = (preset::find("http-requests"), self.load("target-rps", "capacity-rps")) {
-            metrics.push(self.prometheus("requests-per-second", rps.query, target));
+            metrics.push(self.prometheus("requests-per-second", &rps.query(), target));
         }
         metrics.extend(self.query());
-        metrics.extend(self.preset());
-        if metrics.iter().all(|metric| metric.prometheus.is_none())
+        metrics.extend(self.presets());
+        if metrics.iter().all(|metric| metric.prometheus.is_none() && metric.preset.is_none())
             && let Some(source) = self.values.get("source")
         {
             self.out.add(path("source"), source, "is used by target-rps, capacity-rps, query and preset only");
+        }
+        // Guards and brakes only hold what something else asks for.
+        if metrics.iter().all(|metric| metric.preset.as_ref().is_some_and(|source| !drives(&source.name))) {
+            metrics.splice(0..0, default_metrics());
         }
         metrics
     }
@@ -151,24 +157,47 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn preset(&mut self) -> Option<MetricSpec> {
-        let given = self.read("preset-target", values::quantity);
-        let Some(name) = self.values.get("preset").copied() else {
+    fn presets(&mut self) -> Vec<MetricSpec> {
+        let mut target = self.read("preset-target", values::quantity);
+        let Some(list) = self.values.get("preset").copied() else {
             if let Some(value) = self.values.get("preset-target") {
                 self.out.add(path("preset-target"), value, format!("needs {PREFIX}preset"));
             }
-            return None;
+            return Vec::new();
         };
-        let Some(preset) = preset::find(name) else {
-            let state = if PLANNED.contains(&name) { "is not available yet" } else { "is not a preset" };
-            self.out.add(path("preset"), name, format!("{state}; there are {}", preset::names()));
-            return None;
-        };
-        let target = given.or_else(|| preset.default_target.map(Quantity::from));
-        if target.is_none() && !self.values.contains_key("preset-target") {
-            self.out.add(path("preset"), name, format!("needs {PREFIX}preset-target: {}", preset.reason));
+        let mut metrics: Vec<MetricSpec> = Vec::new();
+        for name in list.split(',').map(str::trim) {
+            let preset = preset::find(name);
+            if preset.is_none() && name != AUTO {
+                self.out.add(path("preset"), if name.is_empty() { "\"\"" } else { name }, unknown_preset(name));
+                continue;
+            }
+            if metrics.iter().filter_map(|metric| metric.preset.as_ref()).any(|earlier| earlier.name == name) {
+                self.out.add(path("preset"), name, "is named twice");
+            }
+            let target = target.take();
+            if let Some(preset) = preset.filter(|preset| preset.default_target.is_none())
+                && target.is_none()
+                && (!metrics.is_empty() || !self.values.contains_key("preset-target"))
+            {
+                self.out.add(
+                    path("preset"),
+                    name,
+                    format!("needs {PREFIX}preset-target, which is for the first preset: {}", preset.reason),
+                );
+            }
+            metrics.push(MetricSpec::preset(PresetMetricSource {
+                name: name.to_owned(),
+                target: target.map(|average| PresetTarget { average_value: Some(average), capacity: None }),
+                source: self.source(),
+                parameters: BTreeMap::new(),
+            }));
         }
-        target.map(|target| self.prometheus(preset.name, preset.query, average(target)))
+        metrics
+    }
+
+    fn source(&self) -> String {
+        self.values.get("source").copied().unwrap_or("default").to_owned()
     }
 
     /// A load per replica, given as a setpoint or as a capacity.
@@ -187,11 +216,10 @@ impl<'a> Reader<'a> {
     }
 
     fn prometheus(&self, name: &str, query: &str, target: PrometheusTarget) -> MetricSpec {
-        let source = self.values.get("source").copied().unwrap_or("default");
         MetricSpec::prometheus(PrometheusMetricSource {
             name: name.to_owned(),
             query: query.to_owned(),
-            source: source.to_owned(),
+            source: self.source(),
             target,
             when_empty: WhenEmpty::Absent,
         })
@@ -216,6 +244,10 @@ impl<'a> Reader<'a> {
 
 fn average(value: Quantity) -> PrometheusTarget {
     PrometheusTarget { kind: PrometheusTargetType::AverageValue, value: None, average_value: Some(value), capacity: None }
+}
+
+fn drives(preset: &str) -> bool {
+    preset::find(preset).is_none_or(|preset| preset.default_role() == Role::Driver)
 }
 
 fn path(name: &str) -> String {

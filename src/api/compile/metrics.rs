@@ -8,8 +8,10 @@ use super::super::metrics::{
     ObjectMetricSource, PodsMetricSource, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, ResourceMetricSource, WhenEmpty,
 };
 use super::super::quantity::Quantity;
-use super::{path_segment, reference};
-use crate::core::{Signal, SignalKind, Target};
+use super::auto::{self, Auto};
+use super::{path_segment, preset, reference};
+use crate::core::{Role, Signal, SignalKind, Target};
+use crate::source::preset::AUTO;
 use crate::source::{self, PrometheusQuery, Query};
 
 /// Most characters of a query: enough for the longest in common rule sets, small enough for the URL-less POST of every server.
@@ -19,22 +21,52 @@ const MAX_QUERY: usize = 4096;
 /// makes room for billions of them ends for lack of memory.
 const MAX_STEPS: f64 = 11_000.0;
 
-type Compiled = Option<(SignalKind, Query, Target)>;
+/// A metric without its role.
+pub(super) type Measured = (SignalKind, Query, Target);
+type Compiled = Option<Measured>;
 
-pub(super) fn compile(metrics: &[MetricSpec], out: &mut Problems) -> (Vec<Signal>, Vec<Query>) {
+/// Signals with their queries, and what is to be chosen; `chosen` is what was until now.
+pub(super) fn compile(metrics: &[MetricSpec], chosen: &[String], out: &mut Problems) -> (Vec<Signal>, Vec<Query>, Option<Auto>) {
     let (mut signals, mut queries) = (Vec::with_capacity(metrics.len()), Vec::with_capacity(metrics.len()));
+    let mut choice = None;
     for (index, metric) in metrics.iter().enumerate() {
-        if let Some((kind, query, target)) = self::metric(&format!("spec.metrics[{index}]"), metric, out) {
-            signals.push(Signal::new(kind, target));
+        let path = format!("spec.metrics[{index}]");
+        if let Some(source) = metric.preset.as_ref().filter(|source| source.name == AUTO && metric.kind == MetricType::Preset) {
+            if metric.role.is_some() {
+                out.add(format!("{path}.role"), "", "may not be given with auto: what is chosen has roles of its own");
+            }
+            let named: Vec<&str> = metrics.iter().filter_map(name).collect();
+            let (auto, expanded) = auto::expand(&format!("{path}.preset"), source, (chosen, &named), out);
+            choice = Some(auto);
+            for (role, (kind, query, target)) in expanded {
+                signals.push(Signal::new(kind, target).with_role(role));
+                queries.push(query);
+            }
+            continue;
+        }
+        let role = preset::role(&path, metric, out);
+        if let Some((kind, query, target)) = self::metric(&path, metric, out) {
+            signals.push(Signal::new(kind, target).with_role(role));
             queries.push(query);
         }
     }
-    for (index, name) in metrics.iter().enumerate().filter_map(|(index, metric)| Some((index, &metric.prometheus.as_ref()?.name))) {
-        if metrics[..index].iter().any(|earlier| earlier.prometheus.as_ref().is_some_and(|earlier| earlier.name == *name)) {
-            out.add(format!("spec.metrics[{index}].prometheus.name"), name, "names of Prometheus metrics must differ");
+    for (index, metric) in metrics.iter().enumerate() {
+        let Some(name) = name(metric) else { continue };
+        if metrics[..index].iter().any(|earlier| self::name(earlier) == Some(name)) {
+            let field = metric.kind.field();
+            out.add(format!("spec.metrics[{index}].{field}.name"), name, "names of Prometheus metrics and presets must differ");
         }
     }
-    (signals, queries)
+    if out.errors.is_empty() && signals.iter().all(|signal| signal.role != Role::Driver) {
+        out.add("spec.metrics", "", "one metric at least must have the role Driver: guards and brakes ask for no size");
+    }
+    (signals, queries, choice)
+}
+
+/// What a Prometheus metric is told from others by.
+fn name(metric: &MetricSpec) -> Option<&str> {
+    let query = metric.prometheus.as_ref().map(|query| query.name.as_str());
+    query.or_else(|| metric.preset.as_ref().map(|preset| preset.name.as_str()))
 }
 
 fn metric(path: &str, metric: &MetricSpec, out: &mut Problems) -> Compiled {
@@ -45,6 +77,7 @@ fn metric(path: &str, metric: &MetricSpec, out: &mut Problems) -> Compiled {
         (MetricType::Object, metric.object.is_some()),
         (MetricType::External, metric.external.is_some()),
         (MetricType::Prometheus, metric.prometheus.is_some()),
+        (MetricType::Preset, metric.preset.is_some()),
     ];
     for (kind, given) in given {
         if given != (kind == metric.kind) {
@@ -59,6 +92,7 @@ fn metric(path: &str, metric: &MetricSpec, out: &mut Problems) -> Compiled {
         MetricType::Object => object(&path, metric.object.as_ref()?, out),
         MetricType::External => external(&path, metric.external.as_ref()?, out),
         MetricType::Prometheus => prometheus(&path, metric.prometheus.as_ref()?, out),
+        MetricType::Preset => preset::preset(&path, metric.preset.as_ref()?, out),
     }
 }
 
@@ -183,6 +217,7 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
             WhenEmpty::Absent => source::WhenEmpty::Absent,
             WhenEmpty::Zero => source::WhenEmpty::Zero,
         },
+        preset: source::preset::of(query),
     };
     Some((SignalKind::Prometheus { name: name.clone() }, Query::Prometheus(query), target))
 }
@@ -250,6 +285,11 @@ pub(crate) fn check_query(path: &str, query: &str, out: &mut Problems) -> Durati
     }
 }
 
+/// How far back a query looks that is known to be one.
+pub(super) fn window(query: &str) -> Duration {
+    check_query("", query, &mut Problems::default())
+}
+
 fn identifier(path: &str, metric: &MetricIdentifier, out: &mut Problems) -> (String, String) {
     path_segment(&format!("{path}.name"), &metric.name, out);
     let selector = metric.selector.as_ref().map(|selector| selector.to_text(&format!("{path}.selector"), out));
@@ -264,7 +304,7 @@ fn extra_value(path: &str, field: &str, value: Option<&Quantity>, out: &mut Prob
 }
 
 /// A quantity above 0 in thousandths.
-fn milli(path: &str, value: &Quantity, out: &mut Problems) -> Option<f64> {
+pub(super) fn milli(path: &str, value: &Quantity, out: &mut Problems) -> Option<f64> {
     match value.milli() {
         Ok(milli) if milli > 0 => return Some(milli as f64),
         Ok(_) => out.add(path, value, "must be above 0"),
@@ -283,12 +323,18 @@ impl MetricType {
             Self::Object => "object",
             Self::External => "external",
             Self::Prometheus => "prometheus",
+            Self::Preset => "preset",
         }
     }
+}
 
+impl MetricSpec {
     /// Whether the metric has a value while the workload has no pods.
-    pub(super) fn works_without_pods(self) -> bool {
-        matches!(self, Self::Object | Self::External | Self::Prometheus)
+    pub(crate) fn works_without_pods(&self) -> bool {
+        match &self.preset {
+            Some(source) => source::preset::find(&source.name).is_some_and(source::preset::Preset::works_without_pods),
+            None => matches!(self.kind, MetricType::Object | MetricType::External | MetricType::Prometheus),
+        }
     }
 }
 

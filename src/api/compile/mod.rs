@@ -2,11 +2,15 @@
 //!
 //! The API server checks the same bounds, but objects may be older than its rules.
 
+mod auto;
 mod behavior;
 mod metrics;
+mod preset;
 mod schedule;
 
+pub use auto::Auto;
 pub(crate) use metrics::check_query;
+pub(crate) use preset::unknown as unknown_preset;
 pub(crate) use schedule::check_schedule;
 
 use std::time::Duration;
@@ -61,6 +65,8 @@ pub struct Compiled {
     pub target: TargetRef,
     /// Where the signals come from, one per signal of the policy, in the same order.
     pub queries: Vec<Query>,
+    /// A choice among presets that the controller makes, and that it makes again from time to time.
+    pub auto: Option<Auto>,
     /// Bounds by the clock.
     pub schedules: Vec<Schedule>,
     /// What looks wrong but is not refused, e.g. `PromQL` that this version cannot parse.
@@ -68,6 +74,16 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// The same without guards and brakes.
+    #[must_use]
+    pub fn drivers(&self) -> Self {
+        let mut compiled = self.clone();
+        let mut drives = self.policy.signals.iter().map(|signal| signal.role == core::Role::Driver);
+        compiled.queries.retain(|_| drives.next().unwrap_or(true));
+        compiled.policy.signals.retain(|signal| signal.role == core::Role::Driver);
+        compiled
+    }
+
     /// A number per signal that tells it from others, whatever its target.
     pub fn fingerprints(&self) -> Vec<u32> {
         self.policy.signals.iter().zip(&self.queries).map(|(signal, query)| fingerprint(&signal.kind, query)).collect()
@@ -106,7 +122,8 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
     let allowed = spec.min_replicas.unwrap_or(1)..=spec.max_replicas;
     let schedules = schedule::compile(&spec.schedules, &allowed, out);
     let fallback = schedule::fallback(spec.fallback.as_ref(), &allowed, out);
-    let (signals, queries) = metrics::compile(list, out);
+    let chosen = policy.status.as_ref().and_then(|status| status.presets.as_ref()).map_or(&[][..], |presets| &presets.chosen);
+    let (signals, queries, auto) = metrics::compile(list, chosen, out);
     let (behavior, tolerance) = behavior::compile(spec.behavior.as_ref(), defaults, out);
     let interval = seconds("spec.intervalSeconds", spec.interval_seconds, 1..=300, defaults.interval, out);
     let cpu_initialization = seconds("spec.warmUpSeconds", spec.warm_up_seconds, 0..=3600, defaults.warm_up.cpu_initialization, out);
@@ -134,7 +151,7 @@ pub fn compile(policy: &ScalePolicy, defaults: &Defaults) -> Result<Compiled, Ve
         fallback,
         zero: defaults.scale_to_zero,
     };
-    Ok(Compiled { policy, target, queries, schedules, warnings: problems.warnings })
+    Ok(Compiled { policy, target, queries, auto, schedules, warnings: problems.warnings })
 }
 
 fn bounds(policy: &ScalePolicy, list: &[super::metrics::MetricSpec], defaults: &Defaults, out: &mut Problems) -> (u32, u32) {
@@ -143,8 +160,8 @@ fn bounds(policy: &ScalePolicy, list: &[super::metrics::MetricSpec], defaults: &
         out.add("spec.minReplicas", min, "must be at least 0");
     } else if min == 0 && defaults.scale_to_zero == core::ScaleToZero::Off {
         out.add("spec.minReplicas", min, "must be at least 1: the controller runs with scaling to zero switched off");
-    } else if min == 0 && !list.iter().any(|metric| metric.kind.works_without_pods()) {
-        out.add("spec.minReplicas", min, "0 needs a metric of type Object, External or Prometheus: others cannot be measured without pods");
+    } else if min == 0 && !list.iter().any(super::metrics::MetricSpec::works_without_pods) {
+        out.add("spec.minReplicas", min, "0 needs a metric of type Object, External or Prometheus, or a preset of a mesh or ingress: others cannot be measured without pods");
     }
     if max < 1 {
         out.add("spec.maxReplicas", max, "must be at least 1");

@@ -4,6 +4,7 @@ mod estimate;
 mod group;
 mod per_pod;
 mod staffing;
+mod standing;
 mod sums;
 mod total;
 
@@ -15,7 +16,7 @@ use smallvec::{SmallVec, smallvec};
 use super::collapse::{Drop, Freeze};
 use super::forecast::{self, Outlook};
 use super::reason::{Demand, Form, Outcome, PodCounts, Reason, Unit};
-use super::{Current, Memory, Observation, Policy, Reading, Sample, SignalReport, Target, Time, Tolerance};
+use super::{Current, Memory, Observation, Policy, Reading, Role, Sample, Signal, SignalReport, Target, Time, Tolerance};
 use crate::core::policy::SignalKind;
 use estimate::{Seen, Smooth, Trend};
 use group::PerPod;
@@ -62,6 +63,9 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
     let signal = &policy.signals[index];
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
+    if signal.role != Role::Driver {
+        return standing::watch(context, signal, reading, memory);
+    }
     let name = signal.name();
     let filter = |seen: Seen| seen.smooth(&context, index, memory);
     let result = match propose(context, signal.target, reading, filter) {
@@ -70,7 +74,7 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
         }
         result => result,
     };
-    let gap = gap(&signal.kind, &result, memory, now);
+    let gap = gap(&signal.kind, result.as_ref().ok().map(|(_, _, newest)| *newest), memory, now);
     let result = result.map(|(proposal, smooth, newest)| (trusted(context, proposal, newest, gap), smooth, newest));
     match result {
         Ok((proposal, smooth, newest)) => {
@@ -90,24 +94,18 @@ pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, 
             if let Some(raised) = raised {
                 reasons.insert(0, Reason::Forecast(raised));
             }
-            let name = Arc::clone(name);
-            let report = SignalReport { name, current, proposal, age_millis: age, estimate, outlook, failure: None };
+            let report = SignalReport { current, proposal, age_millis: age, estimate, outlook, ..SignalReport::unknown(signal, None) };
             Measured { report, reasons, freeze, lasting }
         }
-        Err(message) => {
-            let failure = Some(message.clone());
-            let report = SignalReport {
-                name: Arc::clone(name),
-                current: None,
-                proposal: None,
-                age_millis: None,
-                estimate: None,
-                outlook: None,
-                failure,
-            };
-            Measured { report, reasons: smallvec![Reason::SignalFailed { signal: Arc::clone(name), message }], freeze: None, lasting: None }
-        }
+        Err(message) => failed(signal, message),
     }
+}
+
+/// A signal that cannot be used.
+fn failed(signal: &Signal, message: String) -> Measured {
+    let report = SignalReport::unknown(signal, Some(message.clone()));
+    let reason = Reason::SignalFailed { signal: Arc::clone(signal.name()), message, needed: report.is_missing() };
+    Measured { report, reasons: smallvec![reason], freeze: None, lasting: None }
 }
 
 /// Applies the rule of the reading's shape.
@@ -166,11 +164,11 @@ fn foresee(context: Context<'_>, target: Target, reading: Option<&Reading>, mut 
 
 /// Until when a rate or average over time has a gap: the source of a Prometheus signal was away, and what it did not see counts as nothing in
 /// a rate, so the load looks smaller than it is. The values of other kinds look back over a few seconds only.
-fn gap(kind: &SignalKind, result: &Result<(Proposal, Smooth, Sample), String>, memory: &mut Memory, now: Time) -> Option<Time> {
+fn gap(kind: &SignalKind, newest: Option<Sample>, memory: &mut Memory, now: Time) -> Option<Time> {
     if !matches!(kind, SignalKind::Prometheus { .. }) {
         return None;
     }
-    let Ok((_, _, newest)) = result else {
+    let Some(newest) = newest else {
         memory.lost(kind);
         return None;
     };
@@ -185,16 +183,19 @@ const FRESH: Duration = Duration::from_mins(1);
 ///
 /// The stock rule takes samples of any age.
 fn trusted(context: Context<'_>, proposal: Proposal, newest: Sample, gap: Option<Time>) -> Proposal {
-    let limit = FRESH.max(3 * context.policy.interval) + newest.window;
     if proposal.replicas >= context.base {
         proposal
-    } else if context.now.since(newest.time) > limit {
+    } else if is_stale(context, newest) {
         proposal.kept(context.base, Outcome::Stale)
     } else if gap.is_some() {
         proposal.kept(context.base, Outcome::Returned)
     } else {
         proposal
     }
+}
+
+fn is_stale(context: Context<'_>, newest: Sample) -> bool {
+    context.now.since(newest.time) > FRESH.max(3 * context.policy.interval) + newest.window
 }
 
 impl Proposal {

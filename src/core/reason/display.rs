@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use super::quantity::short;
-use super::{Bound, Demand, Direction, Form, Hold, Outcome, PodCounts, Quantity, Raised, Rate, Reason, Smoothed};
+use super::{Bound, Demand, Direction, Form, Hold, Outcome, Quantity, Raised, Rate, Reason, Smoothed};
 use crate::core::forecast::told;
 use crate::core::{Amount, Estimate, PauseDirection, RatePolicy};
 
@@ -14,7 +14,16 @@ impl Display for Reason {
             Self::Demand(demand) => demand.fmt(f),
             Self::Smoothed(smoothed) => smoothed.fmt(f),
             Self::Forecast(raised) => raised.fmt(f),
-            Self::SignalFailed { signal, message } => write!(f, "{signal} unknown: {message}"),
+            Self::SignalFailed { signal, message, needed: true } => write!(f, "{signal} unknown: {message}"),
+            Self::SignalFailed { signal, message, needed: false } => {
+                write!(f, "{signal} unknown: {message}; a brake that is unknown holds nothing")
+            }
+            Self::Watched(watched) => watched.fmt(f),
+            Self::Guarded { by, wanted } | Self::Braked { by, wanted } => write!(f, "wants {wanted}; {by}"),
+            Self::GuardedLately { wanted, window, remaining } => {
+                let (window, left) = (Seconds(*window), Seconds(*remaining));
+                write!(f, "wants {wanted}; a guard has held within the last {window}, which counts for {left} more")
+            }
             Self::Incomplete { failed, of, wanted: None } => write!(f, "{failed} of {of} signals unknown"),
             Self::Incomplete { failed, of, wanted: Some(wanted) } => {
                 write!(f, "{failed} of {of} signals unknown; the others need {wanted}, but without the rest the size is not reduced")
@@ -91,22 +100,6 @@ impl Display for Demand {
             Outcome::Past => write!(f, ": smoothed, and measured no longer so high, keeps {}", self.proposal)?,
         }
         self.pods.fmt(f)
-    }
-}
-
-/// Only what is out of the ordinary.
-impl Display for PodCounts {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.missing == 0 && self.unready == 0 {
-            return Ok(());
-        }
-        write!(f, " ({} pods counted", self.ready)?;
-        for (count, what) in [(self.missing, "without sample"), (self.unready, "starting"), (self.ignored, "ending")] {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
-            }
-        }
-        f.write_str(")")
     }
 }
 

@@ -1,7 +1,9 @@
 //! Why a size was chosen or kept, with numbers. One type, rendered alike in Events, conditions, logs, metrics and reports.
 
 mod display;
+mod pods;
 mod quantity;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::forecast::{Ahead, Errors};
 use super::{BySchedule, Estimate, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
+pub use pods::PodCounts;
 pub use quantity::{Quantity, Unit};
+pub use watched::{Standing, Watched};
 
 /// One step of the explanation; `Display` gives a short text with numbers, [`Reason::code`] a fixed label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +31,33 @@ pub enum Reason {
         signal: Arc<str>,
         /// The whole story.
         message: String,
+        /// Nothing shrinks without it; only brakes are not needed.
+        needed: bool,
+    },
+    /// What a guard or brake says.
+    Watched(Watched),
+    /// A guard holds scale-in.
+    Guarded {
+        /// Which, the first of them.
+        by: Watched,
+        /// The size that would have been set.
+        wanted: u32,
+    },
+    /// A guard held scale-in until lately.
+    GuardedLately {
+        /// The size that would have been set.
+        wanted: u32,
+        /// How long it counts.
+        window: Duration,
+        /// Time left.
+        remaining: Duration,
+    },
+    /// A brake holds growth.
+    Braked {
+        /// Which, the first of them.
+        by: Watched,
+        /// The size that would have been set.
+        wanted: u32,
     },
     /// Failed signals leave no size to act on.
     Incomplete {
@@ -198,19 +229,6 @@ pub enum Form {
     Capacity,
 }
 
-/// Pods by what they are to a signal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PodCounts {
-    /// Counted with their sample (for a whole value: ready).
-    pub ready: u32,
-    /// Should have a sample and have none.
-    pub missing: u32,
-    /// Starting.
-    pub unready: u32,
-    /// Ending or ended.
-    pub ignored: u32,
-}
-
 /// What came of comparing a value with its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -326,6 +344,10 @@ impl Reason {
             Self::Smoothed(_) => "Smoothed",
             Self::Forecast(_) => "Forecast",
             Self::SignalFailed { .. } => "SignalFailed",
+            Self::Watched(_) => "Watched",
+            Self::Guarded { .. } => "Guarded",
+            Self::GuardedLately { .. } => "GuardedLately",
+            Self::Braked { .. } => "Braked",
             Self::Incomplete { .. } => "SignalsIncomplete",
             Self::OutageHold { .. } => "OutageHold",
             Self::Fallback { .. } => "Fallback",
@@ -356,6 +378,9 @@ impl Reason {
                 | Self::RateLimited { .. }
                 | Self::Bounded { .. }
                 | Self::PodsNotStarting { .. }
+                | Self::Guarded { .. }
+                | Self::GuardedLately { .. }
+                | Self::Braked { .. }
                 | Self::Contested { .. }
                 | Self::Paused { .. }
         )

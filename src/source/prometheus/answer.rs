@@ -15,7 +15,10 @@ pub fn reading(answer: &Answer, query: &PrometheusQuery, pods: &[Arc<str>], now:
     match answer {
         Answer::Scalar(number) => total(*number, query.window),
         Answer::Vector { series, histograms: 0 } if series.is_empty() => match query.when_empty {
-            WhenEmpty::Absent => Err(Failure::empty("returned no series")),
+            WhenEmpty::Absent => Err(Failure::empty(match &query.preset {
+                Some(preset) => format!("returned no series: {}", preset.empty),
+                None => "returned no series".to_owned(),
+            })),
             WhenEmpty::Zero => Ok(Reading::Total(Sample { value: 0.0, time: now, window: Duration::ZERO })),
         },
         Answer::Vector { series, .. } if series.is_empty() => Err(Failure::invalid(

@@ -10,14 +10,15 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, Url};
 
 use super::broken::{broken, rejected};
-use super::decode::{Answer, DecodeError, Run, decode, decode_by_pod, decode_runs};
+use super::decode::{Answer, DecodeError, Run, decode, decode_by_name, decode_runs};
 use super::material::{Material, client, endpoint, headers};
-use super::targets::ByPod;
+use super::targets::ByName;
 use super::turns::{Turn, Turns};
 use crate::clock::Clock;
 use crate::core::{Failure, Time};
 use crate::source::failure::quote;
 use crate::source::health::Health;
+use crate::source::preset::Shape;
 use crate::source::{Cause, Fault, SourceHealth};
 
 /// Largest body that is read.
@@ -96,10 +97,10 @@ impl Server {
         self.counted(Some(turn), || self.ask(query, now)).await.map_err(|fault| fault.failure.of(&self.label()))
     }
 
-    /// Asks for the values of `query` by namespace and pod.
-    pub async fn query_by_pod(&self, query: &str, now: Time, turn: &Turn) -> Result<ByPod, Fault> {
+    /// Asks for the values of `query` by namespace and pod, or whatever its shape finds targets by.
+    pub async fn query_by_name(&self, query: &str, shape: Shape, now: Time, turn: &Turn) -> Result<ByName, Fault> {
         turn.comes().await;
-        self.counted(Some(turn), || self.ask_by_pod(query, now)).await.map_err(|fault| fault.of(&self.label()))
+        self.counted(Some(turn), || self.ask_by_name(query, shape, now)).await.map_err(|fault| fault.of(&self.label()))
     }
 
     fn label(&self) -> String {
@@ -168,11 +169,11 @@ impl Server {
         }
     }
 
-    async fn ask_by_pod(&self, query: &str, now: Time) -> Result<ByPod, Fault> {
+    async fn ask_by_name(&self, query: &str, shape: Shape, now: Time) -> Result<ByName, Fault> {
         let body = self.post("query", query, &[("time", &seconds(now))]).await?;
-        let (answer, warnings) = decode_by_pod(&body).map_err(unusable)?;
+        let (answer, warnings) = decode_by_name(&body, shape).map_err(unusable)?;
         self.warn(query, &warnings);
-        if answer.elements >= SERIES_LIMIT { Err(too_many()) } else { Ok(answer) }
+        if answer.count >= SERIES_LIMIT { Err(too_many()) } else { Ok(answer) }
     }
 
     async fn ask_runs(&self, endpoint: &str, query: &str, about: &[(&str, &str)]) -> Result<Vec<Run>, Fault> {

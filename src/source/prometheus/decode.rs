@@ -1,12 +1,14 @@
 //! Bodies of `/api/v1/query` and `/api/v1/query_range`.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::targets::ByPod;
+use super::targets::ByName;
 use crate::core::Time;
+use crate::source::preset::{Labels as Names, Shape};
 
 /// What a query gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,15 +138,33 @@ pub fn decode(body: &[u8]) -> Result<(Answer, Vec<String>), DecodeError> {
     Ok((answer, warnings))
 }
 
-/// Reads a body with one element per namespace and pod; the second part are the server's warnings.
-pub fn decode_by_pod(body: &[u8]) -> Result<(ByPod, Vec<String>), DecodeError> {
+/// Reads a body with one element per namespace and pod, or per name by other labels; the second part are the server's warnings.
+pub fn decode_by_name(body: &[u8], shape: Shape) -> Result<(ByName, Vec<String>), DecodeError> {
+    match shape {
+        Shape::Sum | Shape::PerPod => by_name(body, |Both { namespace, pod }| (namespace, pod)),
+        Shape::Named(names) => by_name(body, |labels| names.of(labels)),
+    }
+}
+
+fn by_name<L: Default + serde::de::DeserializeOwned>(
+    body: &[u8],
+    name: impl Fn(L) -> (String, String),
+) -> Result<(ByName, Vec<String>), DecodeError> {
     let (Data::Vector(elements), warnings) = open(body)? else {
         return Err(DecodeError::Invalid("the query gives no vector".into()));
     };
-    let mut answer = ByPod { elements: elements.len(), ..ByPod::default() };
-    for Element { metric: Both { namespace, pod }, value } in elements {
+    let mut answer = ByName { count: elements.len(), ..ByName::default() };
+    for Element { metric, value } in elements {
+        let (namespace, name) = name(metric);
         let number = value.map(|point| point.number()).transpose()?;
-        answer.pods.entry(namespace).or_default().insert(pod, number);
+        match answer.elements.entry(namespace).or_default().entry(name) {
+            Entry::Vacant(place) => drop(place.insert(number)),
+            // Two labels may have said the same name; what a histogram would add is unknown, and so is the sum.
+            Entry::Occupied(mut place) => {
+                let sum = place.get().zip(number).map(|(sum, more)| Number { value: sum.value + more.value, ..sum });
+                place.insert(sum);
+            }
+        }
     }
     Ok((answer, warnings))
 }
@@ -207,5 +227,15 @@ impl Point {
         #[allow(clippy::cast_possible_truncation)]
         let millis = (self.0 * 1000.0).round() as i64;
         Ok(Number { value, time: Time::from_millis(millis) })
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn of(&self, mut labels: BTreeMap<String, String>) -> (String, String) {
+        let mut first =
+            |keys: &[&str]| keys.iter().filter_map(|key| labels.remove(*key)).find(|value| !value.is_empty()).unwrap_or_default();
+        (first(self.namespace), first(self.name))
     }
 }

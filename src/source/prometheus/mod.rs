@@ -23,6 +23,6 @@ pub use enforce::enforce;
 pub use limits::{LiveLimits, SourceLimits};
 pub use material::{Login, Material, Trust};
 pub use substitute::{is_plain, substitute, substitute_all, substitute_ever};
-pub use targets::ByPod;
+pub use targets::ByName;
 pub use turns::{Budget, Turn};
 pub use window::{steps, window};

@@ -14,12 +14,14 @@ const NOTHING: &str = ".^";
 /// `${pods}` becomes a regular expression that matches the pods of the target and nothing else. Every value is escaped for
 /// `PromQL`'s quoted strings, so none can end the string it stands in.
 pub fn substitute(query: &str, ask: &Ask) -> Result<String, Failure> {
-    fill(query, |out| escape(out, &ask.namespace), &ask.target, |out| alternation(out, ask.pods.iter().map(|pod| &**pod)))
+    let name = |out: &mut String| escape(out, &ask.target);
+    fill(query, |out| escape(out, &ask.namespace), name, |out| alternation(out, ask.pods.iter().map(|pod| &**pod)))
 }
 
-/// The same for many targets, whose namespaces and pods are the alternatives of regular expressions.
-pub fn substitute_all(query: &str, namespaces: &BTreeSet<&str>, pods: &BTreeSet<&str>) -> Result<String, Failure> {
-    fill(query, |out| alternation(out, namespaces.iter().copied()), "", |out| alternation(out, pods.iter().copied()))
+/// The same for many targets, whose namespaces, and pods or other names, are the alternatives of regular expressions.
+pub fn substitute_all(query: &str, namespaces: &BTreeSet<&str>, names: &BTreeSet<&str>) -> Result<String, Failure> {
+    let any = |out: &mut String| alternation(out, names.iter().copied());
+    fill(query, |out| alternation(out, namespaces.iter().copied()), any, any)
 }
 
 /// The same for all pods that a target ever had, by the names that its kind gives them.
@@ -36,7 +38,7 @@ pub fn substitute_ever(query: &str, namespace: &str, kind: &str, target: &str) -
     fill(
         query,
         |out| escape(out, namespace),
-        target,
+        |out| escape(out, target),
         |out| {
             escape(out, &literal(target));
             out.push_str(suffix);
@@ -44,7 +46,7 @@ pub fn substitute_ever(query: &str, namespace: &str, kind: &str, target: &str) -
     )
 }
 
-fn fill(query: &str, namespace: impl Fn(&mut String), target: &str, pods: impl Fn(&mut String)) -> Result<String, Failure> {
+fn fill(query: &str, namespace: impl Fn(&mut String), name: impl Fn(&mut String), pods: impl Fn(&mut String)) -> Result<String, Failure> {
     let mut out = String::with_capacity(query.len());
     let mut rest = query;
     while let Some(start) = rest.find("${") {
@@ -52,7 +54,7 @@ fn fill(query: &str, namespace: impl Fn(&mut String), target: &str, pods: impl F
         let placeholder = rest[start..].find('}').map_or(&rest[start..], |end| &rest[start..=start + end]);
         match placeholder {
             "${namespace}" => namespace(&mut out),
-            "${name}" => escape(&mut out, target),
+            "${name}" => name(&mut out),
             "${pods}" => pods(&mut out),
             unknown => {
                 let known = PLACEHOLDERS.join(", ");
