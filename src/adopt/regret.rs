@@ -157,11 +157,11 @@ mod tests {
     }
 
     fn point(second: i64, replicas: u32, wanted: Option<u32>) -> Point {
-        Point { time: at(second), replicas, wanted, demand: Vec::new() }
+        Point { time: at(second), replicas, wanted, desired: None, demand: Vec::new() }
     }
 
     fn record(changes: Vec<Change>, points: Vec<Point>, end: i64) -> Record {
-        let history = History { changes, points, end: Some(at(end)), signals: Vec::new() };
+        let history = History { changes, points, end: Some(at(end)), ..History::default() };
         Record { history: Some(history), ..Record::default() }
     }
 

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use kube::Client;
 
+use super::access::{PolicyName, TIMEOUT, policy_name};
 use super::cluster::{block_on, kube_config};
 use super::controller::{Controller, ask};
-use super::access::{PolicyName, TIMEOUT, policy_name};
 use super::output::{is_closed_pipe, put};
 use crate::adopt::regret::Seen;
 use crate::adopt::{Adoption, Back, Cluster, Shadow};

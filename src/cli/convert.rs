@@ -11,8 +11,8 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::cluster::{block_on, kube_config};
 use super::access::TIMEOUT;
+use super::cluster::{block_on, kube_config};
 use super::output::{is_closed_pipe, put};
 use crate::api::Defaults;
 use crate::convert::{Converted, Input, Options, convert};

@@ -84,7 +84,13 @@ fn from_status(record: &Record, now: Timestamp) -> History {
         let DecisionRecord { time, from, to, verdict, message, .. } = decision.clone();
         changes.push(Change { time, from, to, verdict, message });
     }
-    let point = |state: State| Point { time: state.time, replicas: state.replicas, wanted: None, desired: Some(state.replicas), demand: Vec::new() };
+    let point = |state: State| Point {
+        time: state.time,
+        replicas: state.replicas,
+        wanted: None,
+        desired: Some(state.replicas),
+        demand: Vec::new(),
+    };
     let points = from_events(record, now, Duration::MAX).into_iter().map(point).collect();
     History { changes, points, end: Some(now), ..History::default() }
 }
