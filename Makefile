@@ -7,7 +7,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-migrate test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds
+.PHONY: help demo demo-migrate test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -65,5 +65,8 @@ soak: ## Hours under churn and faults: does the controller keep its size? (HOURS
 crds: ## Write the generated files: crds/, the chart's copy, docs/reference.md, docs/annotations.md, docs/metrics.md, deploy/manifests
 	UPDATE=1 $(CARGO) test --locked --test api_generated --test docs_metrics
 	deploy/render.sh
+
+docs: ## The pages of docs/ as a site in target/book
+	tests/book.sh
 
 include tests/cluster/cluster.mk

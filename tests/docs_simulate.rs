@@ -38,11 +38,13 @@ fn the_commands_on_recorded_load_do_what_is_said_of_them() {
     assert_eq!(gate.status.code(), Some(1), "{gate:?}");
     let said = String::from_utf8_lossy(&gate.stderr);
     assert!(said.contains("FAILED  violation_seconds<=web-2.violation_seconds") && said.contains("ok      pod_hours<="), "{said}");
-    let guide = calls(&page("docs/simulate.md"), "simulate");
-    assert!(!guide.is_empty());
-    for call in guide {
-        let output = simulate(&call);
-        assert!(output.status.success(), "{call:?}: {output:?}");
+    for guide in ["docs/simulate.md", "docs/quick-start.md"] {
+        let calls = calls(&page(guide), "simulate");
+        assert!(!calls.is_empty(), "{guide}");
+        for call in calls {
+            let output = simulate(&call);
+            assert!(output.status.success(), "{guide}: {call:?}: {output:?}");
+        }
     }
 }
 
