@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod annotation_cases;
+
 use std::collections::BTreeMap;
 
 use ballast::api::annotations::{self, KEYS, MANAGED_BY, Workload, desired, is_annotation_owned, parse, policy_name};
@@ -11,6 +13,8 @@ use ballast::api::scale_policy::{ForecastMode, Mode, PauseDirection};
 use ballast::api::schedule::Schedule;
 use ballast::api::{Defaults, ScalePolicy, ScalePolicySpec, TargetRef, compile};
 use ballast::source::preset::PRESETS;
+
+use annotation_cases::{CONTRADICTIONS, WRONG_VALUES};
 
 fn target(kind: &str, name: &str) -> TargetRef {
     TargetRef { api_version: "apps/v1".into(), kind: kind.into(), name: name.into() }
@@ -172,48 +176,7 @@ fn a_schedule_is_a_window_with_sizes() {
 
 #[test]
 fn every_wrong_value_names_key_value_and_what_is_allowed() {
-    let table = [
-        ("max-replicas", "0"),
-        ("max-replicas", "ten"),
-        ("max-replicas", "-1"),
-        ("max-replicas", "99999999999"),
-        ("max-replicas", ""),
-        ("min-replicas", "-1"),
-        ("min-replicas", "1.5"),
-        ("target-cpu", "70"),
-        ("target-cpu", "0%"),
-        ("target-cpu", "seventy%"),
-        ("target-cpu", "-5m"),
-        ("target-memory", "512"),
-        ("target-memory", "0Mi"),
-        ("target-rps", "0"),
-        ("target-rps", "100/s"),
-        ("capacity-rps", "-3"),
-        ("interval", "0"),
-        ("interval", "301"),
-        ("interval", "6m"),
-        ("interval", "15 s"),
-        ("mode", "off"),
-        ("forecast", "maybe"),
-        ("pause", "yes"),
-        ("pause", "down until=tomorrow"),
-        ("pause", "down for=1h"),
-        ("pause", "false until=2030-12-24T18:00:00Z"),
-        ("source", ""),
-        ("schedule", "weekdays 8-18"),
-        ("schedule", "0 8 * * 1-5 min=5"),
-        ("schedule", "0 8 * * 1-5 for"),
-        ("schedule", "for 10h min=5"),
-        ("schedule", "0 8 * * 1-5 for 10 min=5"),
-        ("schedule", "0 8 * * 1-5 for 30m1h min=5"),
-        ("schedule", "0 8 * * 1-5 for 99999999d min=5"),
-        ("schedule", "0 8 * * 1-5 for 10h min=-5"),
-        ("schedule", "0 8 * * 1-5 for 10h min=5 min=6"),
-        ("schedule", "0 8 * * 1-5 for 10h min=5 zone=UTC"),
-        ("schedule", "tomorrow to friday min=5"),
-        ("schedule", ""),
-    ];
-    for (key, value) in table {
+    for &(key, value) in WRONG_VALUES {
         let faults = faults(&[("max-replicas", "10"), (key, value)]);
         let form = KEYS.iter().find(|known| known.name == key).unwrap().form;
         let shown = if value.is_empty() { "\"\"" } else { value };
@@ -224,46 +187,7 @@ fn every_wrong_value_names_key_value_and_what_is_allowed() {
 
 #[test]
 fn contradictions_are_told() {
-    for (pairs, said) in [
-        (&[("max-replicas", "2"), ("min-replicas", "3")][..], "max-replicas]: 2: must be at least ballast.dev/min-replicas (3)"),
-        (&[("max-replicas", "2"), ("min-replicas", "0")], "min-replicas]: 0: 0 needs target-rps"),
-        (
-            &[("max-replicas", "2"), ("target-rps", "1"), ("capacity-rps", "1")],
-            "capacity-rps]: 1: may not be given together with ballast.dev/target-rps",
-        ),
-        (&[("max-replicas", "2"), ("query", "up")], "query]: up: needs ballast.dev/query-target or ballast.dev/query-capacity"),
-        (&[("max-replicas", "2"), ("query-target", "1")], "query-target]: 1: needs ballast.dev/query"),
-        (
-            &[("max-replicas", "2"), ("query", "up"), ("query-target", "1"), ("query-capacity", "1")],
-            "query-capacity]: 1: may not be given together",
-        ),
-        (&[("max-replicas", "2"), ("query", "up{a=\"${b}\"}"), ("query-target", "1")], "query]: ${b}: unknown placeholder"),
-        (&[("max-replicas", "2"), ("query", " "), ("query-target", "1")], "query]: must not be empty"),
-        (&[("max-replicas", "2"), ("preset-target", "1")], "preset-target]: 1: needs ballast.dev/preset"),
-        (&[("max-replicas", "2"), ("preset", "java-heap")], "preset]: java-heap: is not a preset; there are http-requests"),
-        (&[("max-replicas", "2"), ("source", "tenant")], "source]: tenant: is used by target-rps"),
-        (
-            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h min=5")],
-            "schedule.minReplicas: 5: must be spec.minReplicas (1) to spec.maxReplicas (4)",
-        ),
-        (
-            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h")],
-            "schedule]: 0 8 * * * for 1h: schedule: needs minReplicas, maxReplicas or replicas",
-        ),
-        (&[("max-replicas", "4"), ("schedule", "0 8 * * for 1h min=2")], "schedule.cron: 0 8 * *: must be minute, hour"),
-        (
-            &[("max-replicas", "4"), ("schedule", "0 8 * * * for 1h min=2 tz=Mars")],
-            "schedule.timeZone: Mars: is not a known IANA time zone",
-        ),
-        (
-            &[("max-replicas", "4"), ("schedule", "2026-11-28T00:00:00Z to 2026-11-27T00:00:00Z min=2")],
-            "schedule.end: 2026-11-27T00:00:00Z: must be after start (2026-11-28T00:00:00Z)",
-        ),
-        (&[("target-cpu", "70%")], "max-replicas]: is missing: it switches Ballast on"),
-        (&[("max-replica", "3")], "max-replica]: 3: unknown key; did you mean ballast.dev/max-replicas?"),
-        (&[("max-replicas", "3"), ("targetCPU", "3")], "targetCPU]: 3: unknown key; did you mean ballast.dev/target-cpu?"),
-        (&[("max-replicas", "3"), ("xyzzy", "3")], "xyzzy]: 3: unknown key; there are max-replicas, min-replicas"),
-    ] {
+    for &(pairs, said) in CONTRADICTIONS {
         let faults = faults(pairs);
         assert_eq!(faults.iter().filter(|fault| fault.contains(said)).count(), 1, "{pairs:?}: {faults:?}");
     }
@@ -277,16 +201,8 @@ fn all_faults_are_told_at_once() {
 
 #[test]
 fn every_example_of_the_reference_works() {
-    for key in KEYS.iter().filter(|key| !key.example.is_empty()) {
-        let mut pairs = vec![("max-replicas", "10"), (key.name, key.example)];
-        match key.name {
-            "query" => pairs.push(("query-target", "1")),
-            "query-target" | "query-capacity" => pairs.push(("query", "up")),
-            "preset-target" => pairs.push(("preset", "go-cpu")),
-            "source" => pairs.push(("target-rps", "1")),
-            _ => {}
-        }
-        assert!(parse(&map(&pairs), &target("Deployment", "web")).unwrap().is_some(), "{}", key.name);
+    for pairs in annotation_cases::examples() {
+        assert!(parse(&map(&pairs), &target("Deployment", "web")).unwrap().is_some(), "{pairs:?}");
     }
 }
 

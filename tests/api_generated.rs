@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use ballast::cli::{crds, reference};
+use ballast::cli::{admission, crds, reference};
 
 fn same(path: &Path, generated: &str) {
     if std::env::var_os("UPDATE").is_some() {
@@ -41,6 +41,12 @@ fn reference_pages_are_up_to_date() {
     same(&docs.join("reference.md"), &reference::fields().unwrap());
     same(&docs.join("annotations.md"), &reference::annotations().unwrap());
     same(&docs.join("presets.md"), &reference::presets().unwrap());
+}
+
+#[test]
+fn the_policy_for_annotations_is_up_to_date() {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart/ballast");
+    same(&chart.join("files/annotations-policy.yaml"), &admission::yaml().unwrap());
 }
 
 /// `kubectl explain` has something to say about every field.

@@ -43,7 +43,9 @@ fn objects_are_unique_and_labelled() {
         assert_eq!(ids.len(), release.objects.len(), "{}: {ids:?}", release.values);
         for object in &release.objects {
             assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/name"], "ballast", "{}: {}", release.values, id(object));
-            let cluster_wide = object["kind"].as_str().unwrap().starts_with("Cluster") || object["kind"] == "CustomResourceDefinition";
+            let kind = object["kind"].as_str().unwrap();
+            let cluster_wide =
+                ["Cluster", "CustomResourceDefinition", "ValidatingAdmissionPolicy"].iter().any(|start| kind.starts_with(start));
             assert_eq!(object["metadata"]["namespace"].is_string(), !cluster_wide, "{}: {}", release.values, id(object));
         }
     }
@@ -213,6 +215,7 @@ fn the_network_policy_opens_the_admin_port() {
 #[case::too_many_members("replicas=16", "/replicas")]
 #[case::shards_without_leases("shards=2,leaderElection.enabled=false", "shards: 2: must be 1")]
 #[case::log_format("log.format=xml", "/log/format")]
+#[case::warned_and_denied("annotationsPolicy.validationActions={Deny,Warn}", "/annotationsPolicy/validationActions")]
 #[case::web_host("web.hosts={https://ballast.example.com}", "/web/hosts/0")]
 fn a_wrong_value_is_refused_by_its_path(#[case] set: &str, #[case] named: &str) {
     let output = helm(&["template", "ballast", ".", "--set", set]);
@@ -238,6 +241,28 @@ fn crds_are_copies_and_are_kept() {
     let dropped = Release::new(None, &["--set", "crds.keep=false"]);
     let kept = |crd: &&Value| crd["metadata"].pointer("/annotations/helm.sh~1resource-policy").is_some();
     assert!(!dropped.of("CustomResourceDefinition").iter().any(kept));
+}
+
+#[test]
+fn annotations_are_checked_where_the_cluster_can_and_where_the_controller_reads_them() {
+    let release = |set: &str| Release::new(None, &["--set", set]);
+    let default = release("replicas=1");
+    let policy = default.one("ValidatingAdmissionPolicy");
+    assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
+    assert_eq!(policy["spec"]["matchConstraints"]["resourceRules"][0]["resources"], json!(["deployments", "statefulsets"]));
+    let binding = &default.one("ValidatingAdmissionPolicyBinding")["spec"];
+    assert_eq!(*binding, json!({ "policyName": policy["metadata"]["name"], "validationActions": ["Deny"] }));
+    let some = release(
+        "annotatedKinds={ReplicaSet,ReplicationController},watchNamespaces={shop,billing},annotationsPolicy.validationActions={Warn}",
+    );
+    let rules = &some.one("ValidatingAdmissionPolicy")["spec"]["matchConstraints"]["resourceRules"];
+    assert_eq!((&rules[0]["resources"][2], &rules[1]["resources"][0]), (&json!("replicasets"), &json!("replicationcontrollers")));
+    let binding = &some.one("ValidatingAdmissionPolicyBinding")["spec"];
+    assert_eq!(binding["validationActions"], json!(["Warn"]));
+    assert_eq!(binding["matchResources"]["namespaceSelector"]["matchExpressions"][0]["values"], json!(["shop", "billing"]));
+    for without in [release("annotationsPolicy.enabled=false"), Release::new(None, &["--kube-version", "1.29.4"])] {
+        assert!(without.of("ValidatingAdmissionPolicy").is_empty() && without.of("ValidatingAdmissionPolicyBinding").is_empty());
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod annotated;
+mod annotation_cases;
 mod plane_support;
 
 use std::collections::BTreeSet;

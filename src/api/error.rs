@@ -56,7 +56,7 @@ pub(crate) struct Problems {
 }
 
 /// Longest part of a value that an error repeats.
-const SHOWN: usize = 80;
+pub(crate) const SHOWN: usize = 80;
 
 /// Bytes of a line of faults, so that it fits into an Event, of which the API server takes 1024.
 const LONGEST: usize = 960;

@@ -110,7 +110,8 @@ impl JsonSchema for Quantity {
 const PATTERN: &str = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// Texts that are quantities above zero: some digit in front of the suffix is not 0.
-const POSITIVE_PATTERN: &str = r"^\+?([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+pub(crate) const POSITIVE_PATTERN: &str =
+    r"^\+?([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// Schema of a quantity that must be above zero; for `#[schemars(schema_with)]`.
 pub(crate) fn positive(_: &mut SchemaGenerator) -> Schema {

@@ -9,6 +9,7 @@ use self::output::Colours;
 use crate::config::RunArgs;
 
 mod access;
+pub mod admission;
 mod adopt;
 mod cluster;
 mod complete;

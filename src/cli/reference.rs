@@ -124,7 +124,8 @@ pub fn annotations() -> anyhow::Result<String> {
         writeln!(page, "| `{}` | {} | {example} | {} |", key.name, key.form, key.meaning)?;
     }
     page += "\nA wrong value or an unknown key changes nothing: the last good policy stays in force, and a Warning Event on the workload names the key, \
-        the value and what is allowed.\n\n## Presets\n\nOf type Preset in a ScalePolicy, with roles, parameters and targets: [presets](presets.md).\n\n\
+        the value and what is allowed. Where the chart's [policy for annotations](gitops.md#annotations-that-are-checked-when-they-are-applied) is installed, \
+        most of them are refused when they are applied.\n\n## Presets\n\nOf type Preset in a ScalePolicy, with roles, parameters and targets: [presets](presets.md).\n\n\
         | Preset | Role | Measures | Default target per replica |\n| --- | --- | --- | --- |\n";
     for preset in PRESETS {
         let target =

@@ -1,12 +1,13 @@
 //! Annotations on a workload, read as a `ScalePolicy`.
 
+pub mod admission;
 mod keys;
 mod owned;
 mod values;
 
 use std::collections::BTreeMap;
 
-pub use keys::{KEYS, Key};
+pub use keys::{KEYS, Key, Syntax};
 pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name};
 pub use values::{pause as parse_pause, pause_text};
 
