@@ -31,6 +31,7 @@ unit: ## Unit, property and stock-rule tests, those with a real Prometheus or Ch
 plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
 	tests/cluster/deps.sh plane
 	tests/cluster/build.sh plane
+	tests/cluster/build.sh otelcol
 	$(CARGO) build --locked
 	$(CARGO) test --locked $(patsubst tests/%.rs,--test %,$(wildcard tests/plane_*.rs)) -- --nocapture
 

@@ -139,6 +139,8 @@ fn values_reach_their_flags() {
     assert_eq!(args.prometheus_url.as_deref(), Some("https://prometheus.example.com/select/0"));
     assert_eq!((args.defaults.sync_period.as_secs(), args.defaults.tolerance.to_string().as_str()), (5, "0.07"));
     assert_eq!((args.defaults.scale_to_zero, args.write_qps.to_string().as_str()), (false, "2.5"));
+    assert_eq!(args.tracing.otlp_endpoint.as_deref(), Some("http://otel-collector.monitoring:4318"));
+    assert_eq!(args.tracing.trace_sample_ratio.map(|ratio| ratio.to_string()).as_deref(), Some("0.05"));
     assert_eq!(parse(&Release::new(Some("ci/shards-values.yaml"), &[]).flags()).shards, 8);
     let namespaced = parse(&Release::new(Some("ci/namespaced-values.yaml"), &[]).flags());
     assert_eq!(namespaced.namespaces, ["shop", "billing"]);
@@ -195,7 +197,7 @@ fn the_network_policy_opens_the_admin_port() {
     let spec = &strict.one("NetworkPolicy")["spec"];
     assert_eq!(spec["policyTypes"], json!(["Ingress", "Egress"]));
     let ports: Vec<_> = spec["egress"].as_array().unwrap().iter().map(|rule| rule["ports"][0]["port"].clone()).collect();
-    assert_eq!(ports, [53, 443, 9090, 8428]);
+    assert_eq!(ports, [53, 443, 9090, 4318, 8428]);
 }
 
 #[rstest]
@@ -216,6 +218,9 @@ fn the_network_policy_opens_the_admin_port() {
 #[case::shards_without_leases("shards=2,leaderElection.enabled=false", "shards: 2: must be 1")]
 #[case::log_format("log.format=xml", "/log/format")]
 #[case::warned_and_denied("annotationsPolicy.validationActions={Deny,Warn}", "/annotationsPolicy/validationActions")]
+#[case::collector("tracing.endpoint=otel:4317", "/tracing/endpoint")]
+#[case::collectors_password("tracing.endpoint=http://me:secret@otel:4318", "/tracing/endpoint")]
+#[case::share("tracing.sampleRatio=2", "/tracing/sampleRatio")]
 #[case::web_host("web.hosts={https://ballast.example.com}", "/web/hosts/0")]
 fn a_wrong_value_is_refused_by_its_path(#[case] set: &str, #[case] named: &str) {
     let output = helm(&["template", "ballast", ".", "--set", set]);

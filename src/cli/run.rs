@@ -26,7 +26,7 @@ use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
 use crate::source::prometheus::LiveLimits;
 use crate::source::{Settings, Sources};
-use crate::telemetry::{Metrics, SourceMetrics, start_logging};
+use crate::telemetry::{Metrics, Otlp, SourceMetrics, start_logging};
 use crate::web::Web;
 
 /// Longest silence of the API server on a connection.
@@ -69,6 +69,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
 
 async fn run(args: &RunArgs, file: File) -> Result<()> {
     let (reads, writes, namespace, api_server) = clients(args).await?;
+    let (traces, otlp) = Otlp::start(&args.tracing)?;
     let clock = Clock::real();
     let limits = Arc::new(LiveLimits::new(file.metric_sources));
     let settings = settings(args, file.sources, &limits, api_server);
@@ -133,6 +134,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
         shards: shards.clone(),
         clock: clock.clone(),
         metrics,
+        traces,
         defaults,
         annotated: annotated.clone(),
         changed_sources,
@@ -170,7 +172,7 @@ async fn run(args: &RunArgs, file: File) -> Result<()> {
     }
     tasks.close();
     // Watches and open admin connections are not worth more waiting.
-    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
+    let _ = tokio::join!(tokio::time::timeout(Duration::from_secs(2), tasks.wait()), otlp.stop());
     info!("stopped");
     Ok(())
 }

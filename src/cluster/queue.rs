@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, Error};
+use opentelemetry::KeyValue;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
@@ -19,6 +20,7 @@ use super::shards::{Lead, Shards};
 use super::{CALL_TIMEOUT, Key, MANAGER, in_words};
 use crate::bucket::Bucket;
 use crate::clock::Clock;
+use crate::telemetry::Step;
 
 /// A size to be written.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct ScaleWrite {
     pub resource_version: String,
     /// Not sent after this time: what it was decided on is too old by then.
     pub until: Instant,
+    /// What a trace says of it.
+    pub step: Step,
 }
 
 /// How a write ended.
@@ -112,7 +116,8 @@ impl Pending {
         self.next += 1;
         let policy = write.policy.clone();
         let old = self.writes.insert(policy.clone(), (write, place));
-        if let Some((_, old)) = &old {
+        if let Some((write, old)) = &old {
+            outcome(&write.step, "replaced");
             self.order.remove(old);
         }
         self.order.insert(place, policy);
@@ -190,8 +195,10 @@ impl Shared {
                 WriteOutcome::Late
             } else {
                 self.bucket.take().await;
+                write.step.event("turn", Vec::new);
                 self.send(&write).await
             };
+            traced(&write.step, &outcome);
             self.backlog.done();
             // The engine has gone: nobody wants to know.
             let _ = self.results.send(WriteResult { write, outcome });
@@ -215,6 +222,19 @@ impl Shared {
     }
 }
 
+/// Ends a write's step.
+fn traced(step: &Step, end: &WriteOutcome) {
+    if let WriteOutcome::Failed(error) = end {
+        step.failed(end.word(), error);
+    }
+    outcome(step, end.word());
+}
+
+fn outcome(step: &Step, word: &'static str) {
+    step.tell(|| vec![KeyValue::new("ballast.outcome", word)]);
+    step.end();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +251,7 @@ mod tests {
             to,
             resource_version: String::new(),
             until: crate::clock::Clock::real().instant(),
+            step: Step::default(),
         }
     }
 

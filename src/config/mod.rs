@@ -2,6 +2,7 @@
 
 mod defaults;
 mod file;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::cluster::MOST_SHARDS;
 
 pub use defaults::{DefaultSmoothing, PolicyDefaults};
 pub use file::{File, NamespaceDefaults, SmoothingName};
+pub use traces::TracingArgs;
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
@@ -111,6 +113,9 @@ pub struct RunArgs {
     /// up to 32. 0: none. Each is about 20 series and another 2 to 5 per pod.
     #[arg(long, env = "BALLAST_RECORD_LOOKS", value_name = "N", default_value_t = 0, help_heading = "Operation")]
     pub record_looks: usize,
+    /// Whether and where traces are sent.
+    #[command(flatten)]
+    pub tracing: TracingArgs,
     /// Form of the log lines.
     #[arg(long, env = "BALLAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Operation")]
     pub log_format: LogFormat,
@@ -173,6 +178,7 @@ impl RunArgs {
     /// Refuses what no policy could work with, naming the flag, the value and the allowed range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.defaults.validate()?;
+        self.tracing.validate()?;
         if let Some(url) = &self.prometheus_url {
             // A password may stand in front of the @.
             let shown = if url.contains('@') { "(not shown)" } else { url };

@@ -17,6 +17,7 @@ mod report;
 mod said;
 mod shards;
 mod sweep;
+mod traced;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::cluster::{
 use crate::config::NamespaceDefaults;
 use crate::core::Time;
 use crate::source::{Query, Sources};
-use crate::telemetry::{Metrics, PolicyLabels};
+use crate::telemetry::{Metrics, PolicyLabels, Step, Traces};
 
 pub use annotated::Annotated;
 pub use defaults::LiveDefaults;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The controller's own metrics.
     pub metrics: Metrics,
+    /// Traces of ticks.
+    pub traces: Traces,
     /// Defaults for policies, by namespace.
     pub defaults: Arc<LiveDefaults>,
     /// Workloads whose annotations should be read again.
@@ -99,8 +102,8 @@ pub struct Engine {
     malformed: HashMap<Key, Arc<Malformed>>,
     due: Due<Key>,
     early: Early,
-    seen: mpsc::UnboundedSender<Vec<Seen>>,
-    seen_rx: mpsc::UnboundedReceiver<Vec<Seen>>,
+    seen: mpsc::UnboundedSender<(Step, Vec<Seen>)>,
+    seen_rx: mpsc::UnboundedReceiver<(Step, Vec<Seen>)>,
     /// Shards whose policies are in `entries`.
     led: BTreeMap<usize, Lead>,
     leaving: BTreeMap<usize, Leaving>,
@@ -153,7 +156,7 @@ impl Engine {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(change) = changes.recv() => self.changed(change),
-                Some(seen) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen)),
+                Some((tick, seen)) = self.seen_rx.recv() => seen.into_iter().for_each(|seen| self.decide(seen, &tick)),
                 Some(result) = results.recv() => self.written(result),
                 Some(ask) = asks.recv() => self.answer(ask),
                 Some(done) = self.remembered.recv() => self.remembered(done),

@@ -16,7 +16,7 @@ use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Select
 use crate::replay::Move;
 use crate::report::Last;
 use crate::schedule;
-use crate::telemetry::About;
+use crate::telemetry::{About, Step};
 
 /// Pause before a look that saw the target as it was before the last write is repeated: the watch is about to bring that write.
 const AFTER_STALE: Duration = Duration::from_millis(100);
@@ -30,8 +30,8 @@ const AFTER_CONFLICT: Duration = Duration::from_millis(250);
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Decides one policy from what was seen of its target.
-    pub(super) fn decide(&mut self, seen: Seen) {
+    /// Decides one policy from what a tick saw of its target.
+    pub(super) fn decide(&mut self, seen: Seen, tick: &Step) {
         let (now, instant) = self.follow_clock();
         let Seen { job, target, foreign, probed } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
@@ -87,7 +87,9 @@ impl Engine {
         }
         let fresh = entry.memory == core::Memory::default();
         entry.history.bound(now, core::bounds(&job.compiled.policy, &observation.scheduled));
+        let step = tick.decision();
         let decision = core::decide(&job.compiled.policy, &mut entry.memory, &observation, now);
+        step.decided(&job.key, &job.compiled.target, &decision);
         let seen = &self.parts.metrics.seen;
         seen.decided(&labels(&job.key), &decision);
         if seen.keeps_looks() {
@@ -96,7 +98,7 @@ impl Engine {
             seen.looked(&labels(&job.key), &observation, about, &decision);
         }
         self.keep(&job.key, false, now);
-        self.carry_out(&job.key, &job.compiled, &scale, decision, foreign);
+        self.carry_out(&job.key, &job.compiled, &scale, decision, foreign, &step);
     }
 
     /// Others that scale the same target: policies as `ScalePolicy/name`, stock autoscalers as `HorizontalPodAutoscaler/name`. A policy
@@ -114,7 +116,7 @@ impl Engine {
         names
     }
 
-    fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize) {
+    fn carry_out(&mut self, key: &Key, compiled: &Compiled, scale: &ScaleView, decision: Decision, foreign: usize, step: &Step) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         self.parts.metrics.decided(&labels(key), decision.verdict, decision.from, decision.to);
         self.parts.metrics.contested(&labels(key), decision.is_contested());
@@ -182,6 +184,7 @@ impl Engine {
                 to: decision.to,
                 resource_version: scale.resource_version.clone(),
                 until: self.parts.clock.instant() + compiled.policy.interval.max(SHORTEST_WAIT),
+                step: step.write(key, &compiled.target, &decision),
             };
             entry.writing = Some(Box::new(decision));
             self.parts.queue.push(write);

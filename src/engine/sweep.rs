@@ -59,16 +59,18 @@ impl Engine {
         if jobs.is_empty() {
             return None;
         }
+        let tick = self.tick(&jobs);
         let (seen, metrics, clock) = (self.seen.clone(), self.parts.metrics.clone(), self.parts.clock.clone());
         let time = clock.now();
+        let told_by = tick.clone();
         let tell = move |told| {
             metrics.collect.observe(clock.instant().saturating_duration_since(now).as_secs_f64());
             // The engine has gone: there is nobody to decide.
-            let _ = seen.send(told);
+            let _ = seen.send((told_by.clone(), told));
         };
         let (index, sources) = (Arc::clone(&self.parts.index), Arc::clone(&self.parts.sources));
         let looker = Looker { index, scale: self.parts.scale.clone(), sources, tell: Arc::new(tell) };
-        Some(tokio::spawn(Arc::new(looker).look(jobs, time)))
+        Some(tokio::spawn(tick.during(Arc::new(looker).look(jobs, time))))
     }
 
     /// Looks at a policy now, or as soon as the last look is long enough ago.

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use super::{Cause, Fault};
 use crate::clock::Clock;
 use crate::core::{FailureKind, Time};
+use crate::telemetry::Step;
 
 /// Counters of one source. A request that answers several asks counts once; an answer without a usable value is the query's fault and counts
 /// as a success.
@@ -96,7 +97,9 @@ impl Health {
     /// Awaits a turn and counts the time, also of those who give up.
     pub async fn waiting<T>(&self, turn: impl Future<Output = T>) -> T {
         let _waiting = Waiting { health: self, start: self.clock.instant() };
-        turn.await
+        let turn = turn.await;
+        Step::moment("turn");
+        turn
     }
 
     /// Awaits a request and counts it.

@@ -18,6 +18,7 @@ mod request;
 mod round;
 mod samples;
 mod sources;
+mod traced;
 pub mod usage;
 
 use std::sync::Arc;

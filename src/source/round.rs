@@ -12,13 +12,17 @@ use super::presets;
 use super::prometheus::Turn;
 use super::request::Outcome;
 use super::sources::Sources;
+use super::traced;
 use super::{Ask, Batch, Query};
 use crate::core::{Failure, Reading, Time};
+use crate::telemetry::Step;
 
 /// A tick's batches until all of them are answered.
 pub(super) struct Round {
     sources: Arc<Sources>,
     now: Time,
+    /// Whose requests these are, in a trace.
+    tick: Step,
     start: Instant,
     /// Batches that are not answered yet.
     open: Vec<Option<Open>>,
@@ -74,6 +78,7 @@ impl Round {
             start: sources.clock.instant(),
             sources,
             now,
+            tick: Step::current(),
             open: Vec::with_capacity(batches.len()),
             left: 0,
             deadlines: Vec::new(),
@@ -158,8 +163,14 @@ impl Round {
         self.units.push(Unit { places, waiting, abort, turn });
         if waiting > 0 {
             let (sources, now) = (Arc::clone(&self.sources), self.now);
+            let step = work.step(&self.tick, waiting);
             let work = Abortable::new(async move { sources.perform(work, waiting, now).await }, registration);
-            self.work.push(work.map(move |ended| (unit, ended)).boxed());
+            self.work.push(if step.is_on() {
+                let work = step.clone().during(work);
+                work.map(move |ended| (unit, ended)).inspect(move |(_, how)| traced::ended(&step, how)).boxed()
+            } else {
+                work.map(move |ended| (unit, ended)).boxed()
+            });
         }
     }
 

@@ -1,17 +1,21 @@
-//! Logs and the controller's own metrics.
+//! Logs, traces and the controller's own metrics.
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
 mod metrics;
+mod otlp;
 mod policies;
 mod process;
 mod sources;
+mod traces;
 
 pub use metrics::{Metrics, PolicyLabels};
+pub use otlp::{Otlp, OtlpError};
 pub use policies::{About, Policies};
 pub use sources::SourceMetrics;
+pub use traces::{Step, Traces, clipped};
 
 /// Starts logging to standard error. `level` is a level or a filter such as `info,ballast::source=debug`; a filter that cannot be
 /// read is an error that names what is wrong with it.

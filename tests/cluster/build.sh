@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Builds the programs of the test cluster from Go modules (tools/go.mod, keda/go.mod) into a cache.
+# Builds the programs of the test cluster from Go modules (tools/go.mod, keda/go.mod, otelcol/go.mod) into a cache.
 #
 #   build.sh [all|plane|node|NAME...]
-#   build.sh keda
+#   build.sh keda|otelcol
 #
 # plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, prometheus.  node: plane and what a real node, its
 # images and its load need.  all: node and kwok, helm, promtool (the default). keda: the rival of the benchmarks, a module of its own
-# that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config.
+# that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config. otelcol: the OpenTelemetry
+# Collector, likewise.
 #
 # The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/, and
-# keda-<hash of keda/> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
+# keda-<hash of keda/> and otelcol-<hash> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
 # Progress goes to stderr; the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and
 # nothing else.
 set -euo pipefail
@@ -49,6 +50,11 @@ if [[ $* == keda ]]; then
 keda-adapter             $keda/cmd/adapter                                 1050
 keda-operator            $keda/cmd/operator                                40
 exporter                 ./exporter                                        1
+"
+elif [[ $* == otelcol ]]; then
+  module=otelcol
+  steps="
+otelcol                  .                                                 60
 "
 fi
 plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler prometheus"

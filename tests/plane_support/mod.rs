@@ -18,6 +18,7 @@
 
 mod aggregated;
 mod ballast;
+mod collector;
 mod document;
 mod faults;
 mod fleet;
@@ -43,6 +44,7 @@ use std::sync::LazyLock;
 
 pub use aggregated::{Served, aggregate, resource};
 pub use ballast::{Ballast, Flags, Launch, free_address};
+pub use collector::{Collector, Span};
 pub use document::{document, document_part};
 pub use faults::{FaultRow, FaultTable, Sizes};
 pub use fleet::{Fleet, PodState};

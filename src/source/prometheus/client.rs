@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, Url};
@@ -20,6 +21,7 @@ use crate::source::failure::quote;
 use crate::source::health::Health;
 use crate::source::preset::Shape;
 use crate::source::{Cause, Fault, SourceHealth};
+use crate::telemetry::Step;
 
 /// Largest body that is read.
 const BODY_LIMIT: usize = 8 << 20;
@@ -197,6 +199,7 @@ impl Server {
         let request = self.http.post(url).headers(self.headers.clone()).form(&form);
         let response = request.send().await.map_err(|error| self.transport(error))?;
         let status = response.status();
+        Step::current().tell(|| vec![KeyValue::new("http.response.status_code", i64::from(status.as_u16()))]);
         let body = self.body(response).await;
         if !status.is_success() {
             return Err(rejected(status, &body.unwrap_or_default(), &self.material.reach));
