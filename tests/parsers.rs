@@ -40,6 +40,8 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("src/replay/cache.rs", &["tests/cli_replay.rs"]),
     ("src/sim/trace.rs", &["traces_of_any_kind"]),
     ("src/source/apiserver.rs", &["tests/source_apis.rs"]),
+    ("src/source/direct/protobuf.rs", &["src/source/direct/protobuf.rs"]),
+    ("src/source/direct/text.rs", &["src/source/direct/text.rs"]),
     ("src/source/prometheus/decode.rs", &["tests/prom_queries.rs"]),
     ("src/source/prometheus/limits.rs", &["limits_of_any_kind"]),
     ("src/trial/assertion.rs", &["assertions_and_spans_of_any_kind"]),

@@ -233,6 +233,9 @@ pub struct PrometheusMetricSource {
     /// Default Absent, because a missing metric is not zero.
     #[serde(default)]
     pub when_empty: WhenEmpty,
+    /// How fresh its values are, see the freshness of presets. Direct needs the query of a preset that can be asked of pods, word by word.
+    #[serde(default, skip_serializing_if = "Freshness::is_default")]
+    pub freshness: Freshness,
 }
 
 /// A named query, see docs/presets.md.
@@ -241,6 +244,8 @@ pub struct PrometheusMetricSource {
 #[x_kube(
     validation = Rule::new(preset_rules::has_target())
         .message("must be given with this preset: no number fits most services").field_path(".target"),
+    validation = Rule::new(preset_rules::can_be_direct())
+        .message("Direct is for presets that the workload's own pods show").field_path(".freshness"),
 )]
 pub struct PresetMetricSource {
     /// Which preset; also the metric's name in status, Events and reasons. auto lets the controller choose: without a target what tells that
@@ -260,6 +265,12 @@ pub struct PresetMetricSource {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
+    /// How fresh its values are. Stored: as the server has them. Direct: the controller asks the workload's pods themselves, between two
+    /// decisions as well, and the server only if fewer than half of them have a value. For http-requests, http-in-flight, grpc-requests, go-cpu,
+    /// go-run-queue, sql-pool-wait, and with auto for those of its choice. Default Stored, as Direct needs the network to let the controller
+    /// through to the pods.
+    #[serde(default, skip_serializing_if = "Freshness::is_default")]
+    pub freshness: Freshness,
 }
 
 fn parameters(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -329,6 +340,22 @@ pub enum PrometheusTargetType {
     Value,
     AverageValue,
     Capacity,
+}
+
+/// How fresh values are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub enum Freshness {
+    #[default]
+    Stored,
+    Direct,
+}
+
+impl Freshness {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Meaning of an answer without series.

@@ -8,6 +8,14 @@ pub(super) fn has_target() -> String {
     format!("has(self.target) || self.name == 'auto' || self.name in [{}]", list(|preset| preset.default_target.is_some()))
 }
 
+/// Within a preset: only what pods show can be asked of them.
+pub(super) fn can_be_direct() -> String {
+    format!(
+        "!has(self.freshness) || self.freshness != 'Direct' || self.name == 'auto' || self.name in [{}]",
+        list(|preset| preset.direct.is_some())
+    )
+}
+
 /// Within a metric: a preset's role is one of its own.
 pub(super) fn role_fits() -> String {
     let narrow = PRESETS.iter().filter(|preset| preset.roles.len() == 1);

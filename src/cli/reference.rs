@@ -103,6 +103,9 @@ pub fn presets() -> anyhow::Result<String> {
         writeln!(page, "- **Role**: {}{also}.", roles[0])?;
         writeln!(page, "- **Target per replica**: {target}. Why: {}.", preset.reason)?;
         writeln!(page, "- **Without series** the value is unknown: {}.", preset.empty)?;
+        if preset.direct.is_some() {
+            writeln!(page, "- **Freshness** `Direct` can be had: the pods themselves are asked ([how](direct.md)).")?;
+        }
         for parameter in preset.parameters {
             let default = if parameter.default.is_empty() { String::new() } else { format!(" (default `{}`)", parameter.default) };
             writeln!(page, "- **Parameter** `{}`{default}: {}; {}.", parameter.name, parameter.meaning, parameter.form.words())?;

@@ -24,6 +24,7 @@ use crate::cluster::{
 };
 use crate::config::{File, RunArgs};
 use crate::engine::{Annotated, Engine, LiveDefaults, Parts, Ready, Records};
+use crate::source::direct::{Admits, of_a_pod};
 use crate::source::prometheus::LiveLimits;
 use crate::source::{Settings, Sources};
 use crate::telemetry::{Metrics, Otlp, SourceMetrics, start_logging};
@@ -202,7 +203,8 @@ async fn hold_leases(client: Client, options: LeaseOptions, shards: Shards, stop
 /// What holds for sources.
 fn settings(args: &RunArgs, sources: Vec<SourceConfig>, limits: &Arc<LiveLimits>, api_server: Option<SocketAddr>) -> Settings {
     let (prometheus_url, allow_loopback) = (args.prometheus_url.clone(), args.allow_loopback_sources);
-    Settings { prometheus_url, sources, allow_loopback, limits: Arc::clone(limits), api_server }
+    let direct = args.direct_scrape.then_some(of_a_pod as Admits);
+    Settings { prometheus_url, sources, allow_loopback, limits: Arc::clone(limits), api_server, direct }
 }
 
 /// Waits for the watches: nobody leads before it can see, since a decision from half an index would be a wrong one. False: told to stop.

@@ -18,6 +18,7 @@ use crate::api::ScalePolicy;
 use crate::api::quantity::Quantity;
 use crate::api::time::to_core as time;
 use crate::core::{Phase, Pod, Ready};
+use crate::source::direct::{self, Endpoint, Refused, Says};
 
 /// Where `kubectl apply` keeps the whole manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -39,6 +40,7 @@ struct PodSpec {
     containers: Vec<Container>,
     init_containers: Vec<Container>,
     resources: Resources,
+    host_network: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,6 +49,16 @@ struct Container {
     name: String,
     restart_policy: Option<String>,
     resources: Resources,
+    ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct ContainerPort {
+    name: Option<String>,
+    #[serde(rename = "containerPort")]
+    number: u16,
+    protocol: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -61,6 +73,10 @@ struct Resources {
 struct PodStatus {
     phase: Option<String>,
     start_time: Option<Time>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(rename = "hostIP")]
+    host_ip: Option<String>,
     conditions: Vec<PodCondition>,
     init_container_statuses: Vec<ContainerStatus>,
     container_statuses: Vec<ContainerStatus>,
@@ -87,6 +103,8 @@ pub struct PodRow {
     pub labels: Arc<Labels>,
     /// What its containers ask for and may use; pods of one set share it.
     pub resources: Arc<PodResources>,
+    /// Where its own metrics are, or why they cannot be asked for.
+    pub endpoint: Result<Box<Endpoint>, Refused>,
 }
 
 /// Requests and limits of a pod.
@@ -304,6 +322,7 @@ impl From<SlimPod> for PodRow {
             served: served(started, ready),
             trouble,
         };
+        let endpoint = endpoint(&metadata, &spec, &status).map(Box::new);
         let plain = spec.containers.len();
         let sidecars = spec.init_containers.into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
         let containers = spec.containers.into_iter().chain(sidecars);
@@ -311,6 +330,7 @@ impl From<SlimPod> for PodRow {
         Self {
             pod,
             owner: owner(&metadata).map(Arc::new),
+            endpoint,
             labels: Arc::new(metadata.labels.unwrap_or_default()),
             resources: Arc::new(PodResources {
                 pod_cpu_limit: cpu_limit(&spec.resources),
@@ -332,7 +352,25 @@ impl PodRow {
         if self.resources == twin.resources {
             self.resources = Arc::clone(&twin.resources);
         }
+        if let (Ok(own), Ok(other)) = (&mut self.endpoint, &twin.endpoint)
+            && own.path == other.path
+        {
+            own.path.clone_from(&other.path);
+        }
     }
+}
+
+fn endpoint(metadata: &ObjectMeta, spec: &PodSpec, status: &PodStatus) -> Result<Endpoint, Refused> {
+    let ports = spec.containers.iter().chain(&spec.init_containers).flat_map(|container| &container.ports);
+    let tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    let ports: Vec<_> = tcp.map(|port| (port.name.as_deref(), port.number)).collect();
+    direct::endpoint(&Says {
+        annotations: metadata.annotations.as_ref(),
+        host_network: spec.host_network,
+        pod_ip: status.pod_ip.as_deref(),
+        host_ip: status.host_ip.as_deref(),
+        ports: &ports,
+    })
 }
 
 fn cpu_limit(resources: &Resources) -> Option<i64> {

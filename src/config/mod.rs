@@ -20,6 +20,7 @@ pub use traces::TracingArgs;
 
 /// `ballast run`: the controller.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // Flags.
 pub struct RunArgs {
     /// Kubeconfig file; without one: the in-cluster configuration, then the usual kubectl rules.
     #[arg(long, env = "BALLAST_KUBECONFIG", value_name = "FILE", help_heading = "Cluster")]
@@ -48,6 +49,11 @@ pub struct RunArgs {
     /// Let `MetricSource`s lead to loopback addresses, which are the controller's own; for tests and one-machine set-ups.
     #[arg(long, env = "BALLAST_ALLOW_LOOPBACK_SOURCES", help_heading = "Metrics")]
     pub allow_loopback_sources: bool,
+
+    /// Whether pods are asked for their metrics themselves, for policies that say `freshness: Direct`; with false, a Prometheus server is asked
+    /// for those as well.
+    #[arg(long, env = "BALLAST_DIRECT_SCRAPE", default_value_t = true, action = ArgAction::Set, help_heading = "Metrics")]
+    pub direct_scrape: bool,
 
     /// How often growth is looked for between two decisions of policies on CPU and memory, whose usage one list shows; 1s to 1m, 0s: never.
     /// Policies with other signals, and those of shorter intervals, are looked at by their interval only.

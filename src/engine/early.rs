@@ -4,6 +4,8 @@
 //! looks, which is more than all the rest together. One list answers for the pods of all policies, so it is also made in between, and a
 //! policy that would grow by it is decided there and then. All others are left as they are: nothing is remembered, told or counted, so
 //! windows, statuses and scale-in keep their interval.
+//!
+//! Policies whose pods are asked themselves are looked at early as well, each at its own [pace](super::pace).
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::Engine;
 use super::entry::Entry;
 use super::look::Job;
+use crate::api::Compiled;
 use crate::core::{self, Mode, Observation, Policy, Time};
 use crate::source::Query;
 
@@ -61,16 +64,26 @@ impl Early {
 impl Engine {
     /// Looks at policies between their decisions, if it is time for that.
     pub(super) fn look_early(&mut self, now: Instant) {
-        if !self.early.take(now) {
-            return;
+        if self.early.take(now) {
+            let period = self.early.period;
+            let jobs = self.ready(now, |compiled, _| compiled.policy.interval > period && compiled.queries.iter().all(is_usage));
+            self.early.task = self.look(jobs, now);
         }
-        let period = self.early.period;
-        let ready = self.entries.iter().filter(|(_, entry)| !self.leaving.contains_key(&entry.lead.shard) && entry.is_at_rest());
-        let jobs = ready.filter_map(|(key, entry)| {
+        if self.quick.take(now) {
+            let due = |compiled: &Compiled, entry: &Entry| {
+                compiled.policy.interval > entry.pace.period() && is_direct(compiled) && entry.pace.is_due(now)
+            };
+            let jobs = self.ready(now, due);
+            self.quick.task = self.look(jobs, now);
+        }
+    }
+
+    /// Early looks at those policies at rest that are wanted.
+    fn ready(&self, now: Instant, wanted: impl Fn(&Compiled, &Entry) -> bool) -> Vec<Job> {
+        let jobs = self.entries.iter().filter_map(|(key, entry)| {
             let compiled = entry.compiled.as_ref().ok()?;
-            let policy = &compiled.policy;
-            let cheap = compiled.queries.iter().all(|query| matches!(query, Query::Resource { .. }));
-            if policy.mode != Mode::Enforce || policy.interval <= period || !cheap {
+            let looks = compiled.policy.mode == Mode::Enforce && wanted(compiled, entry) && entry.is_at_rest();
+            if !looks || self.leaving.contains_key(&entry.lead.shard) {
                 return None;
             }
             Some(Job {
@@ -84,9 +97,22 @@ impl Engine {
                 probe: false,
             })
         });
-        let jobs = jobs.collect();
-        self.early.task = self.look(jobs, now);
+        jobs.collect()
     }
+}
+
+fn is_usage(query: &Query) -> bool {
+    matches!(query, Query::Resource { .. })
+}
+
+fn of_pods(query: &Query) -> bool {
+    matches!(query, Query::Prometheus(query) if query.preset.as_ref().is_some_and(|preset| preset.direct.is_some()))
+}
+
+/// Whether a policy's pods are asked themselves, and nothing else but usage besides. Each signal counts: a brake that is not asked would not
+/// hold.
+pub(super) fn is_direct(compiled: &Compiled) -> bool {
+    compiled.queries.iter().any(of_pods) && compiled.queries.iter().all(|query| is_usage(query) || of_pods(query))
 }
 
 // === impl Entry ===

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::pace::Pace;
 use super::said::Said;
 use crate::api::conditions::{is_true, merge, type_name};
 use crate::api::report::{current_metrics, metrics_text};
@@ -53,6 +54,8 @@ pub struct Entry {
     pub last_look: Option<Instant>,
     /// When it was last asked which presets fit.
     pub probed: Option<Instant>,
+    /// How often its pods are asked between decisions, if they are.
+    pub pace: Pace,
     /// Refused writes in a row, for the pause before the next try.
     pub conflicts: u32,
 }
@@ -87,6 +90,7 @@ impl Entry {
             retargeted: false,
             last_look: None,
             probed: None,
+            pace: Pace::default(),
             conflicts: 0,
         }
     }

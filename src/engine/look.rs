@@ -10,9 +10,9 @@ use futures::stream::{self, StreamExt};
 use kube::api::ApiResource;
 
 use crate::api::Compiled;
-use crate::cluster::{Index, Key, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
-use crate::core::{Observation, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
-use crate::source::{Ask, Batch, Query, Sources};
+use crate::cluster::{Index, Key, PodRow, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
+use crate::core::{Observation, Phase, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
+use crate::source::{Ask, Batch, Query, Sources, direct};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
@@ -207,15 +207,29 @@ async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key,
 fn asks(job: &Job, scale: &ScaleView, pods: &TargetPods) -> Vec<Ask> {
     let names: Arc<[Arc<str>]> = pods.pods.iter().map(|row| Arc::clone(&row.pod.name)).collect();
     let target: Arc<str> = Arc::from(job.compiled.target.name.as_str());
+    let wanted =
+        |query: &Query| matches!(query, Query::Prometheus(query) if query.preset.as_ref().is_some_and(|preset| preset.direct.is_some()));
+    let direct = job.compiled.queries.iter().any(wanted).then(|| direct_pods(pods, !job.early));
     let ask = |query: &Query| Ask {
         namespace: Arc::clone(&job.key.namespace),
         target: Arc::clone(&target),
         selector: Arc::clone(&scale.selector_text),
         pods: Arc::clone(&names),
         query: query.clone(),
+        direct: direct.clone().filter(|_| wanted(query)),
     };
     let probe = job.compiled.auto.as_ref().filter(|_| job.probe).map(|auto| &auto.probe);
     job.compiled.queries.iter().chain(probe).map(ask).collect()
+}
+
+/// The pods, for those who ask them. Between decisions no server is asked in their place: it would be asked every second.
+fn direct_pods(pods: &TargetPods, fall_back: bool) -> direct::Pods {
+    let pod = |row: &Arc<PodRow>| {
+        let running = row.pod.phase == Phase::Running && !row.pod.deleting;
+        let serving = running && row.pod.ready.is_some_and(|ready| ready.status);
+        direct::Pod { endpoint: row.endpoint.as_ref().map(|endpoint| (**endpoint).clone()).map_err(|refused| *refused), running, serving }
+    };
+    direct::Pods { pods: pods.pods.iter().map(pod).collect(), fall_back }
 }
 
 fn selector(scale: &ScaleView) -> Selector {

@@ -10,6 +10,7 @@ mod due;
 mod early;
 mod entry;
 mod look;
+mod pace;
 mod ready;
 mod records;
 mod remember;
@@ -102,6 +103,8 @@ pub struct Engine {
     malformed: HashMap<Key, Arc<Malformed>>,
     due: Due<Key>,
     early: Early,
+    /// The same for policies whose pods are asked themselves.
+    quick: Early,
     seen: mpsc::UnboundedSender<(Step, Vec<Seen>)>,
     seen_rx: mpsc::UnboundedReceiver<(Step, Vec<Seen>)>,
     /// Shards whose policies are in `entries`.
@@ -125,12 +128,13 @@ impl Engine {
         let (seen, seen_rx) = mpsc::unbounded_channel();
         let clocks = parts.clock.both();
         let (due, early) = (Due::new(clocks.1), Early::new(parts.early, clocks.1));
+        let quick = Early::new(parts.early.min(pace::MOVING), clocks.1);
         let defaults = parts.defaults.version();
         let (checkpoints, interval) = parts.checkpoints.take().unzip();
         let (remember, remembered) = Remember::new(checkpoints, interval.unwrap_or_default(), parts.metrics.clone());
         let (entries, malformed, others) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (led, leaving) = (BTreeMap::new(), BTreeMap::new());
-        Self { parts, entries, malformed, due, early, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
+        Self { parts, entries, malformed, due, early, quick, seen, seen_rx, led, leaving, others, remember, remembered, defaults, clocks }
     }
 
     /// Runs until `shutdown`, and then until the writes under way have ended. `changes` come from the index, `results` from the queue,
@@ -151,7 +155,7 @@ impl Engine {
                 self.checkpoint();
             }
             let now = self.parts.clock.instant();
-            let next = self.due.first().into_iter().chain(self.early.first()).min();
+            let next = self.due.first().into_iter().chain(self.early.first()).chain(self.quick.first()).min();
             let sleep = next.map_or(HEARTBEAT, |at| at.saturating_duration_since(now).min(HEARTBEAT));
             tokio::select! {
                 () = shutdown.cancelled() => break,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::look::Seen;
-use super::{Engine, labels};
+use super::{Engine, early, labels};
 use crate::api::conditions::{merge, without_numbers};
 use crate::api::status::DecisionStatus;
 use crate::api::time::{end_from_core, from_core};
@@ -48,7 +48,7 @@ impl Engine {
         }
         let took = instant.saturating_duration_since(job.due);
         if job.early {
-            self.early.took(took, instant);
+            if early::is_direct(&job.compiled) { self.quick.took(took, instant) } else { self.early.took(took, instant) }
         } else {
             self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
             self.parts.metrics.lateness.observe(took.as_secs_f64());
@@ -74,6 +74,9 @@ impl Engine {
         if behind {
             self.due.at_latest(&job.key, instant + AFTER_STALE);
             return;
+        }
+        if early::is_direct(&job.compiled) {
+            entry.pace.saw(&observation.readings, instant);
         }
         let rivals = self.rivals(&job.key);
         if !rivals.is_empty() {

@@ -5,6 +5,7 @@
 mod apiserver;
 mod catalog;
 mod custom;
+pub mod direct;
 mod external;
 mod failure;
 mod fault;
@@ -43,6 +44,8 @@ pub struct Ask {
     pub pods: Arc<[Arc<str>]>,
     /// What to ask for.
     pub query: Query,
+    /// The pods themselves, where they are to be asked first.
+    pub direct: Option<direct::Pods>,
 }
 
 /// One policy's questions.

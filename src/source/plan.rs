@@ -9,7 +9,7 @@ use super::preset::Filled;
 use super::presets;
 use super::prometheus::{self, Server, Turn};
 use super::usage::{Scope, Wanted};
-use super::{Ask, Batch, PrometheusQuery, Query};
+use super::{Ask, Batch, PrometheusQuery, Query, direct};
 use crate::core::Failure;
 
 /// Where an ask stands: its batch, and its place among the batch's asks.
@@ -34,6 +34,8 @@ pub(super) enum Work {
     Pods { namespace: Arc<str>, pods: Arc<str>, metric: String, selector: String },
     /// A metric of one object, or an external one.
     Total { namespace: Arc<str>, query: Query },
+    /// The pods of one target, for all of these asks.
+    Direct { asks: Vec<Ask> },
     /// A Prometheus query.
     Prometheus { turn: Arc<Turn>, query: String },
     /// A preset's query about many targets. `cuts`: how often it was cut in half because it was too large.
@@ -53,13 +55,32 @@ enum Same<'a> {
 pub(super) fn plan(batches: &[Batch], pays: impl Fn(usize, usize) -> bool, own: impl Fn(&str, &str) -> bool) -> Vec<Job> {
     let asks = batches.iter().enumerate();
     let asks = asks.flat_map(|(batch, Batch { asks, .. })| asks.iter().enumerate().map(move |(n, ask)| ((batch, n), ask)));
-    let (usage, other): (Vec<Placed<'_>>, Vec<Placed<'_>>) = asks.partition(|(_, ask)| matches!(ask.query, Query::Resource { .. }));
+    let (direct, asks): (Vec<Placed<'_>>, Vec<Placed<'_>>) = asks.partition(|(_, ask)| direct::is_direct(ask));
+    let (usage, other): (Vec<Placed<'_>>, Vec<Placed<'_>>) =
+        asks.into_iter().partition(|(_, ask)| matches!(ask.query, Query::Resource { .. }));
     let namespaces: HashSet<&str> = usage.iter().map(|(_, ask)| &*ask.namespace).collect();
     let pods = usage.iter().map(|(_, ask)| ask.pods.len()).sum();
     let mut jobs = if pays(namespaces.len(), pods) { by_scope(usage, |_| Scope::Cluster) } else { by_namespace(usage) };
-    let same = |ask| same(ask, &own);
-    jobs.extend(group(other, same, work));
+    jobs.extend(by_target(direct));
+    jobs.extend(by_source(other, own));
     jobs
+}
+
+/// The jobs of asks that are not for usage.
+pub(super) fn by_source(asks: Vec<Placed<'_>>, own: impl Fn(&str, &str) -> bool) -> Vec<Job> {
+    group(asks, |ask| same(ask, &own), work)
+}
+
+/// The pods of each target are asked once for all of its asks.
+fn by_target(asks: Vec<Placed<'_>>) -> Vec<Job> {
+    type Asked = (Vec<Ask>, Vec<Place>);
+    let mut targets: HashMap<(&str, &str), Asked> = HashMap::new();
+    for (place, ask) in asks {
+        let (asks, places) = targets.entry((&ask.namespace, &ask.target)).or_default();
+        asks.push(ask.clone());
+        places.push(place);
+    }
+    targets.into_values().map(|(asks, places)| Job { work: Work::Direct { asks }, places }).collect()
 }
 
 fn same(ask: &Ask, own: impl Fn(&str, &str) -> bool) -> Same<'_> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::custom::{self, ByPod as Values, ObjectAsk};
+use super::direct::Heards;
 use super::plan::Work;
 use super::preset::Filled;
 use super::prometheus::{self, Answer, ByName, Server};
@@ -21,6 +22,10 @@ pub(super) enum Outcome {
     NotEverywhere,
     /// A preset's query was refused, which may be for its size.
     TooLarge { server: Arc<Server>, preset: Arc<Filled>, cuts: u8, failure: Failure },
+    /// What the pods of a target said; whoever cannot do with that asks a query.
+    Heard(Heards),
+    /// The pods cannot be asked, so a query is.
+    NotDirect(Failure),
     /// An answer.
     Answered(Answered),
 }
@@ -62,6 +67,10 @@ impl Sources {
                 counted(&self.slots.external, asks, request).await.map(Answered::Total).map(Outcome::Answered)
             }
             Work::Total { .. } => Err(Failure::refused("no such request")),
+            Work::Direct { asks } => Ok(match &self.direct {
+                Some(direct) => direct.ask(&asks, now).await.map_or_else(Outcome::NotDirect, Outcome::Heard),
+                None => Outcome::NotDirect(Failure::refused("the controller may not ask pods themselves (--direct-scrape)")),
+            }),
             Work::Prometheus { turn, query } => {
                 turn.server.asked(asks);
                 turn.server.query(&query, now, &turn).await.map(Answered::Prometheus).map(Outcome::Answered)

@@ -186,6 +186,15 @@ impl Round {
                     self.answer(place, |ask| answer.reading(ask, now));
                 }
             }
+            Ok(Ok(Outcome::Heard(heards))) => {
+                let sources = Arc::clone(&self.sources);
+                let reading = |ask: &Ask| match &sources.direct {
+                    Some(direct) => direct.reading(&heards, ask),
+                    None => Err(Failure::refused("no such answer")),
+                };
+                self.direct(places, reading);
+            }
+            Ok(Ok(Outcome::NotDirect(failure))) => self.direct(places, |_| Err(failure.clone())),
             Ok(Ok(Outcome::Unknown)) => {
                 let sources = Arc::clone(&self.sources);
                 for place in places {
@@ -212,6 +221,29 @@ impl Round {
                 self.begin_all(jobs);
             }
         }
+    }
+
+    /// Hands out what the pods of a target said. Whose ask cannot be answered by that asks a query, if it may.
+    fn direct(&mut self, places: Vec<Place>, reading: impl Fn(&Ask) -> Result<Reading, Failure>) {
+        let mut others = Vec::new();
+        for place in places {
+            let asked = self.asks(std::slice::from_ref(&place)).next().map(|(_, ask)| {
+                let reading = reading(ask);
+                let instead = ask.direct.as_ref().is_some_and(|pods| pods.fall_back);
+                if let (Err(Failure { message, .. }), true) = (&reading, instead) {
+                    tracing::debug!(namespace = %ask.namespace, target = %ask.target, %message, "asking a query instead of the pods");
+                }
+                (reading, instead)
+            });
+            match asked {
+                None => {}
+                Some((Err(_), true)) => others.push(place),
+                Some((reading, _)) => self.answer(place, |_| reading),
+            }
+        }
+        let sources = Arc::clone(&self.sources);
+        let jobs = plan::by_source(self.asks(&others).collect(), |namespace, source| sources.registry.is_own(namespace, source));
+        self.begin_all(jobs);
     }
 
     /// The asks at these places that still wait.

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::apiserver::TIMEOUT;
 use super::custom::Custom;
+use super::direct::Direct;
 use super::health::{Health, SourceHealth};
 use super::registry::{Registry, Settings};
 use super::round::Round;
@@ -31,6 +32,8 @@ pub struct Sources {
     pub(super) usage: Arc<Lists>,
     pub(super) registry: Registry,
     pub(super) custom: Custom,
+    /// Asks pods themselves, if that is allowed.
+    pub(super) direct: Option<Direct>,
     pub(super) slots: AllSlots,
     pub(super) clock: Clock,
 }
@@ -51,7 +54,12 @@ pub(super) type Slots = (Semaphore, Health);
 impl Sources {
     /// Sources behind `client`, those of `settings`, and the `MetricSource`s of `catalog`.
     pub fn new(client: Client, clock: Clock, settings: Settings, catalog: Arc<dyn Catalog>) -> Arc<Self> {
+        let direct = settings.direct.and_then(|admits| {
+            let refused = |error: &String| tracing::error!(%error, "pods cannot be asked themselves");
+            Direct::new(admits, clock.clone()).inspect_err(refused).ok()
+        });
         Arc::new(Self {
+            direct,
             registry: Registry::new(client.clone(), clock.clone(), settings, catalog),
             usage: Lists::new(client.clone(), clock.clone()),
             slots: AllSlots::new(&clock),
@@ -112,7 +120,8 @@ impl Sources {
             ("external.metrics.k8s.io", external.1.snapshot()),
         ];
         let apis = apis.into_iter().map(|(name, health)| (name.to_owned(), health));
-        apis.chain(self.registry.health()).collect()
+        let pods = self.direct.as_ref().map(|direct| ("pods.direct".to_owned(), direct.health()));
+        apis.chain(pods).chain(self.registry.health()).collect()
     }
 }
 

@@ -43,6 +43,15 @@ impl Work {
                 Query::External { metric, .. } => of_api("external", "external.metrics.k8s.io", namespace, metric),
                 _ => Vec::new(),
             },
+            Self::Direct { asks } => {
+                let mut all = request("direct", "pods");
+                if let Some(first) = asks.first() {
+                    all.push(KeyValue::new("k8s.namespace.name", first.namespace.to_string()));
+                    all.push(KeyValue::new("ballast.target.name", first.target.to_string()));
+                    all.push(KeyValue::new("ballast.pods", i64::try_from(first.pods.len()).unwrap_or(i64::MAX)));
+                }
+                all
+            }
             Self::Prometheus { turn, query } => {
                 let mut all = of_server("prometheus", &turn.server);
                 all.push(KeyValue::new("db.query.text", clipped(query)));
@@ -83,7 +92,8 @@ fn of_server(kind: &'static str, server: &Server) -> Vec<KeyValue> {
 /// Ends a request's step.
 pub(super) fn ended(step: &Step, how: &Result<Result<Outcome, Failure>, Aborted>) {
     let outcome = match how {
-        Ok(Ok(Outcome::Answered(_))) => "answered",
+        Ok(Ok(Outcome::Answered(_) | Outcome::Heard(_))) => "answered",
+        Ok(Ok(Outcome::NotDirect(_))) => "not_direct",
         Ok(Ok(Outcome::Found(_))) => "found",
         Ok(Ok(Outcome::Unknown)) => "unknown_source",
         Ok(Ok(Outcome::NotEverywhere)) => "by_namespace",

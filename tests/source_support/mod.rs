@@ -32,6 +32,11 @@ pub fn sources_of(api: &str, url: &str, watched: kubernetes::Watched) -> Arc<Sou
     Sources::new(kubernetes::client(api), Clock::real(), settings, Arc::new(watched))
 }
 
+/// Sources of these settings, without an API server.
+pub fn sources_with(settings: Settings) -> Arc<Sources> {
+    Sources::new(kubernetes::client("http://127.0.0.1:1"), Clock::real(), settings, Arc::new(kubernetes::Watched::default()))
+}
+
 /// A source of the controller's configuration, from its YAML.
 pub fn config(text: &str) -> SourceConfig {
     serde_saphyr::from_str(text).unwrap()
@@ -84,6 +89,7 @@ pub fn ask(namespace: &str, target: &str, pods: &[&str], asked: impl Into<Asked>
         selector: Arc::from(format!("app={target}")),
         pods: pods.iter().map(|&pod| Arc::from(pod)).collect(),
         query: asked.into().0,
+        direct: None,
     }
 }
 

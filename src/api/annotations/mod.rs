@@ -14,8 +14,8 @@ pub use values::{pause as parse_pause, pause_text};
 use super::compile::{TargetRef, check_query, check_schedule, unknown_preset};
 use super::error::{FieldError, Problems};
 use super::metrics::{
-    MetricSpec, MetricTarget, PresetMetricSource, PresetTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, WhenEmpty,
-    default_metrics,
+    Freshness, MetricSpec, MetricTarget, PresetMetricSource, PresetTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType,
+    WhenEmpty, default_metrics,
 };
 use super::quantity::Quantity;
 use super::scale_policy::{CrossVersionObjectReference, Forecast, Mode, ScalePolicySpec};
@@ -192,6 +192,7 @@ impl<'a> Reader<'a> {
                 target: target.map(|average| PresetTarget { average_value: Some(average), capacity: None }),
                 source: self.source(),
                 parameters: BTreeMap::new(),
+                freshness: Freshness::Stored,
             }));
         }
         metrics
@@ -223,6 +224,7 @@ impl<'a> Reader<'a> {
             source: self.source(),
             target,
             when_empty: WhenEmpty::Absent,
+            freshness: Freshness::Stored,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::error::Problems;
-use super::super::metrics::PresetMetricSource;
+use super::super::metrics::{Freshness, PresetMetricSource};
 use super::metrics::Measured;
 use super::preset;
 use crate::core::{Role, SignalKind, Target};
@@ -50,7 +50,9 @@ pub(super) fn expand(
     for preset in chosen.iter().filter_map(|name| find(name)).filter(|preset| !named.contains(&preset.name)) {
         let role = preset.default_role();
         let target = source.target.clone().filter(|_| role == Role::Driver);
-        let source = PresetMetricSource { name: preset.name.to_owned(), target, ..source.clone() };
+        // What pods don't show is asked of the server.
+        let freshness = if preset.direct.is_some() { source.freshness } else { Freshness::Stored };
+        let source = PresetMetricSource { name: preset.name.to_owned(), target, freshness, ..source.clone() };
         signals.extend(preset::preset(path, &source, out).map(|measured| (role, measured)));
     }
     if chosen.is_empty() {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::error::Problems;
 use super::super::metrics::{
-    ContainerResourceMetricSource, ExternalMetricSource, MetricIdentifier, MetricSpec, MetricTarget, MetricTargetType, MetricType,
-    ObjectMetricSource, PodsMetricSource, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, ResourceMetricSource, WhenEmpty,
+    ContainerResourceMetricSource, ExternalMetricSource, Freshness, MetricIdentifier, MetricSpec, MetricTarget, MetricTargetType,
+    MetricType, ObjectMetricSource, PodsMetricSource, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType, ResourceMetricSource,
+    WhenEmpty,
 };
 use super::super::quantity::Quantity;
 use super::auto::{self, Auto};
@@ -200,7 +201,7 @@ fn external(path: &str, source: &ExternalMetricSource, out: &mut Problems) -> Co
 }
 
 fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -> Compiled {
-    let PrometheusMetricSource { name, query, source: server, target, when_empty } = source;
+    let PrometheusMetricSource { name, query, source: server, target, when_empty, freshness } = source;
     for (field, text) in [("name", name), ("source", server)] {
         if text.is_empty() {
             out.add(format!("{path}.{field}"), "", "must not be empty");
@@ -208,6 +209,13 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
     }
     let window = check_query(&format!("{path}.query"), query, out);
     let target = prometheus_target(&format!("{path}.target"), target, out)?;
+    let preset = match freshness {
+        Freshness::Stored => source::preset::of(query),
+        Freshness::Direct => source::preset::direct_of(query),
+    };
+    if *freshness == Freshness::Direct && preset.is_none() {
+        out.add(format!("{path}.freshness"), "Direct", format!("needs the query of one of these presets: {}", preset::directs()));
+    }
     let query = PrometheusQuery {
         name: name.clone(),
         source: server.clone(),
@@ -217,7 +225,7 @@ fn prometheus(path: &str, source: &PrometheusMetricSource, out: &mut Problems) -
             WhenEmpty::Absent => source::WhenEmpty::Absent,
             WhenEmpty::Zero => source::WhenEmpty::Zero,
         },
-        preset: source::preset::of(query),
+        preset,
     };
     Some((SignalKind::Prometheus { name: name.clone() }, Query::Prometheus(query), target))
 }

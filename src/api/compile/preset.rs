@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::error::Problems;
-use super::super::metrics::{MetricSpec, PresetMetricSource, PresetTarget, Role};
+use super::super::metrics::{Freshness, MetricSpec, PresetMetricSource, PresetTarget, Role};
 use super::super::quantity::Quantity;
 use super::metrics::{Measured, milli, window};
 use crate::api::nearest;
@@ -12,7 +12,7 @@ use crate::source::preset::{self, Preset, parameter};
 use crate::source::{PrometheusQuery, Query, WhenEmpty};
 
 pub(super) fn preset(path: &str, source: &PresetMetricSource, out: &mut Problems) -> Option<Measured> {
-    let PresetMetricSource { name, target, source: server, parameters } = source;
+    let PresetMetricSource { name, target, source: server, parameters, freshness } = source;
     if server.is_empty() {
         out.add(format!("{path}.source"), "", "must not be empty");
     }
@@ -31,7 +31,14 @@ pub(super) fn preset(path: &str, source: &PresetMetricSource, out: &mut Problems
         }
     }
     let target = self::target(&format!("{path}.target"), preset, target.as_ref(), out)?;
-    let (query, filled) = preset.fill(parameters);
+    let filled = match freshness {
+        Freshness::Stored => Some(preset.fill(parameters)),
+        Freshness::Direct => preset.fill_direct(parameters),
+    };
+    let Some((query, filled)) = filled else {
+        out.add(format!("{path}.freshness"), "Direct", format!("is for presets that the workload's own pods show: {}", directs()));
+        return None;
+    };
     let query = PrometheusQuery {
         name: name.clone(),
         source: server.clone(),
@@ -41,6 +48,11 @@ pub(super) fn preset(path: &str, source: &PresetMetricSource, out: &mut Problems
         preset: Some(Arc::new(filled)),
     };
     Some((SignalKind::Prometheus { name: name.clone() }, Query::Prometheus(query), target))
+}
+
+/// Names of the presets that pods can be asked for.
+pub(super) fn directs() -> String {
+    preset::PRESETS.iter().filter(|preset| preset.direct.is_some()).map(|preset| preset.name).collect::<Vec<_>>().join(", ")
 }
 
 /// What to say of a name that is no preset's.

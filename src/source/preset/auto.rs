@@ -87,7 +87,7 @@ pub fn undecided(rates: bool) -> (String, Arc<Filled>) {
     } else {
         "nothing was chosen yet: none of go-run-queue, go-cpu has series for this workload's pods; request rates are chosen from where a target is given"
     };
-    let filled = Filled { name: AUTO, many: NOTHING.to_owned(), shape: Shape::Sum, known_as: None, empty };
+    let filled = Filled { name: AUTO, many: NOTHING.to_owned(), shape: Shape::Sum, known_as: None, direct: None, empty };
     (NOTHING.to_owned(), Arc::new(filled))
 }
 

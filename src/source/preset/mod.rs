@@ -12,6 +12,7 @@ pub use parameter::{Form, Parameter};
 pub use table::PRESETS;
 
 use super::Ask;
+use super::direct::{Recipe, Want};
 use crate::core::Role;
 
 /// A query that works for any workload for which the named metrics exist.
@@ -27,6 +28,8 @@ pub struct Preset {
     many: &'static str,
     /// How a target's answer to `one` is made of the elements of `many`.
     pub shape: Shape,
+    /// What it measures as each pod has it; `None` where pods do not have it themselves, or not as a sum.
+    pub direct: Option<Recipe>,
     /// Roles it may have; the first one is the default.
     pub roles: &'static [Role],
     /// Mean per replica to aim at, as a quantity; `None` where no number fits most services, so that one must be given.
@@ -72,6 +75,8 @@ pub struct Filled {
     pub shape: Shape,
     /// The name by which the target is found, where that is not its own.
     pub known_as: Option<Arc<str>>,
+    /// What is wanted of each pod, if the pods themselves are asked first.
+    pub direct: Option<Arc<[Want]>>,
     /// What an answer without series means.
     pub empty: &'static str,
 }
@@ -87,6 +92,14 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 /// The preset whose query, with all parameters at their defaults, this is.
 pub fn of(query: &str) -> Option<Arc<Filled>> {
     PRESETS.iter().map(|preset| preset.fill(&BTreeMap::new())).find_map(|(text, filled)| (text == query).then(|| Arc::new(filled)))
+}
+
+/// The same, where pods can be asked for it themselves.
+pub fn direct_of(query: &str) -> Option<Arc<Filled>> {
+    PRESETS
+        .iter()
+        .filter_map(|preset| preset.fill_direct(&BTreeMap::new()))
+        .find_map(|(text, filled)| (text == query).then(|| Arc::new(filled)))
 }
 
 /// All names, for messages.
@@ -117,7 +130,18 @@ impl Preset {
                 (one, many) = (one.replace(&placeholder, value), many.replace(&placeholder, value));
             }
         }
-        (one, Filled { name: self.name, many, shape: self.shape, known_as, empty: self.empty })
+        (one, Filled { name: self.name, many, shape: self.shape, known_as, direct: None, empty: self.empty })
+    }
+
+    /// The same for pods that are asked themselves first; `None` where they cannot be.
+    pub fn fill_direct(&self, given: &BTreeMap<String, String>) -> Option<(String, Filled)> {
+        let recipe = self.direct?;
+        let value = |name: &str| {
+            let parameter = parameter::find(self.parameters, name).ok()?;
+            given.get(name).map(String::as_str).filter(|value| *value != parameter.default)
+        };
+        let (one, filled) = self.fill(given);
+        Some((one, Filled { direct: Some(recipe.wants(value)), ..filled }))
     }
 
     /// Its role where none is given.

@@ -1,5 +1,6 @@
 //! Every preset of this version.
 
+use super::super::direct::{Kind, Recipe};
 use super::{Form, Labels, Parameter, Preset, Shape};
 use crate::core::Role::{Brake, Driver, Guard};
 
@@ -31,6 +32,11 @@ macro_rules! theirs {
     };
 }
 
+/// The rate of a counter, summed over its series.
+const fn counter(name: &'static str) -> Recipe {
+    Recipe { over: (name, Kind::Counter), under: None, only: None }
+}
+
 /// Every preset.
 pub const PRESETS: &[Preset] = &[
     Preset {
@@ -39,6 +45,7 @@ pub const PRESETS: &[Preset] = &[
         one: concat!("sum(rate(http_requests_total{", its!(), "}[${window}]))"),
         many: concat!("sum by (namespace, pod) (rate(http_requests_total{", theirs!(), "}[${window}]))"),
         shape: Shape::Sum,
+        direct: Some(counter("http_requests_total")),
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[WINDOW],
@@ -52,6 +59,7 @@ pub const PRESETS: &[Preset] = &[
         one: concat!("sum(avg_over_time(http_requests_in_flight{", its!(), "}[${window}]))"),
         many: concat!("sum by (namespace, pod) (avg_over_time(http_requests_in_flight{", theirs!(), "}[${window}]))"),
         shape: Shape::Sum,
+        direct: Some(Recipe { over: ("http_requests_in_flight", Kind::Gauge), under: None, only: None }),
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[WINDOW],
@@ -65,6 +73,7 @@ pub const PRESETS: &[Preset] = &[
         one: concat!("sum(rate(grpc_server_started_total{", its!(), "}[${window}]))"),
         many: concat!("sum by (namespace, pod) (rate(grpc_server_started_total{", theirs!(), "}[${window}]))"),
         shape: Shape::Sum,
+        direct: Some(counter("grpc_server_started_total")),
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[WINDOW],
@@ -90,6 +99,7 @@ pub const PRESETS: &[Preset] = &[
             "})"
         ),
         shape: Shape::PerPod,
+        direct: Some(Recipe { under: Some("go_sched_gomaxprocs_threads"), ..counter("process_cpu_seconds_total") }),
         roles: &[Driver, Guard, Brake],
         default_target: Some("700m"),
         parameters: &[WINDOW],
@@ -115,6 +125,11 @@ pub const PRESETS: &[Preset] = &[
             "})"
         ),
         shape: Shape::PerPod,
+        direct: Some(Recipe {
+            over: ("go_sched_goroutines_runnable_goroutines", Kind::Gauge),
+            under: Some("go_sched_gomaxprocs_threads"),
+            only: None,
+        }),
         roles: &[Driver, Guard, Brake],
         default_target: Some("1"),
         parameters: &[WINDOW],
@@ -132,6 +147,7 @@ pub const PRESETS: &[Preset] = &[
             "}[${window}])))"
         ),
         shape: Shape::PerPod,
+        direct: None,
         roles: &[Guard, Driver, Brake],
         default_target: Some("10m"),
         parameters: &[WINDOW],
@@ -163,6 +179,7 @@ pub const PRESETS: &[Preset] = &[
             "} < 9e18))"
         ),
         shape: Shape::PerPod,
+        direct: None,
         roles: &[Guard],
         default_target: Some("800m"),
         parameters: &[WINDOW],
@@ -182,6 +199,7 @@ pub const PRESETS: &[Preset] = &[
             r#",db_name=~"${database}"}[${window}]))"#
         ),
         shape: Shape::PerPod,
+        direct: Some(Recipe { only: Some(("db_name", "database")), ..counter("go_sql_wait_duration_seconds_total") }),
         roles: &[Brake],
         default_target: Some("1"),
         parameters: &[
@@ -211,6 +229,7 @@ pub const PRESETS: &[Preset] = &[
             r#"reporter="${reporter}",destination_workload_namespace=~"${namespace}",destination_workload=~"${workload}"}[${window}]))"#
         ),
         shape: Shape::Named(&WORKLOAD),
+        direct: None,
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[
@@ -239,6 +258,7 @@ pub const PRESETS: &[Preset] = &[
         one: concat!(r#"sum(rate(request_total{direction="inbound","#, its!(), "}[${window}]))"),
         many: concat!(r#"sum by (namespace, pod) (rate(request_total{direction="inbound","#, theirs!(), "}[${window}]))"),
         shape: Shape::Sum,
+        direct: None,
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[WINDOW],
@@ -261,6 +281,7 @@ pub const PRESETS: &[Preset] = &[
             r#" or rate(nginx_ingress_controller_requests{exported_namespace="",namespace=~"${namespace}",exported_service="",service=~"${service}"}[${window}]))"#
         ),
         shape: Shape::Named(&BACKEND),
+        direct: None,
         roles: &[Driver, Guard, Brake],
         default_target: None,
         parameters: &[

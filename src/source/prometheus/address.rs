@@ -62,7 +62,7 @@ impl Reach {
         if inner.is_loopback() && *loopback {
             return Ok(());
         }
-        if inner.is_loopback() || reserved(inner) || reserved(address) || hides_private(address) {
+        if is_reserved(address) {
             return refuse("a link-local, metadata, loopback or otherwise reserved address, which a MetricSource must not use");
         }
         if let Some(range) = limits.denies(inner).or_else(|| limits.denies(address)) {
@@ -93,6 +93,12 @@ const METADATA: [Ipv4Addr; 3] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::ne
 
 /// The same of IPv6, as prefixes of 32 bits: `fd00:ec2::254` and its neighbours, `fd20:ce::254`, `fd00:c1::a9fe:a9fe`, `fd00:42::42`.
 const METADATA_V6: [[u16; 2]; 4] = [[0xfd00, 0xec2], [0xfd20, 0xce], [0xfd00, 0xc1], [0xfd00, 0x42]];
+
+/// Whether an address, or the one it stands for, is loopback, link-local, a metadata service, multicast or otherwise nobody's.
+pub fn is_reserved(address: IpAddr) -> bool {
+    let inner = embedded(address);
+    inner.is_loopback() || reserved(inner) || reserved(address) || hides_private(address)
+}
 
 fn reserved(address: IpAddr) -> bool {
     match address {

@@ -14,7 +14,7 @@ mod targets;
 mod turns;
 mod window;
 
-pub use address::Reach;
+pub use address::{Reach, is_reserved};
 pub use answer::reading;
 pub use bounds::check_bounds;
 pub use client::Server;

@@ -11,6 +11,7 @@ use global::Globals;
 use kube::Client;
 use namespaced::{Bounds, Namespaced};
 
+use super::direct::Admits;
 use super::prometheus::{LiveLimits, Server};
 use super::{Ask, Catalog, Fault, PrometheusQuery, Query, SourceHealth};
 use crate::api::SourceConfig;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub limits: Arc<LiveLimits>,
     /// The API server's address, where it is one and no name.
     pub api_server: Option<SocketAddr>,
+    /// Which addresses of pods may be asked directly; default: none.
+    pub direct: Option<Admits>,
 }
 
 /// All servers that can be asked.

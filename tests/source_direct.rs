@@ -1,0 +1,147 @@
+//! Pods that are asked themselves, and the server that is asked in their place: whole rounds over real connections.
+
+// To panic is how a test says that something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod source_support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballast::clock::Clock;
+use ballast::core::{FailureKind, Reading};
+use ballast::source::direct::{Endpoint, Pod, Pods};
+use ballast::source::{Ask, PrometheusQuery, Query, Settings, Sources, WhenEmpty, preset};
+use serde_json::json;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const TEXT: &str = "text/plain; version=0.0.4";
+/// Longer than what is too short for a rate.
+const BETWEEN: Duration = Duration::from_millis(700);
+
+/// A pod's metrics, and the answer of a Prometheus server to whatever it is asked.
+async fn serves(server: &MockServer, text: &str) {
+    server.reset().await;
+    let answer = ResponseTemplate::new(200).set_body_raw(text, TEXT);
+    Mock::given(method("GET")).and(path("/metrics")).respond_with(answer).mount(server).await;
+}
+
+async fn prometheus(value: &str) -> MockServer {
+    let server = MockServer::start().await;
+    let result = json!([{"metric": {}, "value": [1_700_000_000, value]}]);
+    let body = json!({"status": "success", "data": {"resultType": "vector", "result": result}});
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+    server
+}
+
+fn sources(prometheus: &MockServer, allowed: bool) -> Arc<Sources> {
+    let settings = Settings {
+        prometheus_url: Some(prometheus.uri()),
+        allow_loopback: true,
+        direct: allowed.then_some(|_| true),
+        ..Settings::default()
+    };
+    source_support::sources_with(settings)
+}
+
+fn ask(name: &str, pods: &[&MockServer], fall_back: bool) -> Ask {
+    let (query, filled) = preset::find(name).unwrap().fill_direct(&BTreeMap::new()).unwrap();
+    let query = PrometheusQuery {
+        name: name.to_owned(),
+        source: "default".to_owned(),
+        query,
+        window: Duration::from_mins(1),
+        when_empty: WhenEmpty::Absent,
+        preset: Some(Arc::new(filled)),
+    };
+    let pod = |server: &&MockServer| Pod { endpoint: Ok(Endpoint { socket: *server.address(), path: None }), running: true, serving: true };
+    let names: Vec<String> = (0..pods.len()).map(|n| format!("web-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let pods = Pods { pods: pods.iter().map(pod).collect(), fall_back };
+    Ask { direct: Some(pods), ..source_support::ask("shop", "web", &names, Query::Prometheus(query)) }
+}
+
+async fn read(sources: &Arc<Sources>, ask: &Ask) -> Reading {
+    sources.collect(std::slice::from_ref(ask), Clock::real().now()).await.remove(0)
+}
+
+fn total(reading: &Reading) -> f64 {
+    match reading {
+        Reading::Total(sample) => sample.value / 1000.0,
+        other => panic!("not a total: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_rate_is_known_from_the_second_scrape_on_and_the_server_is_asked_before() {
+    let (prometheus, pod) = (prometheus("7").await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    let ask = ask("http-requests", &[&pod], true);
+    serves(&pod, "http_requests_total{code=\"200\"} 1000\n").await;
+    assert!((total(&read(&sources, &ask).await) - 7.0).abs() < 1e-9, "the server's");
+    tokio::time::sleep(BETWEEN).await;
+    serves(&pod, "http_requests_total{code=\"200\"} 1100\nhttp_requests_total{code=\"500\"} 40\n").await;
+    let Reading::Total(sample) = read(&sources, &ask).await else { panic!() };
+    let counted = sample.value / 1000.0 * sample.window.as_secs_f64();
+    assert!((counted - 140.0).abs() < 1e-6, "{sample:?}");
+    assert!(sample.window >= BETWEEN);
+    assert_eq!(prometheus.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn between_decisions_no_server_is_asked() {
+    let (prometheus, pod) = (prometheus("7").await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&pod, "http_requests_total 1\n").await;
+    let Reading::Failed(failure) = read(&sources, &ask("http-requests", &[&pod], false)).await else { panic!() };
+    assert!(failure.message.contains("0 of 1 pods have a value of their own"), "{failure:?}");
+    assert_eq!(prometheus.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn gauges_are_summed_at_once_while_half_of_the_pods_answer() {
+    let (prometheus, one, two, gone) =
+        (prometheus("7").await, MockServer::start().await, MockServer::start().await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&one, "http_requests_in_flight 3\n").await;
+    serves(&two, "http_requests_in_flight 5\n").await;
+    let known = total(&read(&sources, &ask("http-in-flight", &[&one, &two, &gone], true)).await);
+    assert!((known - 8.0).abs() < 1e-9, "{known}: the third never had a value");
+    let known = total(&read(&sources, &ask("http-in-flight", &[&one, &gone, &gone], true)).await);
+    assert!((known - 7.0).abs() < 1e-9, "{known}: the server's");
+}
+
+#[tokio::test]
+async fn a_quotient_keeps_the_pods_places() {
+    let (prometheus, one, two) = (prometheus("7").await, MockServer::start().await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&one, "go_sched_goroutines_runnable_goroutines 6\ngo_sched_gomaxprocs_threads 4\n").await;
+    serves(&two, "go_sched_goroutines_runnable_goroutines 1\ngo_sched_gomaxprocs_threads 2\n").await;
+    let reading = read(&sources, &ask("go-run-queue", &[&one, &two], true)).await;
+    assert_eq!(source_support::per_pod(&reading), [Some(1500.0), Some(500.0)]);
+}
+
+#[tokio::test]
+async fn pods_are_asked_once_for_all_metrics_of_a_policy() {
+    let (prometheus, pod) = (prometheus("7").await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&pod, "http_requests_in_flight 3\ngo_sched_goroutines_runnable_goroutines 6\ngo_sched_gomaxprocs_threads 4\n").await;
+    let asks = ["http-in-flight", "go-run-queue"].map(|name| ask(name, &[&pod], true));
+    let readings = sources.collect(&asks, Clock::real().now()).await;
+    assert!((total(&readings[0]) - 3.0).abs() < 1e-9);
+    assert_eq!(source_support::per_pod(&readings[1]), [Some(1500.0)]);
+    assert_eq!(pod.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_asks_the_server_only() {
+    let (prometheus, pod) = (prometheus("7").await, MockServer::start().await);
+    let sources = sources(&prometheus, false);
+    serves(&pod, "http_requests_in_flight 3\n").await;
+    assert!((total(&read(&sources, &ask("http-in-flight", &[&pod], true)).await) - 7.0).abs() < 1e-9);
+    assert_eq!(pod.received_requests().await.unwrap().len(), 0);
+    let Reading::Failed(failure) = read(&sources, &ask("http-in-flight", &[&pod], false)).await else { panic!() };
+    assert_eq!(failure.kind, FailureKind::Refused);
+}
