@@ -4,6 +4,9 @@
 BALLAST_CACHE ?= $(HOME)/.cache/ballast
 export BALLAST_CACHE
 CARGO ?= cargo
+# Test files that run at the same time, and one that must not: it compares moments of two autoscalers.
+JOBS ?= 3
+alone = plane_hpa_twin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
@@ -25,7 +28,8 @@ lint: ## Formatting, clippy, cargo-deny, shell and Go checks
 
 unit: ## Unit, property and stock-rule tests, those with a real Prometheus or Chromium, and those of the Go example
 	tests/cluster/deps.sh unit
-	$(CARGO) test --locked --lib --bins $(patsubst tests/%.rs,--test %,$(filter-out tests/plane_% tests/node_%,$(wildcard tests/*.rs)))
+	$(CARGO) test --locked --lib --bins
+	tests/beside.sh $(JOBS) $(patsubst tests/%.rs,%,$(filter-out tests/plane_% tests/node_%,$(wildcard tests/*.rs)))
 	cd examples/go-app && go test -race ./...
 
 plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
@@ -33,7 +37,8 @@ plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
 	tests/cluster/build.sh plane
 	tests/cluster/build.sh otelcol
 	$(CARGO) build --locked
-	$(CARGO) test --locked $(patsubst tests/%.rs,--test %,$(wildcard tests/plane_*.rs)) -- --nocapture
+	tests/beside.sh $(JOBS) $(filter-out $(alone),$(patsubst tests/%.rs,%,$(wildcard tests/plane_*.rs)))
+	tests/beside.sh 1 $(alone)
 
 e2e: ## Tests on a real node: kubelet, containerd, pods, metrics-server, Prometheus (needs root)
 	tests/cluster/deps.sh node

@@ -101,6 +101,11 @@ impl Kept {
         self.last = Some(decision);
     }
 
+    /// The last decision.
+    pub const fn decision(&self) -> Option<&Decision> {
+        self.last.as_ref()
+    }
+
     pub fn summary(&self) -> Summary {
         Summary::of(&self.policy, &self.status, self.compiled.as_ref().err().and_then(|faults| faults.first()))
     }

@@ -4,7 +4,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../source_support/mod.rs"]
-mod source_support;
+pub mod source_support;
 
 mod kept;
 
