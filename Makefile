@@ -36,6 +36,7 @@ plane: ## Tests against a real etcd, kube-apiserver and kube-controller-manager
 	tests/cluster/deps.sh plane
 	tests/cluster/build.sh plane
 	tests/cluster/build.sh otelcol
+	tests/cluster/build.sh health
 	$(CARGO) build --locked
 	tests/beside.sh $(JOBS) $(filter-out $(alone),$(patsubst tests/%.rs,%,$(wildcard tests/plane_*.rs)))
 	tests/beside.sh 1 $(alone)

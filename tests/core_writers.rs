@@ -76,6 +76,28 @@ fn a_scale_by_hand_is_named_once_and_answered_at_once() {
     assert!(!codes(&next).contains(&"SetByOther"), "{}", next.headline());
 }
 
+/// A write that met a conflict is decided again, without asking who set the size; told of none but its own.
+#[test]
+fn a_decision_that_is_made_again_names_the_writer_again() {
+    let mut shared = Shared::new(4);
+    shared.look(4, 15);
+    let policy = free();
+    let mut observation = seen_total(12, 12, 0.0);
+    let mut look = |writer: Option<Writer>| {
+        observation.readings = vec![Reading::Total(Sample { time: shared.0.now, ..sample(5000.0) })];
+        observation.writer = writer;
+        decide(&policy, &mut shared.0.memory, &observation, shared.0.now)
+    };
+    let named = |decision: &Decision| decision.headline().ends_with("; 12 was set by kubectl (scale), 4 before");
+    for writer in [Some(manager("kubectl", Way::Scale)), None, None] {
+        let decision = look(writer);
+        assert!(decision.to == 5 && named(&decision), "{}", decision.headline());
+    }
+    shared.0.memory.rescaled(&policy, 12, 5, shared.0.now);
+    shared.0.replicas = 5;
+    assert!(!codes(&shared.look(5, 15)).contains(&"SetByOther"));
+}
+
 #[test]
 fn a_size_that_suits_is_named_too() {
     let mut shared = Shared::new(4);

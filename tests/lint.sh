@@ -26,7 +26,7 @@ step "known faults of dependencies (snapshot of RustSec; tests/audit/refresh.sh 
 tests/audit/run.sh "$deny"
 
 step "Go: gofmt, vet"
-for module in examples/go-app tests/cluster/tools tests/cluster/keda tests/cluster/otelcol; do
+for module in examples/go-app tests/cluster/tools tests/cluster/keda tests/cluster/otelcol tests/cluster/health; do
   unformatted=$(gofmt -l "$module")
   [ -z "$unformatted" ] || { echo "not gofmt'ed: $unformatted"; exit 1; }
 done

@@ -123,6 +123,18 @@ fn a_workload_goes_from_its_hpa_to_a_policy_and_back() {
         assert_eq!(own_moves(&story, &web).await, "");
         assert!(adopt(&story, &web, "--hand-over", &[]).await.contains("scales, from 6 replicas on"), "again: nothing to do");
 
+        // What the policy differs by from the HPA that is gone now.
+        let name = format!("{}/{web}", story.namespace);
+        for more in [&[][..], &["--hpa", web.as_str()]] {
+            let (code, text) = ballast(&story, &[&["diff", name.as_str()], more].concat()).await;
+            assert_eq!(code, Some(1), "{text}");
+            for words in [&*format!("against HorizontalPodAutoscaler/{web} (parked)"), "100", "50"] {
+                assert!(text.contains(words), "{words}: {text}");
+            }
+        }
+        let (code, text) = ballast(&story, &["diff", name.as_str(), "--hpa", "other"]).await;
+        assert!(code == Some(2) && text.contains("there is no HorizontalPodAutoscaler/other in namespace"), "{text}");
+
         // Ballast acts, and nobody else.
         load(&story, &web, 900).await;
         story.size(SOON, &web, 9).await;

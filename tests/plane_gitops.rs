@@ -11,7 +11,7 @@ mod plane_support;
 
 use std::time::Duration;
 
-use plane_support::{Ballast, Flags, Load, Options, Source, Story, eventually, plane, run};
+use plane_support::{Ballast, Flags, Load, Options, Source, Story, plane, run};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -226,35 +226,22 @@ fn client_side_apply_forgets_the_size_before_the_manifest_does() {
     });
 }
 
-/// A chart with a Deployment, whose size may be given, and a policy, either of them on request.
+/// A chart with a Deployment, whose size may be given.
 fn chart(story: &Story) -> String {
     let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{}-{}", std::process::id(), story.namespace));
     std::fs::create_dir_all(dir.join("templates")).unwrap();
     let deployment = manifest("{{ .Values.web }}", Some(7)).to_string().replace("\"replicas\":7", "\"replicas\":{{ .Values.replicas }}");
     let bare = manifest("{{ .Values.web }}", None).to_string();
-    let policy = "apiVersion: ballast.dev/v1alpha1\nkind: ScalePolicy\nmetadata: {name: '{{ .Values.policy }}'}\nspec:\n  maxReplicas: {{ .Values.max }}\n  \
-        scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: '{{ .Values.policy }}'}\n  intervalSeconds: 60\n";
-    for (file, text) in [
-        ("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n".to_owned()),
-        (
-            "templates/web.yaml",
-            format!(
-                "{{{{ if .Values.web }}}}{{{{ if .Values.replicas }}}}\n{deployment}\n{{{{ else }}}}\n{bare}\n{{{{ end }}}}{{{{ end }}}}\n"
-            ),
-        ),
-        ("templates/policy.yaml", format!("{{{{ if .Values.policy }}}}\n{policy}{{{{ end }}}}\n")),
-    ] {
+    let web = format!("{{{{ if .Values.replicas }}}}\n{deployment}\n{{{{ else }}}}\n{bare}\n{{{{ end }}}}\n");
+    for (file, text) in [("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n"), ("templates/web.yaml", &web)] {
         std::fs::write(dir.join(file), text).unwrap();
     }
     dir.to_str().unwrap().to_owned()
 }
 
-/// Runs Helm; what it wrote, if it succeeded or not.
+/// Runs Helm in the story's namespace.
 fn helm(story: &Story, args: &[&str]) -> Result<String, String> {
-    let common = ["--namespace", &story.namespace, "--kubeconfig", story.plane.kubeconfig.to_str().unwrap()];
-    let output = deploy_support::helm(&[args, &common].concat());
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(text) } else { Err(text) }
+    deploy_support::helm_in(&story.namespace, &story.plane.kubeconfig, args)
 }
 
 /// Helm 4 applies on the server side, and says who owns the size; the way of Helm 3 deletes it.
@@ -280,40 +267,5 @@ fn helm_keeps_a_size_that_ballast_set_on_the_server_side_only() {
         helm(&story, &["upgrade", &three, &chart, "--server-side=false", "--set", &format!("web={three}")]).unwrap();
         story.describes("deployment", &three, &["ForeignScale", "size 1 was set by"]).await;
         story.size(SOON, &three, 5).await;
-    });
-}
-
-/// Helm 4 waits by Flux's kstatus: for a policy until the controller has looked at the last edit.
-#[test]
-fn kstatus_waits_until_the_controller_has_looked_at_a_policy() {
-    run(async {
-        let story = begin().await;
-        let chart = chart(&story);
-        let web = app(&story, "status");
-        wants(&story, &web, 3).await;
-        sync(&story, "kustomize-controller", &manifest(&web, None)).await;
-        let generations = async || story.get(&format!("sp/{web}"), "{.metadata.generation} {.status.observedGeneration}").await;
-        helm(&story, &["install", &web, &chart, "--set", &format!("policy={web},max=20")]).unwrap();
-        eventually("it has been looked at", SOON, async || {
-            let seen = generations().await;
-            if seen == "1 1" { Ok(()) } else { Err(seen) }
-        })
-        .await;
-        let upgrade = |max: i32, more: &[&str]| {
-            let set = format!("policy={web},max={max}");
-            helm(&story, &[&["upgrade", &web, &chart, "--wait", "--set", &set], more].concat())
-        };
-        upgrade(25, &["--timeout", "60s"]).unwrap();
-        assert_eq!(generations().await, "2 2");
-        // No condition may stand that kstatus reads as "not ready" while all is well.
-        let types = story.get(&format!("sp/{web}"), "{.status.conditions[*].type}").await;
-        assert!(!["Ready", "Reconciling", "Stalled"].iter().any(|kind| types.split(' ').any(|other| other == *kind)), "{types}");
-        // A generation that nobody will look at, as without a controller.
-        let status = json!({ "status": { "observedGeneration": 99 } }).to_string();
-        let stale = async || {
-            story.kubectl(&["patch", "scalepolicy", &web, "--subresource=status", "--type=merge", "--patch", &status]).await;
-        };
-        stale().await;
-        assert!(upgrade(25, &["--timeout", "2s"]).is_err(), "kstatus does not look at observedGeneration");
     });
 }

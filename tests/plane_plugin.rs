@@ -8,7 +8,8 @@ mod plane_support;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use plane_support::{Ballast, Flags, Load, Options, SOON, Source, Story, eventually, plane, run};
+use kube::Api;
+use plane_support::{Ballast, Flags, Load, Options, SOON, Source, Story, eventually, plane, run, wait_established};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -283,5 +284,66 @@ fn a_policy_of_annotations_is_paused_by_its_workload() {
         let output = shell.command(&["__complete", "ballast", "explain", "-n", &story.namespace, "a"]).output().await.unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.lines().any(|line| line == policy), "{text}");
+    });
+}
+
+/// The definitions of KEDA's own release: what its API server keeps is what is converted. KEDA itself runs in `tests/cluster/keda/check.sh`.
+async fn keda(story: &Story) {
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/build.sh");
+    let made = Command::new(build).arg("keda-config").stderr(Stdio::inherit()).output().await.unwrap();
+    assert!(made.status.success(), "tests/cluster/build.sh keda-config failed");
+    let bin = String::from_utf8(made.stdout).unwrap();
+    let definitions = format!("{}/../config/crd", bin.lines().last().unwrap());
+    let definitions = story.plane.kubectl_ok(&["kustomize", &definitions]).await;
+    let (ok, out) = story.plane.kubectl(&["apply", "--server-side", "-f", "-"], &definitions).await;
+    assert!(ok, "{out}");
+    wait_established(&Api::all(story.plane.client.clone()), "scaledobjects.keda.sh").await;
+}
+
+/// The objects that a converted text has, by their kind.
+fn objects(text: &str) -> std::collections::BTreeMap<String, Value> {
+    let documents = text.split("---\n").filter_map(|document| serde_saphyr::from_str::<Value>(document).ok());
+    documents.filter_map(|object| Some((object["kind"].as_str()?.to_owned(), object))).collect()
+}
+
+#[test]
+fn scaled_objects_of_a_cluster_become_policies() {
+    run(async {
+        let story = Story::begin(plane(OPTIONS).await).await;
+        let shell = Shell::new(&story);
+        keda(&story).await;
+        let example = |file: &str| -> Value {
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/migration").join(file)).unwrap();
+            let mut object: Value = serde_saphyr::from_str(&text).unwrap();
+            object["metadata"]["namespace"] = json!(story.namespace);
+            object
+        };
+        let (orders, mailer) = (example("scaledobject.yaml"), example("scaledobject-kafka.yaml"));
+        story.apply(orders.clone()).await;
+        // As it is written and as it is kept, with what the server fills in.
+        let file = shell.links.path().join("orders.json");
+        std::fs::write(&file, orders.to_string()).unwrap();
+        let written = objects(&shell.ok(&["convert", file.to_str().unwrap()]).await);
+        let kept = objects(&shell.ok(&["convert", "scaledobject/orders"]).await);
+        assert_eq!(kept, written);
+        assert_eq!(kept["ScalePolicy"]["spec"]["schedules"][0]["timeZone"], "Europe/Berlin");
+        for object in kept.into_values() {
+            story.apply(object).await;
+        }
+
+        // Paused, as KEDA is told to, and with a trigger that asks nobody.
+        story.apply(mailer).await;
+        story.kubectl(&["annotate", "scaledobject", "orders", "autoscaling.keda.sh/paused=true"]).await;
+        let push = json!([{ "type": "external-push", "metadata": { "scalerAddress": "pusher:9090" } }]);
+        let spec = json!({ "scaleTargetRef": { "name": "pushed" }, "minReplicaCount": 1, "triggers": push });
+        story
+            .apply(json!({ "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": { "name": "pushed" }, "spec": spec }))
+            .await;
+        let (code, text) = shell.call(&["convert", "--all"]).await;
+        assert_eq!(code, 1);
+        has(&text, &["kafka", "external-push", "not all of it can be carried over"]);
+        let (code, text) = shell.call(&["convert", "--all", "--partial"]).await;
+        assert_eq!(code, 1);
+        has(&text, &["pause:", "name: orders", "name: mailer", "averageUtilization: 60"]);
     });
 }

@@ -65,8 +65,10 @@ fn a_hand_is_named_once_and_its_size_is_the_next_base() {
         for (kind, name) in [("scalepolicy", "web"), ("deployment", web.as_str())] {
             story.describes(kind, name, &["Normal", "ForeignScale", "size 12 was set by kubectl (scale), 4 before"]).await;
         }
-        // Decided again, as after a conflict with a rollout's own writes, it does not say so twice.
-        story.describes("scalepolicy", "web", &["SuccessfulRescale", "New size: 10 (was 12)"]).await;
+        // Also when it was decided again, as after a conflict with a rollout's own writes.
+        story
+            .describes("scalepolicy", "web", &["SuccessfulRescale", "New size: 10 (was 12)", "12 was set by kubectl (scale), 4 before"])
+            .await;
         // An edit of something else is nobody's scale.
         story.kubectl(&["set", "env", "deployment", &web, "A=1"]).await;
         story.kubectl(&["patch", "deployment", &web, "--type=merge", "--field-manager=ci", "-p", r#"{"spec":{"replicas":6}}"#]).await;

@@ -10,6 +10,8 @@ mod web_support;
 
 use std::time::Duration;
 
+use ballast::core::{Reading, Sample};
+use ballast::source::Query;
 use browser_support::looks::{is_readable, keep, picture, scrolls_sideways};
 use browser_support::{Browser, Page};
 use serde_json::json;
@@ -205,6 +207,83 @@ fn a_policy_is_shown_with_its_past_and_followed() {
     page.value("document.getElementById('back').click()");
     page.until(&first_is("shop/web"));
     is_quiet(&page, &port);
+}
+
+/// Half an hour of a Go service whose presets were chosen: it grows with its run queue, its heap keeps it from shrinking, and then its database from
+/// growing on.
+fn chosen() -> Kept {
+    let mut kept = Kept::new("shop", "checkout", &json!({ "metrics": [{ "type": "Preset", "preset": { "name": "auto" } }] }), 4);
+    kept.choose(start() - Duration::from_mins(31), 15.0);
+    for look in 0..=120_u64 {
+        let now = start() - Duration::from_secs(15 * (120 - look));
+        // Goroutines that wait over those that may run, of all pods; of each a share of GOMEMLIMIT, and requests that wait for a connection.
+        let (queue, heap, waiting) = match look {
+            ..40 => (3.2, 0.55, 0.1),
+            40..60 => (6.6, 0.7, 0.2),
+            60..95 => (2.5, 0.91, 0.1),
+            _ => (11.0, 0.86, 3.4),
+        };
+        let pods = usize::try_from(kept.replicas).unwrap();
+        kept.see(now, |query| {
+            let Query::Prometheus(query) = query else { panic!("{query:?}") };
+            let value = match query.name.as_str() {
+                "go-run-queue" => queue / f64::from(u32::try_from(pods).unwrap()),
+                "go-memory-headroom" => heap,
+                "sql-pool-wait" => waiting,
+                other => panic!("{other}"),
+            };
+            let sample = Sample { value: value * 1000.0, time: now, window: Duration::from_mins(1) };
+            Reading::PerPod { samples: vec![Some(sample); pods], requests: vec![], limits: vec![] }
+        });
+    }
+    kept
+}
+
+#[test]
+fn what_was_chosen_and_what_holds_are_told() {
+    let Some(mut browser) = Browser::start() else { return };
+    let runtime = Runtime::new().unwrap();
+    let port = runtime.block_on(Port::open(single(chosen()), 0, true));
+    for (scheme, size) in [("light", WIDE), ("dark", NARROW)] {
+        let mut page = Page::visit(&mut browser, &port.page("#/shop/checkout"), size, scheme);
+        page.until("document.querySelectorAll('#replicas canvas, #demand canvas').length === 4");
+        page.until("document.getElementById('state').dataset.state === 'live'");
+        let row = |name: &str| {
+            format!(
+                "[...document.querySelectorAll('#signals tbody tr')].find(row => row.textContent.includes('{name}'))?.textContent ?? ''"
+            )
+        };
+        for (name, words) in
+            [("go-run-queue", &[][..]), ("go-memory-headroom", &["guard", "no scale-in"]), ("sql-pool-wait", &["brake", "no growth"])]
+        {
+            let text = page.value(&row(name));
+            assert!(words.iter().all(|word| text.as_str().unwrap().contains(word)), "{name}: {text}");
+        }
+        let notes = page.value("document.getElementById('notes').textContent");
+        for words in ["go-run-queue drives", "go-memory-headroom beside it as guard", "sql-pool-wait beside it as brake"] {
+            assert!(notes.as_str().unwrap().contains(words), "{notes}");
+        }
+        let why = page.value("document.getElementById('why').textContent");
+        assert!(why.as_str().unwrap().contains("sql-pool-wait"), "{why}");
+        let told = page.value("document.getElementById('conditions').textContent + document.getElementById('decisions').textContent");
+        for words in ["ScaleUpBraked", "go-memory-headroom"] {
+            assert!(told.as_str().unwrap().contains(words), "{words}: {told}");
+        }
+        // Guards and brakes have values, if no demand.
+        let plots = page.value("[...document.querySelectorAll('#demand > div')].map(part => part.textContent).join('\\n')");
+        for words in ["go-memory-headroom (guard)value 0.86", "sql-pool-wait (brake)value 3.4"] {
+            assert!(plots.as_str().unwrap().contains(words), "{plots}");
+        }
+        assert!(!scrolls_sideways(&mut page), "{scheme} {size:?}: the page scrolls sideways");
+        is_readable(&mut page);
+        page.resize(size.0, 2000);
+        let shot = page.screenshot();
+        keep(&format!("web-presets-{scheme}-{}", size.0), &shot);
+        if size == WIDE {
+            picture("web-presets.png", &shot);
+        }
+        is_quiet(&page, &port);
+    }
 }
 
 #[test]

@@ -60,7 +60,9 @@ impl Seen {
     /// Takes up what a record knows of the last decisions.
     pub fn take(&mut self, record: &Record) {
         let Some(History { changes, points, end, .. }) = &record.history else { return };
+        // Points go back much further than texts; a controller of an older version tells no decided sizes with them.
         self.decided.extend(changes.iter().map(|change| (change.time, change.to)));
+        self.decided.extend(points.iter().filter_map(|point| Some((point.time, point.desired?))));
         self.found.extend(points.iter().map(|point| (point.time, (point.replicas, point.wanted))));
         self.end = self.end.max(*end);
     }
@@ -190,6 +192,18 @@ mod tests {
             "{}",
             regret.page()
         );
+    }
+
+    /// Of a load that moves, texts of the last few decisions are there, and sizes of many more.
+    #[test]
+    fn sizes_decided_before_the_first_text_count() {
+        let decided = |second, desired| Point { desired: Some(desired), ..point(second, 4, Some(5)) };
+        let mut seen = Seen::default();
+        seen.take(&record(vec![change(120, 4, 6)], vec![decided(0, 5), decided(60, 7), decided(120, 6)], 180));
+        let regret = seen.regret().unwrap();
+        assert!((regret.minutes - 3.0).abs() < 1e-9 && (regret.policy.replica_minutes - 18.0).abs() < 1e-9, "{regret:?}");
+        assert_eq!((regret.hpa.moves, regret.policy.moves), (0, 2));
+        assert!((regret.hpa.minutes_below_demand - 3.0).abs() < 1e-9 && regret.policy.minutes_below_demand.abs() < 1e-9, "{regret:?}");
     }
 
     /// What a later record has forgotten is kept.

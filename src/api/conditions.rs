@@ -13,6 +13,7 @@ pub const fn type_name(kind: ConditionKind) -> &'static str {
         ConditionKind::ScaledToZero => "ScaledToZero",
         ConditionKind::ReplicasContested => "ReplicasContested",
         ConditionKind::ForecastActive => "ForecastActive",
+        ConditionKind::Stalled => "Stalled",
     }
 }
 
@@ -43,6 +44,11 @@ pub fn set(conditions: &mut Vec<Condition>, kind: &str, status: bool, reason: &s
             *old = next;
         }
     }
+}
+
+/// Leaves a condition out.
+pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionKind) {
+    conditions.retain(|condition| condition.type_ != type_name(kind));
 }
 
 /// Whether a condition is there and true.

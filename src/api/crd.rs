@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::metric_source::MetricSource;
 use super::scale_policy::ScalePolicy;
+use super::status::UNOBSERVED;
 
 /// Every definition of this version, ready to be applied.
 ///
@@ -27,6 +28,8 @@ pub(crate) fn documents() -> Result<Vec<Value>, serde_json::Error> {
             // Only the controller writes status, from a spec that was checked; its rules would only use up the server's cost budget.
             if let Some(status) = document.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
                 without_rules(status);
+                // Filled in where no status was written yet.
+                status["default"] = json!({ "observedGeneration": UNOBSERVED });
             }
             Ok(document)
         })

@@ -9,6 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::status::observed;
+
 /// How a Prometheus-compatible server is reached.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -204,8 +206,8 @@ pub struct Header {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSourceStatus {
-    /// Generation of the spec that this is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Generation of the spec that this is about; -1 before the source was asked for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "observed")]
     pub observed_generation: Option<i64>,
     /// Ready: the server is reached and trusted, lets the controller in and answers queries. Otherwise the reason says what is wrong, e.g.
     /// InvalidSpec, SecretNotFound, SecretKeyNotFound, SecretForbidden, InvalidCertificate, AddressRefused, ConnectionRefused, TLSFailed,

@@ -5,7 +5,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::metrics::{MetricIdentifier, MetricType};
 use super::quantity::Quantity;
@@ -15,8 +15,8 @@ use super::scale_policy::CrossVersionObjectReference;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalePolicyStatus {
-    /// Generation of the spec that the last decision was made from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Generation of the spec that the last decision was made from; -1 before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "observed")]
     pub observed_generation: Option<i64>,
     /// The workload as kind and name, e.g. Deployment/web.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct ScalePolicyStatus {
     pub current_metrics: Vec<MetricStatus>,
     /// AbleToScale: the size can be read and written. ScalingActive: a size can be computed. ScalingLimited: the wanted size was cut by a
     /// bound, a rate, a brake, or by pods that do not start. ScaledToZero: the size is 0 because an autoscaler chose it. ReplicasContested: somebody else
-    /// sets the size again after each move.
+    /// sets the size again after each move. Stalled: the spec cannot be used, and only an edit helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -56,6 +56,14 @@ pub struct ScalePolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub memory: Option<String>,
+}
+
+/// The generation that the server fills in where no controller has looked yet: whoever waits by kstatus then waits for that.
+pub const UNOBSERVED: i64 = -1;
+
+/// A generation that was looked at.
+pub(super) fn observed<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    Ok(Option::deserialize(from)?.filter(|generation| *generation != UNOBSERVED))
 }
 
 /// How many scale events status keeps.

@@ -13,6 +13,7 @@ use super::access::{AccessArgs, PolicyName, Session, policy_name};
 use super::cluster::block_on;
 use super::explain::Output;
 use super::output::{ended, put, width};
+use crate::adopt::PARKED;
 use crate::api::{Defaults, ScalePolicy, ScalePolicySpec, ScalePolicyStatus, compile, join};
 use crate::report::{Differences, Side, differences_page};
 use crate::trial::policy_file;
@@ -23,7 +24,7 @@ pub struct DiffArgs {
     /// The policy.
     #[arg(value_name = "[NAMESPACE/]NAME", value_parser = policy_name)]
     policy: PolicyName,
-    /// The HPA: a name in the same namespace, or a file. Default: the one that has the same target.
+    /// The HPA: a name in the same namespace, or a file. Default: the one that has the same target, or else the one that `ballast adopt` parked.
     #[arg(long, value_name = "NAME|FILE")]
     hpa: Option<String>,
     /// Form of the output.
@@ -41,8 +42,16 @@ pub fn main(args: &DiffArgs) -> ExitCode {
 async fn diff(args: &DiffArgs) -> Result<ExitCode> {
     let session = args.access.session(Some(&args.policy)).await?;
     let policy = session.policy(&args.policy.name).await?;
+    let parked = policy.annotations().get(PARKED).cloned();
     let policy = side(format!("ScalePolicy/{}", policy.name_any()), policy.spec, policy.status)?;
-    let hpa = hpa(args.hpa.as_deref(), &session, &policy).await?;
+    let hpa = match args.hpa.as_deref().filter(|given| is_file(given)) {
+        Some(file) => {
+            let written = policy_file::policy(file, &Defaults::default())?;
+            let name = format!("HorizontalPodAutoscaler/{} of {file}", written.name);
+            Side { name, spec: written.policy.spec, compiled: written.compiled, status: None }
+        }
+        None => hpa(args.hpa.as_deref(), &session, &policy, parked.as_deref()).await?,
+    };
     let differences = Differences::of(&session.namespace, &policy, &hpa);
     let text = match args.output {
         Output::Table => differences_page(&differences, width()),
@@ -59,42 +68,53 @@ fn side(name: String, spec: ScalePolicySpec, status: Option<ScalePolicyStatus>) 
     Ok(Side { name, spec: policy.spec, compiled, status })
 }
 
-/// The autoscaler of this name or in this file, or the one that has the policy's target.
-async fn hpa(given: Option<&str>, session: &Session, policy: &Side) -> Result<Side> {
-    if let Some(file) = given.filter(|given| is_file(given)) {
-        let written = policy_file::policy(file, &Defaults::default())?;
-        let name = format!("HorizontalPodAutoscaler/{} of {file}", written.name);
-        return Ok(Side { name, spec: written.policy.spec, compiled: written.compiled, status: None });
-    }
+/// The autoscaler of this name, or the one that has the policy's target; where it is gone, the one that `ballast adopt` put away.
+async fn hpa(name: Option<&str>, session: &Session, policy: &Side, parked: Option<&str>) -> Result<Side> {
     let api: Api<HorizontalPodAutoscaler> = Api::namespaced(session.client.clone(), &session.namespace);
-    let found = match given {
-        Some(name) => session.ask(api.get(name)).await?,
-        None => only(session.ask(api.list(&ListParams::default())).await?.items, session, policy)?,
+    let found = match name {
+        Some(name) => session.ask(api.get_opt(name)).await?,
+        None => only(session.ask(api.list(&ListParams::default())).await?.items, policy)?,
     };
-    let name = format!("HorizontalPodAutoscaler/{}", found.name_any());
-    // An HPA's spec is a policy's, and its status has the same form.
-    let spec = serde_json::from_value(serde_json::to_value(&found.spec)?).with_context(|| name.clone())?;
-    let status = serde_json::from_value(serde_json::to_value(&found.status)?).with_context(|| name.clone())?;
+    if let Some(found) = found {
+        return read(format!("HorizontalPodAutoscaler/{}", found.name_any()), &found);
+    }
+    if let Some(parked) = parked {
+        let parked: HorizontalPodAutoscaler =
+            serde_json::from_str(parked).with_context(|| format!("{}: metadata.annotations[{PARKED}]", policy.name))?;
+        if name.is_none_or(|name| name == parked.name_any()) {
+            return read(format!("HorizontalPodAutoscaler/{} (parked)", parked.name_any()), &parked);
+        }
+    }
+    let namespace = &session.namespace;
+    match name {
+        Some(name) => bail!("there is no HorizontalPodAutoscaler/{name} in namespace {namespace}"),
+        None => bail!(
+            "no HorizontalPodAutoscaler of namespace {namespace} targets {}; --hpa names one, or the file of the one that was replaced",
+            policy.compiled.target
+        ),
+    }
+}
+
+/// An HPA's spec is a policy's, and its status has the same form.
+fn read(name: String, hpa: &HorizontalPodAutoscaler) -> Result<Side> {
+    let spec = serde_json::from_value(serde_json::to_value(&hpa.spec)?).with_context(|| name.clone())?;
+    let status = serde_json::from_value(serde_json::to_value(&hpa.status)?).with_context(|| name.clone())?;
     side(name, spec, status)
 }
 
 /// The one that has the policy's target.
-fn only(all: Vec<HorizontalPodAutoscaler>, session: &Session, policy: &Side) -> Result<HorizontalPodAutoscaler> {
+fn only(all: Vec<HorizontalPodAutoscaler>, policy: &Side) -> Result<Option<HorizontalPodAutoscaler>> {
     let target = &policy.compiled.target;
     let same = |hpa: &HorizontalPodAutoscaler| {
         let of = &hpa.spec.scale_target_ref;
         (&of.kind, &of.name) == (&target.kind, &target.name)
     };
     let mut found: Vec<_> = all.into_iter().filter(same).collect();
-    let names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
-    match found.pop() {
-        Some(hpa) if found.is_empty() => Ok(hpa),
-        Some(_) => bail!("several HorizontalPodAutoscalers target {target}: {}; name one with --hpa", names.join(", ")),
-        None => bail!(
-            "no HorizontalPodAutoscaler of namespace {} targets {target}; --hpa names one, or the file of the one that was replaced",
-            session.namespace
-        ),
+    if found.len() > 1 {
+        let names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
+        bail!("several HorizontalPodAutoscalers target {target}: {}; name one with --hpa", names.join(", "));
     }
+    Ok(found.pop())
 }
 
 fn is_file(given: &str) -> bool {

@@ -12,6 +12,13 @@ impl Condition {
     pub fn new(kind: ConditionKind, status: bool, reason: &'static str, message: impl Into<Message>) -> Self {
         Self { kind, status, reason, message: message.into() }
     }
+
+    /// The spec cannot be used: there is no size, and tools that wait by kstatus need not wait.
+    pub fn invalid_spec(message: &str) -> Vec<Self> {
+        [(ConditionKind::ScalingActive, false), (ConditionKind::Stalled, true)]
+            .map(|(kind, status)| Self::new(kind, status, "InvalidSpec", message.to_owned()))
+            .into()
+    }
 }
 
 /// The scale was read; more is not known.

@@ -23,6 +23,14 @@ use super::{
 /// The same policy, memory, observation and time always give the same decision. `memory` takes up what this look adds; a size that
 /// was then really written is told to it by [`Memory::rescaled`].
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
+    let decision = decide_size(policy, memory, observation, now);
+    if decision.to == decision.from {
+        memory.unanswered = None;
+    }
+    decision
+}
+
+fn decide_size(policy: &Policy, memory: &mut Memory, observation: &Observation, now: Time) -> Decision {
     let current = observation.spec_replicas;
     let set_by_other = memory.notice(observation, now);
     let seasoned = memory.open(policy, current, now);

@@ -147,6 +147,8 @@ pub enum ConditionKind {
     ReplicasContested,
     /// The forecast may add replicas. Only set where the policy asks for one.
     ForecastActive,
+    /// The spec cannot be used as it is, and only an edit helps. Only set while it is so.
+    Stalled,
 }
 
 /// A warning to record as an Event.

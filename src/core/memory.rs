@@ -47,6 +47,9 @@ pub struct Memory {
     pub(super) size: u32,
     /// Somebody else sets the size as well.
     pub(super) contest: Option<Contest>,
+    /// A size of somebody else's that a move away from was decided and not written yet.
+    #[serde(skip)]
+    pub(super) unanswered: Option<Box<Reason>>,
     /// Set while nothing was decided since the memory was restored.
     #[serde(skip)]
     pub(super) hole: Option<Hole>,
@@ -87,10 +90,17 @@ impl Memory {
         }
         self.contest.take_if(|contest| contest.is_over(now));
         let (from, to) = (self.size()?, observation.spec_replicas);
-        let writer = observation.writer.clone().filter(|_| from != to)?;
+        if from == to {
+            // Decided again, as after a write that met a conflict: the answer is still one to whoever set the size.
+            return self.unanswered.as_deref().cloned();
+        }
+        self.unanswered = None;
+        let writer = observation.writer.clone()?;
         // Whoever removes the size from a manifest has given way, and does so while theirs is in force.
         self.contest = (writer != Writer::Nobody).then(|| Contest::reset(self.contest.as_ref(), writer.clone(), now));
-        Some(Reason::SetByOther { writer, from, to })
+        let reason = Reason::SetByOther { writer, from, to };
+        self.unanswered = Some(Box::new(reason.clone()));
+        Some(reason)
     }
 
     /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window. Tells whether
@@ -168,6 +178,7 @@ impl Memory {
     /// A policy without behavior has no rate budgets, so nothing is kept for it.
     pub fn rescaled(&mut self, policy: &Policy, from: u32, to: u32, now: Time) {
         self.size = to;
+        self.unanswered = None;
         if to < from {
             self.patience.shrunk(now);
         }

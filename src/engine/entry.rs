@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::said::Said;
-use crate::api::conditions::{is_true, merge, type_name};
+use crate::api::conditions::{is_true, merge, remove};
 use crate::api::report::{current_metrics, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
 use crate::api::time::{end_from_core, from_core as stamp};
@@ -153,8 +153,9 @@ impl Entry {
             self.status.presets = None;
         }
         if compiled.policy.forecast.mode == ForecastMode::Off {
-            self.status.conditions.retain(|condition| condition.type_ != type_name(ConditionKind::ForecastActive));
+            remove(&mut self.status.conditions, ConditionKind::ForecastActive);
         }
+        remove(&mut self.status.conditions, ConditionKind::Stalled);
         self.set_conditions(&decision.conditions, decision.time);
         if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {
             self.set_conditions(decision.condition_after_contest().as_slice(), decision.time);
@@ -183,8 +184,9 @@ impl Entry {
         self.last_written == size || self.writing.as_ref().is_some_and(|decision| Some(decision.to) == size)
     }
 
-    /// Shows that there is no decision, and why.
-    pub fn show_stuck(&mut self, condition: Condition, now: Time) {
+    /// Shows that there is no decision, and why: the first of these conditions.
+    pub fn show_stuck(&mut self, conditions: &[Condition], now: Time) {
+        let Some(condition) = conditions.first() else { return };
         self.last = None;
         self.status.observed_generation = self.object.metadata.generation;
         let size = self.status.current_replicas.unwrap_or_default();
@@ -199,7 +201,10 @@ impl Entry {
             wanted: None,
             until: None,
         });
-        self.set_conditions(&[condition], now);
+        if !conditions.iter().any(|condition| condition.kind == ConditionKind::Stalled) {
+            remove(&mut self.status.conditions, ConditionKind::Stalled);
+        }
+        self.set_conditions(conditions, now);
     }
 
     /// Notes a size that was written.

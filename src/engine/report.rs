@@ -12,7 +12,7 @@ use crate::api::status::DecisionStatus;
 use crate::api::time::{end_from_core, from_core};
 use crate::api::{Compiled, ScalePolicy, ScalePolicyStatus, join};
 use crate::cluster::{EventType, Key, MOST_RIVALS, ObjectRef, ScaleError, ScaleView, ScaleWrite, WriteOutcome, WriteResult};
-use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector, Warning};
+use crate::core::{self, Condition, ConditionKind, Decision, Mode, Reason, Selector};
 use crate::replay::Move;
 use crate::report::Last;
 use crate::schedule;
@@ -147,7 +147,7 @@ impl Engine {
         let mut states: Vec<(String, EventType, &str, String)> = decision
             .warnings
             .iter()
-            .map(|warning| (cause(warning), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
+            .map(|warning| (cause(&warning.reason, &warning.message), EventType::Warning, warning.reason.as_str(), warning.message.clone()))
             .collect();
         // A service that idles at its minimum is as it should be, and no news; what has a Warning of its own needs no second word.
         let told = ["BoundedByMinimum", "PodsNotStarting", "Contested"];
@@ -270,7 +270,7 @@ impl Engine {
             Err(errors) => {
                 let message = join(errors);
                 warn!(policy = %key, %message, "policy cannot be used");
-                self.stuck(key, ConditionKind::ScalingActive, "InvalidSpec", message, now);
+                self.stuck(key, &Condition::invalid_spec(&message), now);
             }
         }
     }
@@ -292,33 +292,33 @@ impl Engine {
         let object = ObjectRef::own::<ScalePolicy>(key, &malformed.uid);
         self.parts.events.record(object, EventType::Warning, "InvalidSpec", &message);
         let mut status = ScalePolicyStatus::default();
-        let condition = Condition::new(ConditionKind::ScalingActive, false, "InvalidSpec", message);
-        merge(&mut status.conditions, &[condition], None, &from_core(self.parts.clock.now()));
+        merge(&mut status.conditions, &Condition::invalid_spec(&message), None, &from_core(self.parts.clock.now()));
         self.parts.status.put(key, &malformed.uid, &status);
     }
 
     fn unreadable(&mut self, key: &Key, compiled: &Compiled, error: &ScaleError) {
         let message = format!("cannot read the scale of {}: {error}", compiled.target);
         debug!(policy = %key, %message);
-        let now = self.parts.clock.now();
-        self.stuck(key, ConditionKind::AbleToScale, "FailedGetScale", message, now);
+        let condition = Condition::new(ConditionKind::AbleToScale, false, "FailedGetScale", message);
+        self.stuck(key, &[condition], self.parts.clock.now());
     }
 
-    /// No decision is possible: a condition, and a Warning once while it lasts.
-    fn stuck(&mut self, key: &Key, kind: ConditionKind, reason: &'static str, message: String, now: core::Time) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
+    /// No decision is possible: conditions, and a Warning of the first once while its cause lasts.
+    fn stuck(&mut self, key: &Key, conditions: &[Condition], now: core::Time) {
+        let (Some(entry), Some(Condition { reason, message, .. })) = (self.entries.get_mut(key), conditions.first()) else { return };
         entry.status.target = entry.compiled.as_ref().ok().map(|compiled| compiled.target.to_string());
-        if !entry.said.news([reason].into_iter(), now).is_empty() {
+        let message = message.to_string();
+        if !entry.said.news([cause(reason, &message).as_str()].into_iter(), now).is_empty() {
             self.parts.events.record(policy_ref(&entry.object), EventType::Warning, reason, &message);
         }
-        entry.show_stuck(Condition::new(kind, false, reason, message), now);
+        entry.show_stuck(conditions, now);
         self.parts.status.put(key, entry.uid(), &entry.status);
     }
 }
 
 /// What a Warning is about: another cause is news, another number in the same sentence is not.
-fn cause(warning: &Warning) -> String {
-    format!("{}: {}", warning.reason, without_numbers(&warning.message))
+fn cause(reason: &str, message: &str) -> String {
+    format!("{reason}: {}", without_numbers(message))
 }
 
 pub(super) fn policy_ref(policy: &ScalePolicy) -> ObjectRef {

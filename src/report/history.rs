@@ -38,6 +38,8 @@ pub struct PolicyHistory {
     pub history: History,
     /// Units of the signals' demand; null if unknown.
     pub units: Vec<Option<Unit>>,
+    /// Roles of the signals, Guard or Brake; null for those that drive.
+    pub roles: Vec<Option<String>>,
     /// The last changes of the size, newest first.
     pub scale_events: Vec<ScaleRecord>,
 }
@@ -51,10 +53,9 @@ impl PolicyHistory {
             Some(history) => ("controller", history.clone()),
             None => ("status", from_status(record, now)),
         };
-        let unit = |name: &String| {
-            let signal = record.signals.iter().find(|signal| signal.name == *name)?;
-            signal.estimate.map(|estimate| estimate.unit)
-        };
+        let signal = |name: &String| record.signals.iter().find(|signal| signal.name == *name);
+        let unit = |name: &String| signal(name)?.estimate.map(|estimate| estimate.unit);
+        let role = |name: &String| signal(name)?.role.clone();
         Self {
             namespace: record.namespace.clone(),
             name: record.name.clone(),
@@ -63,6 +64,7 @@ impl PolicyHistory {
             current_replicas: record.current_replicas,
             desired_replicas: record.desired_replicas,
             units: history.signals.iter().map(unit).collect(),
+            roles: history.signals.iter().map(role).collect(),
             history,
             scale_events: record.scale_events.clone(),
         }
@@ -144,14 +146,15 @@ fn plots(past: &PolicyHistory, view: &View<'_>) -> Vec<String> {
     let span = length(between(first.time, end)).to_uppercase();
     let mut lines = vec![format!("\n{BOLD}THE LAST {span}{BOLD:#}   {AREA}▒{AREA:#} replicas{wanted}")];
     lines.extend(plot.lines());
-    for (index, (signal, unit)) in history.signals.iter().zip(&past.units).enumerate() {
+    for (index, ((signal, unit), role)) in history.signals.iter().zip(&past.units).zip(&past.roles).enumerate() {
         let value = |point: &Point| point.demand.get(index).copied().flatten().map(f64::from);
         let values: Vec<(Timestamp, Option<f64>)> = history.points.iter().map(|point| (point.time, value(point))).collect();
         let curve = Curve { values: &values, end, width: view.width, style: DEMAND };
         let Some(top) = curve.top() else { continue };
         let show = |value: f64| Quantity(value * 1000.0, unit.unwrap_or(Unit::Plain)).to_string();
         let now = values.last().and_then(|(_, value)| *value).map_or_else(|| "unknown".to_owned(), show);
-        lines.push(format!("{BOLD}{signal}{BOLD:#}, demand over all pods: {now} now, at most {}", show(top)));
+        let what = role.as_ref().map_or_else(|| "demand over all pods".to_owned(), |role| role.to_lowercase());
+        lines.push(format!("{BOLD}{signal}{BOLD:#}, {what}: {now} now, at most {}", show(top)));
         lines.extend(curve.lines());
     }
     lines

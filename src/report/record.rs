@@ -314,7 +314,7 @@ pub struct Point {
     /// Size decided; null in records of older controllers.
     #[serde(default)]
     pub desired: Option<u32>,
-    /// Total demand of each signal, in its unit; null if unknown.
+    /// Total demand of each signal, in its unit; of a guard or brake the value that is compared with its target. Null if unknown.
     pub demand: Vec<Option<f32>>,
 }
 

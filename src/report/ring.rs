@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::build::timestamp;
 use super::record::{BoundsRecord, Change, History, Point};
-use crate::core::{Decision, Reason, SignalReport, Time, Verdict};
+use crate::core::{Decision, Reason, Role, SignalReport, Time, Verdict};
 
 /// Points kept: half an hour of a noisy load at an interval of 15 s, longer for a steady one.
 const POINTS: usize = 120;
@@ -139,10 +139,18 @@ impl Ring {
     }
 }
 
-/// Demand acted on, in the signal's unit.
+/// Demand acted on, in the signal's unit; of a guard or brake, which has none, the value that is compared with its target.
 #[allow(clippy::cast_possible_truncation)] // Seven digits are enough to look at.
 fn demand(signal: &SignalReport) -> f32 {
-    signal.estimate.map_or(f32::NAN, |estimate| (estimate.demand / 1000.0) as f32)
+    let value = match (signal.role, signal.current) {
+        (Role::Driver, _) => signal.estimate.map(|estimate| estimate.demand / 1000.0),
+        (_, Some(current)) => {
+            let milli = current.average.or(current.value).map(|value| value / 1000.0);
+            current.utilization.map(f64::from).or(milli)
+        }
+        (_, None) => None,
+    };
+    value.map_or(f32::NAN, |value| value as f32)
 }
 
 fn alike(old: f32, new: f32) -> bool {

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Builds the programs of the test cluster from Go modules (tools/go.mod, keda/go.mod, otelcol/go.mod) into a cache.
+# Builds the programs of the test cluster from Go modules (tools/go.mod, keda/go.mod, otelcol/go.mod, health/go.mod) into a cache.
 #
 #   build.sh [all|plane|node|NAME...]
-#   build.sh keda|otelcol
+#   build.sh keda|keda-config|otelcol|health
 #
 # plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, prometheus.  node: plane and what a real node, its
 # images and its load need.  all: node and kwok, helm, promtool (the default). keda: the rival of the benchmarks, a module of its own
-# that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config. otelcol: the OpenTelemetry
-# Collector, likewise.
+# that nothing else needs, so it is not part of all; its manifests are laid beside its programs, in ../config, by keda-config alone too. otelcol: the OpenTelemetry
+# Collector, likewise. health: what Argo CD, Flux and Helm make of an object, likewise.
 #
 # The cache is ${BALLAST_CACHE:-$HOME/.cache/ballast}/tools-<hash of tools/>, so a program is linked once per state of tools/, and
-# keda-<hash of keda/> and otelcol-<hash> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
+# keda-<hash of keda/>, otelcol-<hash> and health-<hash> likewise; what changes little links fast from Go's own build cache. Concurrent callers wait for one another.
 # Progress goes to stderr; the last line on stdout is the directory with the programs. Needs Go (see tools/go.mod for the version) and
 # nothing else.
 set -euo pipefail
@@ -43,7 +43,9 @@ helm                     helm.sh/helm/v4/cmd/helm                          17
 keda=github.com/kedacore/keda/v2
 module=tools
 tags=remove_all_sd,enable_kubernetes_sd
-if [[ $* == keda ]]; then
+if [[ $* == keda-config ]]; then
+  module=keda steps=
+elif [[ $* == keda ]]; then
   module=keda tags=
   # The adapter is KEDA's metrics API server.
   steps="
@@ -55,6 +57,11 @@ elif [[ $* == otelcol ]]; then
   module=otelcol
   steps="
 otelcol                  .                                                 60
+"
+elif [[ $* == health ]]; then
+  module=health
+  steps="
+health                   .                                                 40
 "
 fi
 plane="kube-apiserver kube-controller-manager etcd kubectl kube-scheduler prometheus"
@@ -69,6 +76,7 @@ for arg in "${@:-all}"; do
     plane) wanted+=($plane) ;;
     node) wanted+=($node) ;;
     all) wanted+=($all) ;;
+    keda-config) [[ $* == keda-config ]] || die "keda-config is made alone" ;;
     keda) [[ $module == keda ]] || die "keda is built alone"
           wanted+=($all) ;;
     -h | --help) usage "$0" ;;
@@ -81,6 +89,7 @@ bin=$(module_bin "$module")
 mkdir -p "$bin"
 missing() {
   for name in "${wanted[@]}"; do [[ -x $bin/$name ]] || echo "$name"; done | sort -u
+  [[ $module != keda || -d $bin/../config ]] || echo keda-config
 }
 if [[ -z $(missing) ]]; then
   echo "$bin"
@@ -127,11 +136,12 @@ link_flags() {
   esac
 }
 
-if [[ $module == keda ]]; then
-  rm -rf "$bin/../config"
-  cp -r "$(go mod download "$keda" && go list -m -f '{{.Dir}}' "$keda")/config" "$bin/../config"
+if [[ $module == keda && ! -d $bin/../config ]]; then
+  rm -rf "$bin/../config.new"
+  cp -r "$(go mod download "$keda" && go list -m -f '{{.Dir}}' "$keda")/config" "$bin/../config.new"
   # The module cache is read-only.
-  chmod -R u+w "$bin/../config"
+  chmod -R u+w "$bin/../config.new"
+  mv "$bin/../config.new" "$bin/../config"
 fi
 
 todo=$(missing)

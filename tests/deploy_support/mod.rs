@@ -48,6 +48,13 @@ pub fn helm(args: &[&str]) -> Output {
     output.unwrap_or_else(|error| panic!("{}: {error}", HELM.display()))
 }
 
+/// Runs Helm on a namespace of a cluster: what it wrote, if it succeeded or not.
+pub fn helm_in(namespace: &str, kubeconfig: &Path, args: &[&str]) -> Result<String, String> {
+    let output = helm(&[args, &["--namespace", namespace, "--kubeconfig", kubeconfig.to_str().unwrap()]].concat());
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(text) } else { Err(text) }
+}
+
 /// Runs the script that makes the plain manifest.
 pub fn render() -> String {
     let output = Command::new(root().join("deploy/render.sh")).arg("--stdout").env("HELM", &*HELM).output().unwrap();

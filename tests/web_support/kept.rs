@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ballast::api::conditions::merge;
 use ballast::api::report::{current_metrics, metrics_text};
-use ballast::api::status::{DecisionStatus, ScaleEvent};
+use ballast::api::status::{DecisionStatus, PresetChoice, ScaleEvent};
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, FieldError, ScalePolicy, ScalePolicyStatus, compile};
 use ballast::core::{
@@ -13,6 +13,7 @@ use ballast::core::{
 use ballast::report::{Record, Ring, Summary};
 use ballast::schedule;
 use ballast::source::Query;
+use ballast::source::preset::auto;
 use serde_json::{Value, json};
 
 /// A metric of requests, 100 per replica.
@@ -55,8 +56,36 @@ impl Kept {
         self.policy.metadata.name.as_deref().unwrap()
     }
 
+    /// Takes what `auto` makes of a probe with this value.
+    pub fn choose(&mut self, now: Time, probed: f64) {
+        let rates = self.compiled.as_ref().unwrap().auto.as_ref().unwrap().rates;
+        let choice = auto::choose(probed, rates).unwrap();
+        let chosen = choice.presets.iter().map(ToString::to_string).collect();
+        self.status.presets = Some(PresetChoice { chosen, message: choice.message, time: from_core(now) });
+        self.policy.status = Some(self.status.clone());
+        self.compiled = compile(&self.policy, &Defaults::default());
+    }
+
     /// Looks once: requests per second over all pods, a request taking 5 ms of CPU; an error: what the source of them said.
     pub fn look(&mut self, now: Time, requests: Result<f64, &str>) {
+        let replicas = self.replicas;
+        let each = Sample {
+            value: (requests.unwrap_or(700.0) * 5.0 / f64::from(replicas.max(1))).round(),
+            time: now - Duration::from_secs(12),
+            window: Duration::from_secs(15),
+        };
+        let pods = usize::try_from(replicas).unwrap();
+        self.see(now, |query| match (query, requests) {
+            (Query::Resource { .. }, _) => {
+                Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(1000.0); pods], limits: vec![] }
+            }
+            (_, Ok(rate)) => Reading::Total(Sample { value: rate * 1000.0, time: now, window: Duration::from_mins(1) }),
+            (_, Err(message)) => Reading::Failed(Failure { kind: FailureKind::Unreachable, message: message.to_owned() }),
+        });
+    }
+
+    /// Looks once at what each query gives.
+    pub fn see(&mut self, now: Time, reading: impl Fn(&Query) -> Reading) {
         let Ok(compiled) = &self.compiled else { return };
         let replicas = self.replicas;
         let pod = |index| Pod {
@@ -65,19 +94,6 @@ impl Kept {
             start_time: Some(now - Duration::from_hours(2)),
             ready: Some(Ready { status: true, since: now - Duration::from_hours(1) }),
             ..Pod::default()
-        };
-        let each = Sample {
-            value: (requests.unwrap_or(700.0) * 5.0 / f64::from(replicas.max(1))).round(),
-            time: now - Duration::from_secs(12),
-            window: Duration::from_secs(15),
-        };
-        let pods = usize::try_from(replicas).unwrap();
-        let reading = |query: &Query| match (query, requests) {
-            (Query::Resource { .. }, _) => {
-                Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(1000.0); pods], limits: vec![] }
-            }
-            (_, Ok(rate)) => Reading::Total(Sample { value: rate * 1000.0, time: now, window: Duration::from_mins(1) }),
-            (_, Err(message)) => Reading::Failed(Failure { kind: FailureKind::Unreachable, message: message.to_owned() }),
         };
         let observation = Observation {
             spec_replicas: replicas,

@@ -72,7 +72,7 @@ function tiles(decision) {
 function notes(decision) {
   const { pause, faults = [], problems = [], edited, presets } = record;
   const all = faults.map(text => ["bad", text]);
-  if (presets) all.push(["", presets]);
+  if (presets) all.push(["plain", presets]);
   for (const { type, reason, message } of problems) if (message !== decision.message) all.push(["bad", `${type}: ${reason}: ${message}`]);
   if (edited) all.push(["", "The spec was edited after the last decision."]);
   if (pause) {
@@ -127,11 +127,12 @@ function plots() {
     replicas = new Plot($("replicas"), { series: LINES, height: 280, text: count, whole: true, label });
     $("demand").replaceChildren();
     demand = names.map((name, index) => {
-      const part = element("div"), at = element("div");
-      part.append(element("h3", "", name), at);
+      // A guard or brake has a value and no demand.
+      const part = element("div"), at = element("div"), { role } = record.signals[index] || {};
+      part.append(element("h3", "", role ? `${name} (${role.toLowerCase()})` : name), at);
       $("demand").append(part);
-      const series = [{ label: "demand", colour: `series-${index % 6}`, width: 2 }];
-      return new Plot(at, { series, height: 170, text: value => quantity(value, unit(index)), label: `Total demand of ${name} over time; the table of numbers below has the same` });
+      const series = [{ label: role ? "value" : "demand", colour: `series-${index % 6}`, width: 2 }];
+      return new Plot(at, { series, height: 170, text: value => quantity(value, unit(index)), label: `${role ? "Value" : "Total demand"} of ${name} over time; the table of numbers below has the same` });
     });
   }
   const column = pick => all.map(entry => pick(entry) ?? null);
