@@ -10,7 +10,7 @@ alone = plane_hpa_twin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-migrate test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds docs
+.PHONY: help demo demo-migrate demo-go test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -20,6 +20,9 @@ demo: ## A real cluster, a Go service, real load: Ballast scales it out and in (
 
 demo-migrate: ## A real cluster: a Go service moves from its HPA to a policy and back under load, and no step moves a replica
 	examples/demo/migrate.sh
+
+demo-go: ## A real cluster: a run queue that grows before CPU, a memory guard, a brake on a saturated database (DEMO_KEEP=1 keeps it up)
+	examples/demo/go.sh
 
 test: lint unit plane e2e ## Everything that CI runs
 

@@ -22,7 +22,8 @@ enum Run {
 }
 use Run::{Here, In, Not};
 
-const NODE: &str = "examples/demo/demo.sh"; // tests/node_demo.rs runs it.
+const NODE: &str = "examples/demo/demo.sh"; // tests/node_demo.rs runs it,
+const NODE_LIB: &str = "examples/demo/lib.sh"; // and it this.
 
 /// The beginning of commands, and what is done about them; the first that fits counts. Beginnings with a page, `PAGE: `, are for that page only.
 const RUNS: &[(&str, Run)] = &[
@@ -40,7 +41,7 @@ const RUNS: &[(&str, Run)] = &[
     ("ballast explain ", In("tests/plane_explain.rs", "explain")),
     ("kubectl ballast ", In("tests/plane_plugin.rs", "kubectl-ballast")),
     ("ln -s ", In("tests/plane_plugin.rs", "kubectl_complete-ballast")),
-    ("helm install ballast deploy/chart/ballast ", In(NODE, "helm install ballast deploy/chart/ballast --namespace ballast-system")),
+    ("helm install ballast deploy/chart/ballast ", In(NODE_LIB, "helm install ballast deploy/chart/ballast --namespace ballast-system")),
     ("helm upgrade ballast deploy/chart/ballast ", In("tests/plane_chart.rs", r#"release("upgrade""#)),
     ("helm uninstall ballast ", In("tests/plane_chart.rs", r#""uninstall""#)),
     ("helm rollback ", Not("Helm applies an earlier release as it does an upgrade: tests/plane_chart.rs")),

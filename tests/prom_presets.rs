@@ -47,8 +47,8 @@ process_cpu_seconds_total{namespace="bank",pod="a.b"} {scrapes}
 go_sched_gomaxprocs_threads{namespace="shop",pod="web-1"} 4
 go_sched_gomaxprocs_threads{namespace="bank",pod="db-0"} 0
 go_sched_gomaxprocs_threads{namespace="bank",pod="a.b"} 2
-go_sched_goroutines_runnable_goroutines{namespace="shop",pod="web-1"} 6
-go_sched_goroutines_runnable_goroutines{namespace="bank",pod="db-0"} 0
+go_sched_latencies_seconds_sum{namespace="shop",pod="web-1"} {scrapes}
+go_sched_latencies_seconds_sum{namespace="bank",pod="db-0"} 0
 go_sched_latencies_seconds_bucket{namespace="shop",pod="web-1",le="0.0104"} {scrapes}
 go_sched_latencies_seconds_bucket{namespace="shop",pod="web-1",le="+Inf"} {scrapes}
 go_sched_latencies_seconds_bucket{namespace="bank",pod="a.b",le="+Inf"} {scrapes}

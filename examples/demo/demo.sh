@@ -11,60 +11,16 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 . "$here/lib.sh"
-cd "$root"
-
-cache=${BALLAST_CACHE:-$HOME/.cache/ballast}
-export BALLAST_CACHE=$cache
-dir=${DEMO_DIR:-$cache/run/demo}
+. "$here/table.sh"
 load_seconds=${DEMO_LOAD:-75}
-work=$(mktemp -d)
-loads=()
-started=$SECONDS
 
-finish() {
-  local code=$?
-  trap - EXIT INT TERM
-  for pid in "${loads[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-  if [[ ${DEMO_KEEP:-} == 1 ]]; then
-    say "kept: export KUBECONFIG=$dir/kubeconfig; end it with tests/cluster/down.sh --dir $dir"
-  elif [[ -d $dir ]]; then
-    ((code == 0)) || explain_failure
-    say "taking everything down"
-    tests/cluster/down.sh --dir "$dir" >"$cache/demo-down.log" 2>&1 || { tail -20 "$cache/demo-down.log"; code=1; }
-  fi
-  say "$( ((code == 0)) && echo "done" || echo "FAILED") after $((SECONDS - started)) s"
-  exit "$code"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-say "programs of the cluster (the first time takes minutes)"
-tests/cluster/deps.sh node
-bin=$(tests/cluster/build.sh all | tail -n 1)
-export PATH=$bin:$PATH
-
-say "Ballast and the Go service"
-cargo build --locked
-target=$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]+)".*/\1/')
-ballast=$target/debug/ballast
-strip -o "$work/ballast" "$ballast"
-(cd examples/go-app && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=demo' -o "$work/go-app" .)
-mkimage --name ballast.test/ballast:demo --out "$work/ballast.tar" --ldd --user 65532:65532 --expose 8080/tcp "$work/ballast:/ballast"
-mkimage --name ballast.test/go-app:demo --out "$work/go-app.tar" --user 65532:65532 --expose 8080/tcp "$work/go-app:/go-app"
-
+begin demo
+build
 say "a Kubernetes with one node, metrics-server and Prometheus"
-tests/cluster/down.sh --dir "$dir" >/dev/null 2>&1 || true
-tests/cluster/up.sh node --dir "$dir" --with-metrics-server --with-prometheus --scrape-interval 5s
-. "$dir/env"
-export KUBECONFIG
-tests/cluster/import.sh --dir "$dir" "$work/ballast.tar" "$work/go-app.tar"
+start_cluster --with-prometheus --scrape-interval 5s
 
 say "Ballast by its Helm chart, then the Go service under three policies"
-helm install ballast deploy/chart/ballast --namespace ballast-system --create-namespace --wait --timeout 90s \
-  --set image.repository=ballast.test/ballast --set image.tag=demo --set image.pullPolicy=Never \
-  --set prometheus.url="$PROMETHEUS_SERVICE_URL" --set downscaleStabilization=20s --set log.format=text \
-  --set 'extraArgs={--record-looks=16}' >"$work/helm.log" || { cat "$work/helm.log"; exit 1; }
+install_ballast --set prometheus.url="$PROMETHEUS_SERVICE_URL" --set 'extraArgs={--record-looks=16}'
 kubectl apply -k examples/demo
 for deployment in "${deployments[@]}"; do kubectl rollout status "deployment/$deployment" --timeout=90s; done
 
@@ -90,4 +46,5 @@ explain myapp-deployment
 
 show_all
 replay_all
-check_promises "$work"
+check_promises
+exit "$missed"

@@ -1,121 +1,35 @@
-# What demo.sh shows and checks. Sourced.
-
-# The three Deployments, and the policy of each.
-deployments=(go-app go-app-deployment myapp-deployment)
-declare -A policy_of=([go-app]=go-app.deployment [go-app-deployment]=go-app-deployment [myapp-deployment]=myapp-deployment)
+# What the demos share: the cluster, Ballast in it, and a tidy end. Sourced. Needs `root`, the project's folder.
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
-# One field of a policy, empty while it is not there.
-policy() { kubectl get scalepolicy "${policy_of[$1]}" -o jsonpath="$2" 2>/dev/null || true; }
-
-table_head() { printf '%5s  %-18s %8s %7s  %-44s %-9s %s\n' time deployment replicas wanted metrics verdict reason; }
-
-# One line per policy: replicas, demand, decision, reason.
-table_rows() {
-  local deployment row replicas wanted metrics verdict reason
-  for deployment in "${deployments[@]}"; do
-    row=$(policy "$deployment" '{.status.currentReplicas}{"\t"}{.status.desiredReplicas}{"\t"}{.status.metricsText}{"\t"}{.status.decision.verdict}{"\t"}{.status.decision.message}')
-    IFS=$'\t' read -r replicas wanted metrics verdict reason <<<"${row//$'\t\t'/$'\t-\t'}"
-    printf '%4ds  %-18s %8s %7s  %-44s %-9s %s\n' $((SECONDS - table_start)) "$deployment" "${replicas:--}" "${wanted:--}" "${metrics:--}" "${verdict:--}" "${reason:--}"
-  done
+# begin NAME: where everything is kept, and that all of it goes at the end.
+begin() {
+  cache=${BALLAST_CACHE:-$HOME/.cache/ballast}
+  export BALLAST_CACHE=$cache
+  dir=${DEMO_DIR:-$cache/run/$1}
+  work=$(mktemp -d)
+  loads=()
+  started=$SECONDS
+  missed=0
+  cd "$root"
+  trap finish EXIT
+  trap 'exit 130' INT TERM
 }
 
-# Prints the table, every 3 s where something changed, until the condition holds or the seconds are over.
-table_until() {
-  local limit=$1 condition=$2 end=$((SECONDS + $1)) rows last='' plain
-  : "${table_start:=$SECONDS}"
-  table_head
-  while true; do
-    rows=$(table_rows)
-    # Times move by themselves; a row is news if anything else did.
-    plain=$(cut -c7- <<<"$rows")
-    if [[ $plain != "$last" ]]; then printf '%s\n\n' "$rows"; last=$plain; fi
-    "$condition" && return 0
-    ((SECONDS < end)) || return 1
-    sleep 3
-  done
-}
-
-# The page on which a policy's size is explained, as any user gets it.
-explain() {
-  say "ballast explain ${policy_of[$1]}"
-  "$ballast" explain "${policy_of[$1]}"
-  echo
-}
-
-# Whether a policy has scaled out, or is held by its scale-down window; `telling` is then its Deployment.
-some_scaled_out() { some '{.status.scaleEvents[0].to}' '[0-9]+'; }
-some_held() { some '{.status.decision.heldBy}' Stabilized; }
-some() {
-  for telling in "${deployments[@]}"; do
-    [[ ! $(policy "$telling" "$1") =~ ^$2$ ]] || return 0
-  done
-  return 1
-}
-
-all_known() {
-  local deployment
-  for deployment in "${deployments[@]}"; do
-    [[ $(policy "$deployment" '{.status.conditions[?(@.type=="ScalingActive")].status}') == True ]] || return 1
-  done
-}
-
-load_ended() {
-  local pid
-  for pid in "${loads[@]}"; do kill -0 "$pid" 2>/dev/null && return 1; done
-  return 0
-}
-
-all_scaled_in() {
-  local deployment
-  for deployment in "${deployments[@]}"; do
-    [[ $(policy "$deployment" '{.status.currentReplicas}') == "$(policy "$deployment" '{.spec.minReplicas}')" ]] || return 1
-  done
-}
-
-show_all() {
-  say "kubectl get sp"
-  kubectl get sp
-  say "kubectl describe scalepolicy myapp-deployment"
-  kubectl describe scalepolicy myapp-deployment
-  for deployment in "${deployments[@]}"; do
-    say "kubectl describe deployment $deployment (its Events)"
-    kubectl describe deployment "$deployment" | sed -n '/^Events:/,$p'
-  done
-}
-
-# Every look of the controller, decided again from what Prometheus has of it.
-replay_all() {
-  local deployment
-  for deployment in "${deployments[@]}"; do
-    say "ballast replay ${policy_of[$deployment]} --open-loop"
-    "$ballast" replay "${policy_of[$deployment]}" --prometheus "$PROMETHEUS_URL" --from -15m --no-cache --open-loop --downscale-stabilization=20s
-  done
-}
-
-# Every policy scaled out and in, said so on itself and on the Deployment with numbers, and no request was lost.
-check_promises() {
-  local work=$1 failed=0 deployment events ups downs
-  say "what was promised"
-  for deployment in "${deployments[@]}"; do
-    events=$(policy "$deployment" '{range .status.scaleEvents[*]}{.from}{" "}{.to}{" "}{.reason}{"\n"}{end}')
-    ups=$(awk '$2 > $1 && /[0-9]/' <<<"$events" | grep -c 'New size' || true)
-    downs=$(awk '$2 < $1 && /[0-9]/' <<<"$events" | grep -c 'New size' || true)
-    check "$deployment: scale-outs $ups, scale-ins $downs" $((ups > 0 && downs > 0)) || failed=1
-    ups=$(kubectl get events --field-selector "involvedObject.kind=Deployment,involvedObject.name=$deployment,reason=SuccessfulRescale" \
-      -o jsonpath='{range .items[?(@.source.component=="ballast")]}{.message}{"\n"}{end}' | grep -cE 'New size: [0-9]+ \(was [0-9]+\): .*[0-9]' || true)
-    check "$deployment: Events with numbers on the Deployment: $ups" $((ups >= 2)) || failed=1
-    grep -q '\[200\]' "$work/load-$deployment" || { echo "no answers:"; cat "$work/load-$deployment"; failed=1; }
-    check "$deployment: $(grep -E '\[200\]' "$work/load-$deployment" | xargs)" $(($(grep -cE '\[[345][0-9][0-9]\][[:space:]]+[0-9]+ responses' "$work/load-$deployment" || true) == 0)) || failed=1
-  done
-  # With demand and the last decisions, which only the controller knows.
-  check "ballast explain asks the controller" "$("$ballast" explain "${policy_of[go-app]}" | grep -c 'wanted by the signals' || true)" || failed=1
-  return "$failed"
-}
-
-check() {
-  if (($2)); then printf '  ok    %s\n' "$1"; else printf '  MISSED %s\n' "$1"; return 1; fi
+finish() {
+  local code=$?
+  trap - EXIT INT TERM
+  end_loads
+  rm -rf "$work"
+  ((code == 0)) || [[ ${CLUSTER_DIR:-} != "$dir" ]] || explain_failure || true
+  if [[ ${DEMO_KEEP:-} == 1 ]]; then
+    say "kept: export KUBECONFIG=$dir/kubeconfig; end it with tests/cluster/down.sh --dir $dir"
+  elif [[ -d $dir ]]; then
+    say "taking everything down"
+    tests/cluster/down.sh --dir "$dir" >"$cache/demo-down.log" 2>&1 || { tail -20 "$cache/demo-down.log"; code=1; }
+  fi
+  say "$( ((code == 0)) && echo "done" || echo "FAILED") after $((SECONDS - started)) s"
+  exit "$code"
 }
 
 explain_failure() {
@@ -124,3 +38,64 @@ explain_failure() {
   kubectl get sp,deployments,pods -A -o wide 2>/dev/null || true
   kubectl get events -A --sort-by=.lastTimestamp 2>/dev/null | tail -30 || true
 }
+
+end_loads() {
+  local pid
+  for pid in "${loads[@]}"; do kill "$pid" 2>/dev/null || true; done
+  loads=()
+}
+
+# Everything that runs here, from source: the cluster's programs, Ballast (also as kubectl's plugin) and the Go service, both as images.
+build() {
+  say "programs of the cluster, Ballast and the Go service (the first time takes minutes)"
+  tests/cluster/deps.sh node
+  local bin target
+  bin=$(tests/cluster/build.sh all | tail -n 1)
+  cargo build --locked
+  target=$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]+)".*/\1/')
+  mkdir "$work/bin"
+  ln -s "$target/debug/ballast" "$work/bin/ballast"
+  ln -s "$target/debug/ballast" "$work/bin/kubectl-ballast"
+  export PATH=$work/bin:$bin:$PATH
+  strip -o "$work/ballast" "$target/debug/ballast"
+  (cd examples/go-app && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=demo' -o "$work/go-app" .)
+  mkimage --name ballast.test/ballast:demo --out "$work/ballast.tar" --ldd --user 65532:65532 --expose 8080/tcp "$work/ballast:/ballast"
+  mkimage --name ballast.test/go-app:demo --out "$work/go-app.tar" --user 65532:65532 --expose 8080/tcp "$work/go-app:/go-app"
+}
+
+# start_cluster OPTION...: of tests/cluster/up.sh.
+start_cluster() {
+  tests/cluster/down.sh --dir "$dir" >/dev/null 2>&1 || true
+  tests/cluster/up.sh node --dir "$dir" --with-metrics-server "$@"
+  . "$dir/env"
+  export KUBECONFIG
+  tests/cluster/import.sh --dir "$dir" "$work/ballast.tar" "$work/go-app.tar"
+}
+
+# install_ballast OPTION...: of Helm, beside the image and a scale-in window that is short enough to watch.
+install_ballast() {
+  helm install ballast deploy/chart/ballast --namespace ballast-system --create-namespace --wait --timeout 90s \
+    --set image.repository=ballast.test/ballast --set image.tag=demo --set image.pullPolicy=Never \
+    --set downscaleStabilization=20s --set log.format=text "$@" >"$work/helm.log" || { cat "$work/helm.log"; exit 1; }
+}
+
+# until_ SECONDS WHAT COMMAND...: until the command succeeds; `meanwhile` is called every second.
+until_() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  while true; do
+    meanwhile
+    "$@" && return 0
+    ((SECONDS < end)) || { say "not in time: $what"; return 1; }
+    sleep 1
+  done
+}
+meanwhile() { :; }
+
+# check WHAT NUMBER: whether something is as it should be; 0 is not.
+check() {
+  if (($2)); then printf '  ok    %s\n' "$1"; else printf '  MISSED %s\n' "$1"; return 1; fi
+}
+
+# The same, and the demo goes on: it ends with `exit "$missed"`.
+promise() { check "$1" "$2" || missed=1; }

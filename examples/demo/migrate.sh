@@ -10,84 +10,36 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 . "$here/lib.sh"
-cd "$root"
 
-cache=${BALLAST_CACHE:-$HOME/.cache/ballast}
-export BALLAST_CACHE=$cache
-dir=${DEMO_DIR:-$cache/run/demo-migrate}
-work=$(mktemp -d)
-loads=()
-started=$SECONDS
+explain_failure() { kubectl describe hpa,sp,deployment web; }
 
-finish() {
-  local code=$?
-  trap - EXIT INT TERM
-  for pid in "${loads[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-  if [[ ${DEMO_KEEP:-} == 1 ]]; then
-    say "kept: export KUBECONFIG=$dir/kubeconfig; end it with tests/cluster/down.sh --dir $dir"
-  elif [[ -d $dir ]]; then
-    ((code == 0)) || kubectl describe hpa,sp,deployment web || true
-    say "taking everything down"
-    tests/cluster/down.sh --dir "$dir" >"$cache/demo-down.log" 2>&1 || { tail -20 "$cache/demo-down.log"; code=1; }
-  fi
-  say "$( ((code == 0)) && echo "done" || echo "FAILED") after $((SECONDS - started)) s"
-  exit "$code"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-say "programs of the cluster, Ballast and the Go service (the first time takes minutes)"
-tests/cluster/deps.sh node
-bin=$(tests/cluster/build.sh all | tail -n 1)
-export PATH=$bin:$PATH
-cargo build --locked
-target=$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]+)".*/\1/')
-ballast() { "$target/debug/ballast" "$@"; }
-strip -o "$work/ballast" "$target/debug/ballast"
-(cd examples/go-app && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=demo' -o "$work/go-app" .)
-mkimage --name ballast.test/ballast:demo --out "$work/ballast.tar" --ldd --user 65532:65532 --expose 8080/tcp "$work/ballast:/ballast"
-mkimage --name ballast.test/go-app:demo --out "$work/go-app.tar" --user 65532:65532 --expose 8080/tcp "$work/go-app:/go-app"
-
+begin demo-migrate
+build
 say "a Kubernetes with one node, metrics-server and the stock HPA"
-tests/cluster/down.sh --dir "$dir" >/dev/null 2>&1 || true
-tests/cluster/up.sh node --dir "$dir" --with-metrics-server --with-hpa \
-  --hpa-flags "--horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-downscale-stabilization=20s"
-. "$dir/env"
-export KUBECONFIG
-tests/cluster/import.sh --dir "$dir" "$work/ballast.tar" "$work/go-app.tar"
+start_cluster --with-hpa --hpa-flags "--horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-downscale-stabilization=20s"
 
 size() { kubectl get deployment web -o jsonpath='{.spec.replicas}'; }
 own_moves() { kubectl get scalepolicy web -o jsonpath='{.status.scaleEvents[*].to}' 2>/dev/null | wc -w; }
 grown() { (($(size) > $1)); }
 acted() { (($(own_moves) > 0)); }
 small() { (($(size) == 2)); }
-# until SECONDS WHAT CONDITION...: shows each new size meanwhile.
-until_() {
-  local end=$((SECONDS + $1)) what=$2 last='' now
-  shift 2
-  while true; do
-    now=$(size)
-    [[ $now == "$last" ]] || printf '%4ds  %s replicas\n' $((SECONDS - started)) "$now"
-    last=$now
-    "$@" && return 0
-    ((SECONDS < end)) || { say "not in time: $what"; return 1; }
-    sleep 1
-  done
+last_size=''
+# Each new size, as it is seen.
+meanwhile() {
+  local now
+  now=$(size)
+  [[ $now == "$last_size" ]] || printf '%4ds  %s replicas\n' $((SECONDS - started)) "$now"
+  last_size=$now
 }
 # load SECONDS WORKERS: 6 requests a second each, of 5 ms CPU.
 load() {
   hey -disable-keepalive -z "${1}s" -c "$2" -q 6 "http://$(kubectl get service web -o jsonpath='{.spec.clusterIP}'):8080/work?ms=5" >"$work/load-${#loads[@]}" &
   loads+=($!)
 }
-missed=0
-promise() { check "$1" "$2" || missed=1; }
 
 say "the service under its HPA; Ballast beside it"
 kubectl apply -f examples/demo/migrate/web.yaml
-helm install ballast deploy/chart/ballast --namespace ballast-system --create-namespace --wait --timeout 90s \
-  --set image.repository=ballast.test/ballast --set image.tag=demo --set image.pullPolicy=Never \
-  --set downscaleStabilization=20s --set log.format=text --set 'extraArgs={--sync-period=5s}' >"$work/helm.log" || { cat "$work/helm.log"; exit 1; }
+install_ballast --set 'extraArgs={--sync-period=5s}'
 kubectl rollout status deployment/web --timeout=90s
 until_ 60 "the HPA knows the load and has its minimum" small
 
@@ -126,8 +78,7 @@ after=$(size)
 promise "no jump on the way back: $before replicas before, $after after" $((before == after))
 
 say "the load ends: the HPA scales in"
-for pid in "${loads[@]}"; do kill "$pid" 2>/dev/null || true; done
-loads=()
+end_loads
 until_ 150 "the HPA scales in" small
 promise "the HPA scaled in to 2, and the policy wrote nothing" $(($(own_moves) == moves))
 kubectl get events --field-selector involvedObject.name=web,reason=SuccessfulRescale \

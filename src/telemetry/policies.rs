@@ -28,6 +28,8 @@ pub struct Policies {
 struct Seen {
     /// Total load by signal, in its unit, where it is known.
     load: Vec<(Arc<str>, f64)>,
+    /// What keeps the wanted size from being set.
+    held_by: Option<&'static str>,
     /// Packed, each in the place of its number modulo how many are kept.
     looks: Vec<Vec<u64>>,
     /// Of the first look.
@@ -74,12 +76,13 @@ impl Policies {
         self.looks > 0
     }
 
-    /// Shows the load that a decision was made for.
+    /// Shows the load that a decision was made for, and what holds it.
     pub fn decided(&self, policy: &PolicyLabels, decision: &Decision) {
         let load = decision.signals.iter().filter_map(|signal| Some((Arc::clone(&signal.name), signal.estimate?.raw / 1000.0)));
         self.with(policy, |seen| {
             seen.load.clear();
             seen.load.extend(load);
+            seen.held_by = decision.held_by();
         });
     }
 
@@ -147,6 +150,17 @@ impl Collector for Policies {
                 for (signal, load) in &seen.load {
                     let labels = [("namespace", policy.namespace.as_str()), ("name", policy.name.as_str()), ("signal", signal)];
                     ConstGauge::new(*load).encode(family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        if all.values().any(|seen| seen.held_by.is_some()) {
+            let about = "1 while the policy wants another size and something holds it, with the word that its status has for it, such as Guarded, Braked or \
+                Stabilized; else there is no series";
+            let mut family = encoder.encode_descriptor("policy_held", about, None, kind.metric_type())?;
+            for (policy, seen) in &*all {
+                if let Some(by) = seen.held_by {
+                    let labels = [("namespace", policy.namespace.as_str()), ("name", policy.name.as_str()), ("held_by", by)];
+                    ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
                 }
             }
         }

@@ -61,7 +61,7 @@ fn look(metrics: &Metrics, policy: &PolicyLabels) {
         },
     });
     let compiled = compile(&serde_json::from_value(spec).unwrap(), &Defaults::default()).unwrap();
-    let sample = Sample { value: 3000.0, time: now(), window: Duration::ZERO };
+    let sample = Sample { value: 4000.0, time: now(), window: Duration::ZERO }; // One more than there may be, so that it is held.
     let observation = Observation { spec_replicas: 3, readings: vec![Reading::Total(sample)], ..Observation::default() };
     let decision = decide(&compiled.policy, &mut Memory::default(), &observation, now());
     metrics.seen.decided(policy, &decision);

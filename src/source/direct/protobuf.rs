@@ -15,7 +15,7 @@ const HEAD: usize = 128;
 /// Key of a family's metrics: field 4, a message.
 const METRIC: u64 = (4 << 3) | 2;
 
-/// `io.prometheus.client.Metric`, without summaries and histograms.
+/// `io.prometheus.client.Metric`, without summaries, and of histograms their sum.
 #[derive(Clone, PartialEq, Message)]
 struct Metric {
     #[prost(message, repeated, tag = "1")]
@@ -28,6 +28,15 @@ struct Metric {
     untyped: Option<Number>,
     #[prost(int64, optional, tag = "6")]
     timestamp_ms: Option<i64>,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<Sum>,
+}
+
+/// `Histogram`, without its buckets.
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Sum {
+    #[prost(double, tag = "2")]
+    sample_sum: f64,
 }
 
 /// `io.prometheus.client.LabelPair`.
@@ -126,12 +135,19 @@ impl Protobuf {
             return Ok(Head::Unknown);
         }
         let name = name(known);
-        let Some(family) = self.taker.names().position(|wanted| Some(wanted.as_bytes()) == name) else { return Ok(Head::Skip(end)) };
+        let is_it =
+            |wanted: &str| name.is_some_and(|name| wanted.as_bytes() == name || sum_of(wanted).is_some_and(|of| of.as_bytes() == name));
+        let Some(family) = self.taker.names().position(is_it) else { return Ok(Head::Skip(end)) };
         if length > LARGEST {
             return Err(Unreadable::TooMany);
         }
         Ok(if bytes.len() < end { Head::Unknown } else { Head::Whole { family, body: start..end } })
     }
+}
+
+/// The histogram whose sum this series is, by its name.
+fn sum_of(series: &str) -> Option<&str> {
+    series.strip_suffix("_sum")
 }
 
 /// The name at the beginning of a family.
@@ -169,8 +185,10 @@ fn metric(taker: &mut Taker, family: usize, bytes: &[u8]) -> Result<(), Unreadab
         return Err(Unreadable::TooLong);
     }
     let metric = Metric::decode(bytes).map_err(|_| Unreadable::Message("a metric is not one"))?;
-    // Summaries and histograms have other series than this.
-    let Some(Number { value }) = metric.counter.or(metric.gauge).or(metric.untyped) else { return Ok(()) };
+    // Summaries have other series than this, and so have histograms but for their sum.
+    let sum = || metric.histogram.filter(|_| taker.names().nth(family).and_then(sum_of).is_some()).map(|sum| sum.sample_sum);
+    let number = metric.counter.or(metric.gauge).or(metric.untyped).map(|number| number.value);
+    let Some(value) = number.or_else(sum) else { return Ok(()) };
     let mut taking = taker.begin(family);
     for LabelPair { name, value } in &metric.label {
         taker.label(&mut taking, name.as_bytes(), value.as_bytes());
@@ -257,6 +275,20 @@ mod tests {
         assert!(read(&family(NAME, vec![stamped]), 64).unwrap().broken);
         // A summary has no value of its own.
         assert_eq!(read(&family(NAME, vec![Metric::default()]), 64).unwrap().series.len(), 0);
+    }
+
+    #[test]
+    fn of_a_histogram_the_sum_is_read_where_it_is_wanted() {
+        let histogram = Metric { histogram: Some(Sum { sample_sum: 2.5 }), ..counter("/", 0.0) };
+        let histogram = family("wait_seconds", vec![Metric { counter: None, ..histogram }]);
+        let values = |wanted| {
+            let mut reader = Protobuf::new(Taker::new(wants(&[wanted])));
+            reader.feed(&histogram).unwrap();
+            reader.finish().unwrap().remove(0).series.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(values("wait_seconds_sum"), [2.5]);
+        assert_eq!(values("wait_seconds"), [0.0; 0], "there is no such series");
+        assert_eq!(values("wait_seconds_sum_sum"), [0.0; 0]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Before {
             let value = value(want, &now, || counted.then(|| growth(&before.series, &now.series) / distance.as_secs_f64()));
             *before = match want.kind {
                 Kind::Gauge => Family::default(),
-                Kind::Counter => kept(std::mem::take(before), now),
+                Kind::Counter | Kind::Sampled(_) => kept(std::mem::take(before), now),
             };
             value
         });
@@ -73,6 +73,7 @@ fn value(want: &Want, now: &Family, rate: impl FnOnce() -> Option<f64>) -> Value
         _ if now.series.is_empty() => Value::Absent,
         Kind::Gauge => Value::Known(now.series.iter().map(|(_, value)| value).sum()),
         Kind::Counter => rate().map_or(Value::Unknown, Value::Known),
+        Kind::Sampled(of) => rate().map_or(Value::Unknown, |rate| Value::Known(rate * f64::from(of))),
     }
 }
 
@@ -163,6 +164,15 @@ mod tests {
         assert_eq!(rate(S / 2), Value::Known(120.0));
         assert_eq!(rate(60 * S), Value::Known(1.0));
         assert_eq!(rate(3600 * S), Value::Unknown);
+    }
+
+    #[test]
+    fn what_is_sampled_stands_for_all() {
+        let wanted = [Want { name: "s", kind: Kind::Sampled(8), only: None }];
+        assert_eq!(first(&wanted, &family(&[(1, 3.0)])), [Value::Unknown]);
+        let t0 = Clock::real().instant();
+        let mut before = Before::new(t0, family(&[(1, 3.0)]));
+        assert_eq!(before.next(&wanted, t0 + S, family(&[(1, 3.5)])), [Value::Known(4.0)]);
     }
 
     #[test]

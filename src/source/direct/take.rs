@@ -15,7 +15,7 @@ pub(super) const LONGEST_LINE: usize = 64 << 10;
 /// A family of metrics that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Want {
-    /// Its name, as a series has it.
+    /// Its name, as a series has it; `_sum` of a histogram is one as well.
     pub name: &'static str,
     /// How its values are read.
     pub kind: Kind,
@@ -28,6 +28,8 @@ pub struct Want {
 pub enum Kind {
     /// They grow, and begin at 0 with the process.
     Counter,
+    /// Such a counter of one in so many events, which stands for all.
+    Sampled(u32),
     /// They are what they are.
     Gauge,
 }
@@ -110,7 +112,7 @@ impl Taker {
             return Err(Unreadable::TooMany);
         }
         self.count += 1;
-        let negative = self.wanted[taking.family].kind == Kind::Counter && value < 0.0;
+        let negative = self.wanted[taking.family].kind != Kind::Gauge && value < 0.0;
         let usable = value.is_finite() && !negative && !stamped;
         self.families[taking.family].series.push((taking.hash, if usable { value } else { f64::NAN }));
         Ok(())

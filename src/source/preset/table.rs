@@ -37,6 +37,11 @@ const fn counter(name: &'static str) -> Recipe {
     Recipe { over: (name, Kind::Counter), under: None, only: None }
 }
 
+// go-run-queue, by Little's law: those that wait, on average, are the seconds that all wait in a second. Go's runtime times one wait in eight
+// (gTrackingPeriod), and client_golang's sum takes each for the lower end of its bucket, so half to all of what waits is seen. The gauge
+// go_sched_goroutines_runnable_goroutines is no measure of it: each scrape counts the goroutines that collect for it, 3 or 4 in an idle service.
+const TIMED: Kind = Kind::Sampled(8);
+
 /// Every preset.
 pub const PRESETS: &[Preset] = &[
     Preset {
@@ -109,33 +114,30 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "go-run-queue",
-        metric: "go_sched_goroutines_runnable_goroutines",
+        metric: "go_sched_latencies_seconds_sum",
         one: concat!(
-            "sum by (pod) (avg_over_time(go_sched_goroutines_runnable_goroutines{",
+            "8 * sum by (pod) (rate(go_sched_latencies_seconds_sum{",
             its!(),
             "}[${window}])) / sum by (pod) (go_sched_gomaxprocs_threads{",
             its!(),
             "})"
         ),
         many: concat!(
-            "sum by (namespace, pod) (avg_over_time(go_sched_goroutines_runnable_goroutines{",
+            "8 * sum by (namespace, pod) (rate(go_sched_latencies_seconds_sum{",
             theirs!(),
             "}[${window}])) / sum by (namespace, pod) (go_sched_gomaxprocs_threads{",
             theirs!(),
             "})"
         ),
         shape: Shape::PerPod,
-        direct: Some(Recipe {
-            over: ("go_sched_goroutines_runnable_goroutines", Kind::Gauge),
-            under: Some("go_sched_gomaxprocs_threads"),
-            only: None,
-        }),
+        direct: Some(Recipe { over: ("go_sched_latencies_seconds_sum", TIMED), under: Some("go_sched_gomaxprocs_threads"), only: None }),
         roles: &[Driver, Guard, Brake],
         default_target: Some("1"),
         parameters: &[WINDOW],
-        measures: "goroutines ready to run but waiting, per processor (GOMAXPROCS); needs Go 1.26 and the scheduler metrics of client_golang",
+        measures: "goroutines that can run but wait for a processor, on average and per processor (GOMAXPROCS): seconds waited per second; needs the \
+            scheduler metrics of client_golang",
         reason: "with one waiting per processor, work is queued as long as it is run",
-        empty: "no pod has go_sched_goroutines_runnable_goroutines (collectors.MetricsScheduler, Go 1.26)",
+        empty: "no pod has go_sched_latencies_seconds (collectors.MetricsScheduler)",
     },
     Preset {
         name: "go-sched-latency",
