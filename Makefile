@@ -10,7 +10,7 @@ alone = plane_hpa_twin
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-migrate demo-go test lint unit plane test-faults e2e bench bench-quality bench-scale soak crds docs
+.PHONY: help demo demo-migrate demo-go test lint unit plane test-faults e2e bench bench-quality bench-scale bench-direct soak crds docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -65,6 +65,11 @@ bench-scale: ## Autoscalers beside each other at 500 to 10,000 targets on a real
 	tests/cluster/deps.sh plane
 	tests/cluster/build.sh plane
 	$(CARGO) bench --locked --bench scale -- $(SCALE)
+
+bench-direct: ## A load step: pods asked directly, Prometheus and the stock HPA beside each other on a real node, 15 min (needs root; DIRECT=--document)
+	tests/cluster/deps.sh node
+	tests/cluster/build.sh
+	$(CARGO) bench --locked --profile dev --bench direct -- $(DIRECT)
 
 HOURS ?= 1
 soak: ## Hours under churn and faults: does the controller keep its size? (HOURS=1; SOAK="--help" lists the options)

@@ -7,7 +7,7 @@ mod annotation_cases;
 use std::collections::BTreeMap;
 
 use ballast::api::annotations::{self, KEYS, MANAGED_BY, Workload, desired, is_annotation_owned, parse, policy_name};
-use ballast::api::metrics::{MetricSpec, MetricTarget, PrometheusTargetType};
+use ballast::api::metrics::{Freshness, MetricSpec, MetricTarget, PrometheusTargetType};
 use ballast::api::quantity::Quantity;
 use ballast::api::scale_policy::{ForecastMode, Mode, PauseDirection};
 use ballast::api::schedule::Schedule;
@@ -127,6 +127,13 @@ fn several_presets_share_a_workload_and_one_that_drives_is_always_there() {
         let faults = faults(&[("max-replicas", "3"), ("preset", list)]);
         assert!(faults[0].contains(fault), "{faults:?}");
     }
+}
+
+#[test]
+fn pods_are_asked_themselves_for_those_presets_that_they_show() {
+    let metrics = spec(&[("preset", "go-cpu,go-memory-headroom"), ("preset-freshness", "direct")]).metrics;
+    let freshness: Vec<Freshness> = metrics.iter().filter_map(|metric| Some(metric.preset.as_ref()?.freshness)).collect();
+    assert_eq!(freshness, [Freshness::Direct, Freshness::Stored]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod core_support;
 
 use ballast::core::reason::Reason;
-use ballast::core::{Clamp, Decision, Pause, PauseDirection, Verdict};
+use ballast::core::{Clamp, Decision, Observation, Origin, Pause, PauseDirection, Poll, Reading, Sample, Verdict};
 use core_support::*;
 
 fn steps(decision: &Decision) -> Vec<(&'static str, u32, u32)> {
@@ -60,4 +60,19 @@ fn a_signal_carries_what_the_filter_made_of_it() {
     assert_eq!((estimate.raw, estimate.demand), (6000.0, 6000.0));
     let failed = decide_once(&policy(vec![per_replica()]), &observed(4, many(4, &ready(0.0)), vec![failed("no answer")]));
     assert_eq!((failed.wanted, failed.signals[0].estimate), (None, None));
+}
+
+#[test]
+fn who_gave_a_value_stands_in_the_report_and_in_the_reason() {
+    let origins = [
+        (Origin::Pods(Poll { answered: 20, asked: 20, of: 400, error: Some(0.0312) }), "(asked 20 of 400 pods, standard error 3.12%)"),
+        (Origin::Source { why: "no pod answered".into() }, "(asked the source in place of the pods)"),
+    ];
+    for (origin, words) in origins {
+        let sample = Sample { time: NOW, ..sample(6000.0) };
+        let seen = observed(4, many(4, &ready(0.0)), vec![Reading::Total(sample)]);
+        let decision = decide_once(&policy(vec![per_replica()]), &Observation { origins: vec![Some(origin.clone().into())], ..seen });
+        assert_eq!(decision.signals[0].origin.as_deref(), Some(&origin));
+        assert!(decision.headline().ends_with(words), "{}", decision.headline());
+    }
 }

@@ -152,6 +152,7 @@ fn the_event_is_worded_as_the_controller_does() {
         pods: PodCounts::default(),
         outcome: Outcome::Needs,
         proposal: 5,
+        origin: None,
     };
     for file in ["README.md", "docs/quick-start.md"] {
         assert!(page(file).contains(&format!("New size: 5 (was 3): {demand}\n")), "{file}: {demand}");

@@ -16,6 +16,7 @@ fn the_demo_and_what_users_do_next() {
     a_hand_scaled_deployment_is_looked_at_at_once(&node);
     a_stateful_set_is_decided_and_its_policy_says_so(&node);
     a_rolling_update_does_not_change_the_size(&node);
+    pods_that_prometheus_does_not_know_are_asked_themselves(&node);
     all_of_it_replayed_from_prometheus_is_decided_alike(&node);
 }
 
@@ -62,6 +63,44 @@ fn a_rolling_update_does_not_change_the_size(node: &Node) {
     let rescales = node
         .kubectl(&["get", "events", "--field-selector", "involvedObject.name=go-app-rolling,reason=SuccessfulRescale", "-o", "name"], "");
     assert_eq!(rescales, "");
+}
+
+/// Without the annotation by which Prometheus would find them: only who asks them knows their requests.
+fn pods_that_prometheus_does_not_know_are_asked_themselves(node: &Node) {
+    let labels = json!({"app": "go-app-direct"});
+    let metadata = json!({"name": "go-app-direct", "labels": labels});
+    let container = json!({
+        "name": "app", "image": "ballast.test/go-app:demo", "imagePullPolicy": "Never",
+        "ports": [{"name": "metrics", "containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "metrics"}, "periodSeconds": 1},
+    });
+    let preset = json!({"name": "http-requests", "freshness": "Direct", "target": {"averageValue": "10"}});
+    let objects = [
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {
+            "replicas": 2, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": [{"port": 8080}]}}),
+        json!({"apiVersion": "ballast.dev/v1alpha1", "kind": "ScalePolicy", "metadata": metadata, "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "go-app-direct"},
+            "minReplicas": 2, "maxReplicas": 4, "intervalSeconds": 5,
+            "metrics": [{"type": "Preset", "preset": preset}]}}),
+    ];
+    for object in &objects {
+        node.kubectl(&["apply", "-f", "-"], &object.to_string());
+    }
+    let origin = |field: &str| node.get("sp/go-app-direct", &format!("{{.status.currentMetrics[0].origin.{field}}}"));
+    node.eventually(60, "the pods were asked", || origin("message") == "asked its 2 pods");
+    let url = format!("http://{}:8080/", node.get("service/go-app-direct", "{.spec.clusterIP}"));
+    let mut load = Command::new(node.program("hey"));
+    load.args(["-disable-keepalive", "-z", "20s", "-c", "3", "-q", "12", &url]).stdout(Stdio::null());
+    let mut load = load.spawn().unwrap();
+    node.eventually(20, "go-app-direct has grown", || node.get("deployment/go-app-direct", "{.spec.replicas}") == "4");
+    load.kill().unwrap();
+    load.wait().unwrap();
+    assert_eq!(origin("from"), "Pods");
+    let reason = node.get("sp/go-app-direct", "{.status.scaleEvents[0].reason}");
+    assert!(reason.contains("http-requests ") && reason.contains("(asked "), "{reason}");
+    node.kubectl(&["delete", "scalepolicy,deployment,service", "go-app-direct", "--wait=false"], "");
 }
 
 /// Every look since the first one, of every policy: what the controller saw is in Prometheus, and decided again it gives the same sizes.

@@ -49,6 +49,8 @@ const ODD: &[Pairs] = &[
     &[("max-replicas", "4"), ("schedule", "@daily for 24h replicas=1")],
     &[("max-replicas", "4"), ("schedule", "2026-11-27T00:00:00+01:00 to 2026-11-27T00:00:00Z min=2 tz=Etc/GMT+5")],
     &[("max-replicas", "4"), ("preset", " go-cpu , go-run-queue,go-memory-headroom")],
+    &[("max-replicas", "4"), ("preset", "go-memory-headroom, go-cpu"), ("preset-freshness", "DIRECT")],
+    &[("max-replicas", "4"), ("preset", "auto"), ("preset-freshness", " direct ")],
     &[("max-replicas", "4"), ("min-replicas", "0"), ("preset", "istio-requests,go-cpu"), ("preset-target", "5")],
     &[("max-replicas", "4"), ("preset", "auto"), ("source", "tenant"), ("preset-target", "5")],
     &[("max-replicas", "4"), ("query", "sum(up{pod=~\"${pods}\",a=\"${name}.${namespace}\"})"), ("query-capacity", "1n")],

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ballast::api::{Compiled, Defaults, ScalePolicy, compile};
 use ballast::clock::Clock;
-use ballast::core::{self, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Verdict};
+use ballast::core::{self, Memory, Observation, Origin, Phase, Pod, Poll, Reading, Ready, Request, Sample, Time, Verdict};
 use ballast::replay::look::{Look, Unreadable, WORDS};
 use ballast::replay::looks::{Looks, looks};
 use ballast::replay::open::{open, unrecorded};
@@ -75,6 +75,7 @@ fn observation(replicas: u32, load: f64, now: Time) -> Observation {
                 limits: vec![None; replicas as usize],
             },
         ],
+        origins: vec![Some(Arc::new(Origin::Pods(Poll { answered: replicas, asked: replicas, of: replicas, error: None }))), None],
         ..Observation::default()
     }
 }
@@ -188,16 +189,20 @@ fn a_look_comes_back_from_its_words_and_damage_is_noticed() {
     let look = look(7, 35, 5);
     let words = look.clone().pack().unwrap();
     assert!(words.len() < 50 && words.iter().all(|word| *word < 1 << 48), "{} words", words.len());
-    assert_eq!(Look::unpack(&words), Ok(look));
+    assert_eq!(Look::unpack(&words), Ok(look.clone()));
     assert!(matches!(Look::unpack(&words[..words.len() - 1]), Err(Unreadable::Damaged(_))));
     for place in 1..words.len() {
         let mut changed = words.clone();
         changed[place] ^= 1 << 20;
-        assert!(matches!(Look::unpack(&changed), Err(Unreadable::Damaged(_))), "word {place}");
+        match Look::unpack(&changed) {
+            Err(Unreadable::Damaged(_)) => {}
+            // Between the last block and the checksum there may be bits that mean nothing.
+            same => assert!(place + 2 >= words.len() && same.as_ref() == Ok(&look), "word {place}: {same:?}"),
+        }
     }
     let mut other = words.clone();
     other[0] += 1 << 32;
-    assert_eq!(Look::unpack(&other), Err(Unreadable::Version(2)));
+    assert_eq!(Look::unpack(&other), Err(Unreadable::Version(3)));
     assert!(matches!(Look::unpack(&[]), Err(Unreadable::Damaged(_))));
 }
 

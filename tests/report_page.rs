@@ -11,8 +11,8 @@ use ballast::api::status::{DecisionStatus, ScaleEvent};
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicyStatus, compile};
 use ballast::core::{
-    Decision, Failure, FailureKind, Memory, Observation, Phase, Pod, Reading, Ready, Request, Sample, Time, Trouble, Verdict, Way, Writer,
-    decide,
+    Decision, Failure, FailureKind, Memory, Observation, Origin, Phase, Pod, Poll, Reading, Ready, Request, Sample, Time, Trouble, Verdict,
+    Way, Writer, decide,
 };
 use ballast::report::{Line, PolicyHistory, Reader, Record, Ring, StatusTable, View, history_page, page};
 use jiff::Timestamp;
@@ -35,6 +35,8 @@ struct Story {
     writer: Option<Writer>,
     /// How many of the pods never started.
     broken: u32,
+    /// Who gave the requests.
+    origin: Option<Origin>,
 }
 
 impl Story {
@@ -54,7 +56,7 @@ impl Story {
         let compiled = compile(&policy, &Defaults::default()).unwrap();
         let now = Time::from_millis(START.parse::<Timestamp>().unwrap().as_millisecond());
         let (status, memory, ring) = Default::default();
-        Self { policy, compiled, status, memory, ring, last: None, replicas, now, writer: None, broken: 0 }
+        Self { policy, compiled, status, memory, ring, last: None, replicas, now, writer: None, broken: 0, origin: None }
     }
 
     /// Looks once: CPU in thousandths of a core over all pods, requests per second, `None`: the query failed.
@@ -87,6 +89,7 @@ impl Story {
                 Reading::PerPod { samples: vec![Some(each); pods], requests: vec![Request::Milli(100.0); pods], limits: vec![] },
                 requests,
             ],
+            origins: vec![None, self.origin.clone().map(Into::into)],
             writer: self.writer.take(),
             ..Observation::default()
         };
@@ -204,6 +207,18 @@ fn held() -> Story {
 fn held_by_the_window() {
     held().golden("held-80", 80);
     held().golden("held-120", 120);
+}
+
+#[test]
+fn who_gave_a_value() {
+    let mut story = Story::new(&json!({}), 4);
+    story.looks(3, 200.0, 70.0);
+    story.origin = Some(Origin::Pods(Poll { answered: 4, asked: 4, of: 4, error: None }));
+    story.look(200.0, Some(150.0)).golden("pods-asked", 90);
+    let why = "the pods themselves: 1 of 8 pods have a value of their own, 7 did not answer; web-3: no answer within 1 s";
+    story.origin = Some(Origin::Source { why: why.into() });
+    story.look(400.0, Some(150.0)).golden("source-asked", 90);
+    golden("source-asked-status", &story.of_status(), story.now(), 90, None);
 }
 
 #[test]

@@ -44,7 +44,7 @@ async fn what_the_budget_cannot_serve_in_time_says_so_and_leaves_no_debt() {
         let batches = different(40).into_iter().map(|ask| Batch { asks: vec![ask], deadline: Duration::from_secs(1) }).collect();
         let out = Arc::clone(&sources).answer(batches, now()).concat().await;
         let (answered, late): (Vec<&Reading>, Vec<&Reading>) =
-            out.iter().map(|(_, readings)| &readings[0]).partition(|reading| matches!(reading, Reading::Total(_)));
+            out.iter().map(|(_, answers)| &answers.readings[0]).partition(|reading| matches!(reading, Reading::Total(_)));
         assert!((1..=12).contains(&answered.len()), "{} were answered", answered.len());
         let said = late.iter().filter(|reading| {
             failed(reading).1.ends_with(
@@ -68,7 +68,7 @@ async fn a_tick_of_many_queries_does_not_come_at_once_and_a_small_one_is_not_hel
         let start = clock.instant();
         let batch = Batch { asks: different(count), deadline: Duration::from_secs(5) };
         let out = Arc::clone(&sources).answer(vec![batch], now()).concat().await;
-        assert!(out[0].1.iter().all(|reading| matches!(reading, Reading::Total(_))));
+        assert!(out[0].1.readings.iter().all(|reading| matches!(reading, Reading::Total(_))));
         clock.instant().duration_since(start)
     };
     took(8).await;

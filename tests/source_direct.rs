@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ballast::clock::Clock;
-use ballast::core::{FailureKind, Reading};
+use ballast::core::{FailureKind, Origin, Poll, Reading};
 use ballast::source::direct::{Endpoint, Pod, Pods};
-use ballast::source::{Ask, PrometheusQuery, Query, Settings, Sources, WhenEmpty, preset};
+use ballast::source::{Answers, Ask, Batch, PrometheusQuery, Query, Settings, Sources, WhenEmpty, preset};
+use futures::StreamExt;
 use serde_json::json;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -65,6 +66,14 @@ fn ask(name: &str, pods: &[&MockServer], fall_back: bool) -> Ask {
 
 async fn read(sources: &Arc<Sources>, ask: &Ask) -> Reading {
     sources.collect(std::slice::from_ref(ask), Clock::real().now()).await.remove(0)
+}
+
+/// The reading of one ask, and who gave it.
+async fn told(sources: &Arc<Sources>, ask: &Ask) -> (Reading, Option<Origin>) {
+    let batch = Batch { asks: vec![ask.clone()], deadline: Duration::from_secs(9) };
+    let out = Arc::clone(sources).answer(vec![batch], Clock::real().now()).concat().await;
+    let [(_, Answers { readings, origins })] = &out[..] else { panic!("{out:?}") };
+    (readings[0].clone(), origins.first().cloned().flatten().map(|origin| (*origin).clone()))
 }
 
 fn total(reading: &Reading) -> f64 {
@@ -160,4 +169,69 @@ async fn what_is_switched_off_asks_the_server_only() {
     assert_eq!(pod.received_requests().await.unwrap().len(), 0);
     let Reading::Failed(failure) = read(&sources, &ask("http-in-flight", &[&pod], false)).await else { panic!() };
     assert_eq!(failure.kind, FailureKind::Refused);
+}
+
+#[tokio::test]
+async fn who_gave_a_value_is_told_with_it() {
+    let (prometheus, one, two, gone) =
+        (prometheus("7").await, MockServer::start().await, MockServer::start().await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&one, "http_requests_in_flight 3\n").await;
+    serves(&two, "http_requests_in_flight 5\n").await;
+    let poll = |answered, asked, of| Some(Origin::Pods(Poll { answered, asked, of, error: None }));
+    let mut asked = ask("http-in-flight", &[&one, &two, &gone], true);
+    assert_eq!(told(&sources, &asked).await.1, poll(2, 3, 3));
+    // The third one says no port.
+    let mut pods = asked.direct.as_ref().unwrap().pods.to_vec();
+    pods[2].endpoint = Err(ballast::source::direct::Refused::NoPort);
+    asked.direct = Some(Pods { pods: pods.into(), fall_back: true });
+    let (reading, origin) = told(&sources, &asked).await;
+    assert_eq!(origin, poll(2, 2, 3));
+    assert!((total(&reading) - 12.0).abs() < 1e-9, "it serves, so it bears what the others do: {reading:?}");
+
+    let (reading, origin) = told(&sources, &ask("http-in-flight", &[&one, &gone, &gone], true)).await;
+    let Some(Origin::Source { why }) = origin else { panic!("{origin:?}") };
+    let words = "the pods themselves: 1 of 3 pods have a value of their own, 2 did not answer; web-";
+    assert!(why.starts_with(words) && why.ends_with(": answered with status 404"), "{why}");
+    assert!((total(&reading) - 7.0).abs() < 1e-9);
+    let query = Ask { direct: None, ..ask("http-in-flight", &[&one], true) };
+    assert_eq!(told(&sources, &query).await.1, None, "there is only one who could");
+}
+
+/// Whoever gives up in the middle of a look takes nothing along.
+#[tokio::test]
+async fn a_look_that_is_given_up_costs_no_rate() {
+    let (prometheus, pod, slow) = (prometheus("7").await, MockServer::start().await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    serves(&pod, "http_requests_total 1000\n").await;
+    let one = ask("http-requests", &[&pod], true);
+    read(&sources, &one).await;
+    tokio::time::sleep(BETWEEN).await;
+    let hangs = ResponseTemplate::new(200).set_delay(Duration::from_secs(30));
+    Mock::given(method("GET")).respond_with(hangs).mount(&slow).await;
+    let given_up = Batch { asks: vec![ask("http-requests", &[&slow], false)], deadline: Duration::from_millis(100) };
+    let out = Arc::clone(&sources).answer(vec![given_up], Clock::real().now()).concat().await;
+    assert!(matches!(out[0].1.readings[0], Reading::Failed(_)), "{out:?}");
+    serves(&pod, "http_requests_total 1140\n").await;
+    let Reading::Total(sample) = read(&sources, &one).await else { panic!() };
+    assert!((sample.value / 1000.0 * sample.window.as_secs_f64() - 140.0).abs() < 1e-6, "{sample:?}");
+}
+
+/// Two policies of one workload, such as one in force and one on trial, do not make each other begin anew.
+#[tokio::test]
+async fn policies_of_one_target_that_want_other_metrics_keep_their_rates() {
+    let (prometheus, pod) = (prometheus("7").await, MockServer::start().await);
+    let sources = sources(&prometheus, true);
+    let (http, grpc) = (ask("http-requests", &[&pod], true), ask("grpc-requests", &[&pod], true));
+    for count in [1000, 1010] {
+        serves(&pod, &format!("http_requests_total {count}\ngrpc_server_started_total {count}\n")).await;
+        read(&sources, &http).await;
+        tokio::time::sleep(BETWEEN).await;
+        read(&sources, &grpc).await;
+        tokio::time::sleep(BETWEEN).await;
+    }
+    for ask in [&http, &grpc] {
+        tokio::time::sleep(BETWEEN).await;
+        assert!(matches!(told(&sources, ask).await.1, Some(Origin::Pods(_))));
+    }
 }

@@ -258,7 +258,7 @@ async fn a_deadline_keeps_what_came_and_gives_up_the_rest() {
     let batch = Batch { asks: asks.into(), deadline: Duration::from_millis(500) };
     let mut answers = sources(&api.uri(), &server.uri()).answer(vec![batch], now());
     let first = tokio::time::timeout(Duration::from_secs(3), answers.next()).await;
-    let readings = first.expect("the deadline is kept").unwrap().remove(0).1;
+    let readings = first.expect("the deadline is kept").unwrap().remove(0).1.readings;
     let (kind, message) = failed(&readings[0]);
     assert!(kind == FailureKind::Unreachable && message.contains("query slow") && message.contains("no answer within 0.5 s"), "{message}");
     assert!((total(&readings[1]) - 3000.0).abs() < 1e-9);
@@ -279,7 +279,7 @@ async fn a_list_answers_ten_thousand_policies_in_one_item() {
     let mut answers = sources(&api.uri(), "http://127.0.0.1:9").answer(batches, now());
     let first = answers.next().await.unwrap();
     assert_eq!(first.len(), 10_000);
-    assert!(first.iter().all(|(_, readings)| per_pod(&readings[0]) == [Some(250.0)]));
+    assert!(first.iter().all(|(_, answers)| per_pod(&answers.readings[0]) == [Some(250.0)]));
     assert!(answers.next().await.is_none());
     assert_eq!(count_of_lists(&api).await, (0, 1));
 }
@@ -302,8 +302,8 @@ async fn each_policy_waits_for_its_own_requests_and_to_its_own_deadline() {
     let mut order: Vec<Vec<usize>> = Vec::new();
     while let Some(mut out) = answers.next().await {
         out.sort_by_key(|(place, _)| *place);
-        for (_, readings) in out.iter().filter(|(place, _)| [0, 4].contains(place)) {
-            assert!(failed(&readings[0]).1.starts_with("query never: no answer within "), "{readings:?}");
+        for (_, answers) in out.iter().filter(|(place, _)| [0, 4].contains(place)) {
+            assert!(failed(&answers.readings[0]).1.starts_with("query never: no answer within "), "{answers:?}");
         }
         order.push(out.into_iter().map(|(place, _)| place).collect());
     }

@@ -75,7 +75,7 @@ async fn a_list_that_nobody_waits_for_is_dropped_and_made_again_when_asked() {
     let sources = sources(&api.uri(), "http://127.0.0.1:9");
     let batch = Batch { asks: vec![cpu(&["a"])], deadline: Duration::from_millis(200) };
     let out = Arc::clone(&sources).answer(vec![batch], now()).concat().await;
-    assert_eq!(failed(&out[0].1[0]), (FailureKind::Unreachable, "no answer within 0.2 s"));
+    assert_eq!(failed(&out[0].1.readings[0]), (FailureKind::Unreachable, "no answer within 0.2 s"));
     assert_eq!(tokio::time::timeout(Duration::from_secs(3), one(&sources, &["a"])).await.unwrap(), [Some(250.0)]);
 }
 

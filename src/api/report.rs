@@ -5,8 +5,8 @@ use super::metrics::{MetricIdentifier, MetricType};
 use super::quantity::Quantity;
 use super::scale_policy::CrossVersionObjectReference;
 use super::status::{
-    ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, PodsMetricStatus, PrometheusMetricStatus,
-    ResourceMetricStatus,
+    ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, OriginStatus, PodsMetricStatus,
+    PrometheusMetricStatus, ResourceMetricStatus,
 };
 use crate::core::reason::{Quantity as Shown, Unit};
 use crate::core::{Current, Role, Signal, SignalKind, SignalReport, Target, Verdict};
@@ -33,6 +33,7 @@ fn metric(query: &Query, report: &SignalReport) -> MetricStatus {
         external: None,
         prometheus: None,
         age_seconds: report.age_millis.map(|millis| i64::try_from(millis / 1000).unwrap_or(i64::MAX)),
+        origin: report.origin.as_ref().map(|origin| OriginStatus { from: origin.word().to_owned(), message: origin.message() }),
         proposal: report.proposal.map(|replicas| i32::try_from(replicas).unwrap_or(i32::MAX)),
         holds: (report.role != Role::Driver && report.failure.is_none()).then_some(report.holds),
     };

@@ -151,12 +151,25 @@ pub struct MetricStatus {
     /// Age of the newest sample when it was used, in seconds; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<i64>,
+    /// Who gave the value; only of metrics whose freshness is Direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginStatus>,
     /// Replicas this metric asks for; absent if unknown, and for guards and brakes, which ask for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<i32>,
     /// Of a guard or brake: whether it holds moves in its direction now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<bool>,
+}
+
+/// Who gave a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginStatus {
+    /// Pods: the target's pods themselves. Source: the metric's source, asked in their place.
+    pub from: String,
+    /// How many pods, with the standard error of the total where not all were asked; or why the source was asked.
+    pub message: String,
 }
 
 /// Usage of a resource.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::forecast::Outlook;
-use super::{Message, Reason, Role, Signal, Time};
+use super::{Message, Origin, Reason, Role, Signal, Time};
 
 /// What was decided, and everything worth saying about it.
 ///
@@ -83,6 +83,8 @@ pub struct SignalReport {
     pub proposal: Option<u32>,
     /// Age of the newest sample at the time of the decision, in milliseconds.
     pub age_millis: Option<u64>,
+    /// Who gave its reading, if its pods are to be asked themselves.
+    pub origin: Option<Arc<Origin>>,
     /// What was made of the total demand; `None` without a usable reading, and of signals that do not drive.
     pub estimate: Option<Estimate>,
     /// What the forecast says; `None` where the policy asks for none, or without a usable reading.
@@ -188,6 +190,7 @@ impl SignalReport {
             current: None,
             proposal: None,
             age_millis: None,
+            origin: None,
             estimate: None,
             outlook: None,
             failure,

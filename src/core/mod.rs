@@ -20,6 +20,7 @@ mod limits;
 mod memory;
 mod message;
 mod observation;
+mod origin;
 mod pause;
 mod pods;
 mod policy;
@@ -41,6 +42,7 @@ pub use fallback::{Fallback, FallbackReplicas};
 pub use memory::Memory;
 pub use message::Message;
 pub use observation::{Failure, FailureKind, Observation, Phase, Pod, Reading, Ready, Request, Sample, Selector, Trouble};
+pub use origin::{Origin, Poll};
 pub use policy::{
     Amount, Behavior, Forecast, ForecastMode, Mode, Pause, PauseDirection, Policy, RatePolicy, Role, ScaleToZero, ScalingRules, Select,
     Signal, SignalKind, SmoothParameters, Smoothing, Target, Tolerance, WarmUp,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scheduled, Time, Writer};
+use super::{Origin, Scheduled, Time, Writer};
 
 /// The input of one decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Observation {
     pub pods: Vec<Pod>,
     /// One reading per signal of the policy, in the same order.
     pub readings: Vec<Reading>,
+    /// Who gave each reading; `None`, and where the list ends before: the signal's only source.
+    pub origins: Vec<Option<Arc<Origin>>>,
     /// The target is at 0 because an autoscaler put it there (condition `ScaledToZero` of the policy's status).
     pub scaled_to_zero: bool,
     /// Whether the target's pods can be told from others.

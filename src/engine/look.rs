@@ -12,7 +12,7 @@ use kube::api::ApiResource;
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, PodRow, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
 use crate::core::{Observation, Phase, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
-use crate::source::{Ask, Batch, Query, Sources, direct};
+use crate::source::{Answers, Ask, Batch, Query, Sources, direct};
 
 /// What a source has not answered after one interval is unknown: the next look would wait for it. Short intervals get at least the time
 /// of a slow but working server, long ones no more than a look may be old.
@@ -137,11 +137,11 @@ impl Looker {
                 }
             };
             let mut seen = Vec::with_capacity(answered.len());
-            for (place, readings) in answered {
+            for (place, answers) in answered {
                 let Some(waits) = waiting.get_mut(place) else { continue };
                 match (&mut known, waits) {
-                    (None, Some(waits)) if waits.unexpected => held.push((place, readings)),
-                    (known, waits) => seen.extend(waits.take().map(|waits| waits.seen(readings, known.as_mut()))),
+                    (None, Some(waits)) if waits.unexpected => held.push((place, answers)),
+                    (known, waits) => seen.extend(waits.take().map(|waits| waits.seen(answers, known.as_mut()))),
                 }
             }
             if !seen.is_empty() {
@@ -150,9 +150,9 @@ impl Looker {
         }
         if !held.is_empty() {
             let mut known = writers.await;
-            let last = held.into_iter().filter_map(|(place, readings)| {
+            let last = held.into_iter().filter_map(|(place, answers)| {
                 let waits = waiting.get_mut(place)?.take()?;
-                Some(waits.seen(readings, Some(&mut known)))
+                Some(waits.seen(answers, Some(&mut known)))
             });
             (self.tell)(last.collect());
         }
@@ -171,12 +171,12 @@ struct Waiting {
 // === impl Waiting ===
 
 impl Waiting {
-    fn seen(self, mut readings: Vec<Reading>, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
+    fn seen(self, mut answers: Answers, writers: Option<&mut HashMap<Key, Writer>>) -> Seen {
         let Self { job, scale, pods, .. } = self;
         // The last one, see `asks`.
-        let probed = if job.probe { readings.pop() } else { None };
+        let probed = if job.probe { answers.readings.pop() } else { None };
         let writer = writers.and_then(|writers| writers.remove(&job.key));
-        let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, readings) };
+        let observation = Observation { writer, ..observe(&job.compiled, &scale, &pods, answers) };
         Seen { foreign: pods.foreign, target: Ok((scale, observation)), probed, job }
     }
 }
@@ -241,7 +241,8 @@ fn selector(scale: &ScaleView) -> Selector {
 }
 
 /// The core's input: sizes, pods, readings with the pods' requests where a percentage is to be formed.
-fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readings: Vec<Reading>) -> Observation {
+fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, answers: Answers) -> Observation {
+    let Answers { mut readings, origins } = answers;
     for (reading, signal) in readings.iter_mut().zip(&compiled.policy.signals) {
         let Reading::PerPod { requests, limits, .. } = reading else { continue };
         if matches!(signal.target, Target::Utilization(_)) {
@@ -257,6 +258,7 @@ fn observe(compiled: &Compiled, scale: &ScaleView, pods: &TargetPods, mut readin
         status_replicas: scale.status_replicas,
         pods: pods.pods.iter().map(|row| row.pod.clone()).collect(),
         readings,
+        origins,
         scaled_to_zero: false,
         selector: selector(scale),
         scheduled: Scheduled::default(),

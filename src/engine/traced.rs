@@ -78,6 +78,7 @@ fn of_signal(signal: &SignalReport) -> Vec<KeyValue> {
     ];
     all.extend(signal.proposal.map(|replicas| KeyValue::new("ballast.signal.proposal", i64::from(replicas))));
     all.extend(signal.age_millis.map(|age| KeyValue::new("ballast.signal.age_ms", i64::try_from(age).unwrap_or(i64::MAX))));
+    all.extend(signal.origin.as_deref().map(|origin| KeyValue::new("ballast.signal.origin", clipped(&origin.to_string()))));
     all.extend(signal.estimate.map(|estimate| KeyValue::new("ballast.signal.demand", estimate.demand / 1000.0)));
     all.extend(signal.failure.as_deref().map(|failure| KeyValue::new("ballast.signal.failure", clipped(failure))));
     all

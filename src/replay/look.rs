@@ -15,7 +15,7 @@ use crate::core::{Observation, Reading, Scheduled, SignalKind, Time, Verdict};
 use crate::source::Query;
 
 /// Version of the form; another one for every change of [`Look`] or of anything in it.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Most words of one look: about 250 pods. A larger one is not kept, and its place in the count stays empty.
 pub const WORDS: usize = 1024;

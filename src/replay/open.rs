@@ -99,6 +99,7 @@ pub fn open(name: &str, compiled: &Compiled, looks: &[Look], missed: u64) -> Ope
         }
         let mut observation = look.observation.clone();
         observation.readings = signals.iter().map(|signal| reading(look, *signal)).collect();
+        observation.origins = signals.iter().map(|signal| recorded(look, *signal, &look.observation.origins).flatten()).collect();
         observation.scheduled = schedule::at(&compiled.schedules, policy.min_replicas, look.time);
         let decision = core::decide(policy, &mut memory, &observation, look.time);
         decided.push(Decided {
@@ -131,9 +132,13 @@ pub fn unrecorded<'a>(compiled: &'a Compiled, looks: &[Look]) -> Vec<&'a str> {
 
 /// What a look read of a signal.
 fn reading(look: &Look, signal: u32) -> Reading {
-    let recorded = look.signals.iter().position(|known| *known == signal).and_then(|index| look.observation.readings.get(index));
     let unknown = || Failure { kind: FailureKind::Empty, message: "this look did not ask for it".to_owned() };
-    recorded.cloned().unwrap_or_else(|| Reading::Failed(unknown()))
+    recorded(look, signal, &look.observation.readings).unwrap_or_else(|| Reading::Failed(unknown()))
+}
+
+/// What a look holds of a signal in one of its lists.
+fn recorded<T: Clone>(look: &Look, signal: u32, list: &[T]) -> Option<T> {
+    look.signals.iter().position(|known| *known == signal).and_then(|index| list.get(index)).cloned()
 }
 
 /// How far back what a policy remembers reaches.

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::record::{
-    ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, ForecastRecord, PauseRecord, ReasonRecord, Record, ScaleRecord,
-    SignalRecord, Summary, ToleranceRecord,
+    ClampRecord, ConditionRecord, DecisionRecord, EstimateRecord, ForecastRecord, OriginRecord, PauseRecord, ReasonRecord, Record,
+    ScaleRecord, SignalRecord, Summary, ToleranceRecord,
 };
 use crate::api::report::{signal_reports, value_and_target};
-use crate::api::status::DecisionStatus;
+use crate::api::status::{DecisionStatus, MetricStatus, OriginStatus};
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::core::forecast::Outlook;
 use crate::core::reason::Unit;
-use crate::core::{self, Clamp, Current, Decision, Reason, Role, Signal, SignalReport, Target, Verdict};
+use crate::core::{self, Clamp, Current, Decision, Origin, Poll, Reason, Role, Signal, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 impl Record {
@@ -50,7 +50,7 @@ impl Record {
             presets: status.presets.as_ref().map(|presets| presets.message.clone()),
             pause,
             decision: status.decision.as_ref().map(DecisionRecord::of_status),
-            signals: compiled.map_or_else(|_| Vec::new(), |compiled| signals(compiled, &signal_reports(compiled, &status.current_metrics))),
+            signals: compiled.map_or_else(|_| Vec::new(), |compiled| signals_of_status(compiled, &status.current_metrics)),
             problems: status.conditions.iter().filter(|c| is_problem(c)).map(condition).collect(),
             conditions: status.conditions.iter().map(condition).collect(),
             scale_events: events
@@ -165,6 +165,16 @@ fn clamp(clamp: &Clamp) -> ClampRecord {
     ClampRecord { before: clamp.before, after: clamp.after, reason: reason(&clamp.reason), until: clamp.until.map(timestamp) }
 }
 
+fn signals_of_status(compiled: &Compiled, metrics: &[MetricStatus]) -> Vec<SignalRecord> {
+    let mut records = signals(compiled, &signal_reports(compiled, metrics));
+    for (record, metric) in records.iter_mut().zip(metrics) {
+        let origin =
+            |origin: &OriginStatus| OriginRecord { from: origin.from.clone(), message: origin.message.clone(), ..OriginRecord::default() };
+        record.origin = metric.origin.as_ref().map(origin);
+    }
+    records
+}
+
 fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
     let signals = compiled.policy.signals.iter().zip(&compiled.queries).zip(reports);
     signals
@@ -178,6 +188,7 @@ fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
                 target,
                 kind: kind(&signal.target).to_owned(),
                 age_seconds: report.age_millis.map(|millis| millis as f64 / 1000.0),
+                origin: report.origin.as_deref().map(origin),
                 proposal: report.proposal,
                 estimate: report.estimate.map(|estimate| EstimateRecord {
                     unit: Unit::of(&signal.kind),
@@ -192,6 +203,20 @@ fn signals(compiled: &Compiled, reports: &[SignalReport]) -> Vec<SignalRecord> {
             }
         })
         .collect()
+}
+
+fn origin(origin: &Origin) -> OriginRecord {
+    let record = OriginRecord { from: origin.word().to_owned(), message: origin.message(), ..OriginRecord::default() };
+    match *origin {
+        Origin::Source { .. } => record,
+        Origin::Pods(Poll { answered, asked, of, error }) => OriginRecord {
+            answered: Some(answered),
+            asked: Some(asked),
+            of: Some(of),
+            error_percent: error.map(|error| 100.0 * error),
+            ..record
+        },
+    }
 }
 
 fn forecast(outlook: Outlook, unit: Unit) -> ForecastRecord {

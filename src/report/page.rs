@@ -192,6 +192,12 @@ impl Page<'_> {
                 self.paragraph("", "", &format!("{} forecast {}{foretold}", signal.name, forecast.message), "");
             }
         }
+        for signal in &record.signals {
+            if let Some(origin) = &signal.origin {
+                let what = if origin.from == "Pods" { String::new() } else { "asked the source in place of the pods; ".to_owned() };
+                self.paragraph("", "", &format!("{}: {what}{}", signal.name, origin.message), "");
+            }
+        }
         let why = record.decision.as_ref().map(|decision| decision.message.clone()).unwrap_or_default();
         for signal in &record.signals {
             if let Some(failure) = signal.failure.as_ref().filter(|failure| !why.contains(failure.as_str())) {

@@ -171,6 +171,9 @@ pub struct SignalRecord {
     /// Age of the newest sample when it was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<f64>,
+    /// Who gave the value, if its pods are to be asked themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginRecord>,
     /// Replicas it asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposal: Option<u32>,
@@ -189,6 +192,28 @@ pub struct SignalRecord {
     /// Why there is no proposal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// Who gave a value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OriginRecord {
+    /// `Pods`: the target's pods themselves; `Source`: the metric's source, asked in their place.
+    pub from: String,
+    /// How many pods, or why the source was asked.
+    pub message: String,
+    /// Pods with a value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<u32>,
+    /// Pods that were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
+    /// Pods for which the value stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<u32>,
+    /// Standard error of the total by sampling, in percent of it; absent where all were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_percent: Option<f64>,
 }
 
 /// What a forecast says, and how far it is to be trusted.

@@ -31,6 +31,8 @@ pub use health::SourceHealth;
 pub use registry::Settings;
 pub use sources::Sources;
 
+use crate::core::{Origin, Reading};
+
 /// One question: the current value of one signal for one target.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -55,6 +57,15 @@ pub struct Batch {
     pub asks: Vec<Ask>,
     /// Longest wait for all of them.
     pub deadline: Duration,
+}
+
+/// What a batch was answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// One for each ask, in their order.
+    pub readings: Vec<Reading>,
+    /// Who gave them, see [`Observation::origins`](crate::core::Observation::origins).
+    pub origins: Vec<Option<Arc<Origin>>>,
 }
 
 /// Where a signal's numbers come from.

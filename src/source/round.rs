@@ -13,8 +13,8 @@ use super::prometheus::Turn;
 use super::request::Outcome;
 use super::sources::Sources;
 use super::traced;
-use super::{Ask, Batch, Query};
-use crate::core::{Failure, Reading, Time};
+use super::{Answers, Ask, Batch, Query};
+use crate::core::{Failure, Origin, Poll, Reading, Time};
 use crate::telemetry::Step;
 
 /// A tick's batches until all of them are answered.
@@ -33,7 +33,7 @@ pub(super) struct Round {
     units: Vec<Unit>,
     work: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Batches answered since somebody looked.
-    out: Vec<(usize, Vec<Reading>)>,
+    out: Vec<(usize, Answers)>,
 }
 
 /// A batch that waits.
@@ -48,6 +48,8 @@ struct Waiting {
     /// What it waits for.
     unit: usize,
     reading: Option<Reading>,
+    /// Who gives it, if the pods are to be asked.
+    origin: Option<Arc<Origin>>,
 }
 
 /// A job under way.
@@ -88,11 +90,11 @@ impl Round {
         };
         for (place, Batch { asks, deadline }) in batches.into_iter().enumerate() {
             if asks.is_empty() {
-                round.out.push((place, Vec::new()));
+                round.out.push((place, Answers::default()));
                 round.open.push(None);
                 continue;
             }
-            let asks: Vec<_> = asks.into_iter().map(|ask| Waiting { ask, unit: 0, reading: None }).collect();
+            let asks: Vec<_> = asks.into_iter().map(|ask| Waiting { ask, unit: 0, reading: None, origin: None }).collect();
             round.left += 1;
             round.open.push(Some(Open { left: asks.len(), asks }));
             round.deadlines.push((deadline, place));
@@ -103,7 +105,7 @@ impl Round {
     }
 
     /// The next batches that are answered, or `None` after the last.
-    pub async fn next(&mut self) -> Option<Vec<(usize, Vec<Reading>)>> {
+    pub async fn next(&mut self) -> Option<Vec<(usize, Answers)>> {
         loop {
             // What ended at the same time comes out together.
             while let Some(Some(ended)) = self.work.next().now_or_never() {
@@ -224,22 +226,24 @@ impl Round {
     }
 
     /// Hands out what the pods of a target said. Whose ask cannot be answered by that asks a query, if it may.
-    fn direct(&mut self, places: Vec<Place>, reading: impl Fn(&Ask) -> Result<Reading, Failure>) {
+    fn direct(&mut self, places: Vec<Place>, reading: impl Fn(&Ask) -> Result<(Reading, Poll), Failure>) {
         let mut others = Vec::new();
-        for place in places {
-            let asked = self.asks(std::slice::from_ref(&place)).next().map(|(_, ask)| {
-                let reading = reading(ask);
-                let instead = ask.direct.as_ref().is_some_and(|pods| pods.fall_back);
-                if let (Err(Failure { message, .. }), true) = (&reading, instead) {
-                    tracing::debug!(namespace = %ask.namespace, target = %ask.target, %message, "asking a query instead of the pods");
+        for (batch, n) in places {
+            let Some(Waiting { ask, origin, .. }) = self.open[batch].as_mut().and_then(|open| open.asks.get_mut(n)) else { continue };
+            let answer = match reading(ask) {
+                Ok((reading, poll)) => {
+                    *origin = Some(Arc::new(Origin::Pods(poll)));
+                    Ok(reading)
                 }
-                (reading, instead)
-            });
-            match asked {
-                None => {}
-                Some((Err(_), true)) => others.push(place),
-                Some((reading, _)) => self.answer(place, |_| reading),
-            }
+                Err(Failure { message, .. }) if ask.direct.as_ref().is_some_and(|pods| pods.fall_back) => {
+                    tracing::debug!(namespace = %ask.namespace, target = %ask.target, %message, "asking a query instead of the pods");
+                    *origin = Some(Arc::new(Origin::Source { why: message.into() }));
+                    others.push((batch, n));
+                    continue;
+                }
+                Err(failure) => Err(failure),
+            };
+            self.answer((batch, n), |_| answer);
         }
         let sources = Arc::clone(&self.sources);
         let jobs = plan::by_source(self.asks(&others).collect(), |namespace, source| sources.registry.is_own(namespace, source));
@@ -270,7 +274,12 @@ impl Round {
     fn close(&mut self, batch: usize) {
         let Some(open) = self.open[batch].take() else { return };
         self.left -= 1;
-        self.out.push((batch, open.asks.into_iter().filter_map(|waiting| waiting.reading).collect()));
+        let answers = open.asks.into_iter().filter_map(|waiting| Some((waiting.reading?, waiting.origin)));
+        let (readings, mut origins): (_, Vec<_>) = answers.unzip();
+        if origins.iter().all(Option::is_none) {
+            origins = Vec::new();
+        }
+        self.out.push((batch, Answers { readings, origins }));
     }
 
     /// Closes the batches whose deadline has passed.
@@ -278,7 +287,7 @@ impl Round {
         let elapsed = self.elapsed();
         while let Some((deadline, batch)) = self.deadlines.pop_if(|(deadline, _)| *deadline <= elapsed) {
             let Some(open) = &mut self.open[batch] else { continue };
-            for Waiting { ask, unit, reading } in &mut open.asks {
+            for Waiting { ask, unit, reading, .. } in &mut open.asks {
                 if reading.is_some() {
                     continue;
                 }

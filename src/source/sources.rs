@@ -15,7 +15,7 @@ use super::health::{Health, SourceHealth};
 use super::registry::{Registry, Settings};
 use super::round::Round;
 use super::usage::Lists;
-use super::{Ask, Batch, Catalog, Fault};
+use super::{Answers, Ask, Batch, Catalog, Fault};
 use crate::api::SourceConfig;
 use crate::clock::Clock;
 use crate::core::{Failure, Reading, Time};
@@ -94,11 +94,7 @@ impl Sources {
     /// all of them with the stream.
     ///
     /// `requests` of the readings are left empty.
-    pub fn answer(
-        self: Arc<Self>,
-        batches: Vec<Batch>,
-        now: Time,
-    ) -> impl Stream<Item = Vec<(usize, Vec<Reading>)>> + Send + Unpin + 'static {
+    pub fn answer(self: Arc<Self>, batches: Vec<Batch>, now: Time) -> impl Stream<Item = Vec<(usize, Answers)>> + Send + Unpin + 'static {
         let round = Round::new(self, batches, now);
         Box::pin(stream::unfold(round, |mut round| async move { round.next().await.map(|out| (out, round)) }))
     }
@@ -108,7 +104,7 @@ impl Sources {
         let batch = Batch { asks: asks.to_vec(), deadline: Duration::MAX };
         let mut answers = Arc::clone(self).answer(vec![batch], now);
         let first = answers.next().await.and_then(|out| out.into_iter().next());
-        first.map(|(_, readings)| readings).unwrap_or_default()
+        first.map(|(_, answers)| answers.readings).unwrap_or_default()
     }
 
     /// Counters of every source that was asked: the three metrics APIs, and Prometheus servers by name (`namespace/name` for a `MetricSource`).

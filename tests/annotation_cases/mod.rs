@@ -32,6 +32,7 @@ pub const WRONG_VALUES: &[(&str, &str)] = &[
     ("interval", "15 s"),
     ("mode", "off"),
     ("forecast", "maybe"),
+    ("preset-freshness", "fresh"),
     ("pause", "yes"),
     ("pause", "down until=tomorrow"),
     ("pause", "down for=1h"),
@@ -68,6 +69,11 @@ pub const CONTRADICTIONS: &[(Pairs, &str)] = &[
     (&[("max-replicas", "2"), ("query", "up{a=\"${b}\"}"), ("query-target", "1")], "query]: ${b}: unknown placeholder"),
     (&[("max-replicas", "2"), ("query", " "), ("query-target", "1")], "query]: must not be empty"),
     (&[("max-replicas", "2"), ("preset-target", "1")], "preset-target]: 1: needs ballast.dev/preset"),
+    (&[("max-replicas", "2"), ("preset-freshness", "stored")], "preset-freshness]: stored: needs ballast.dev/preset"),
+    (
+        &[("max-replicas", "2"), ("preset", "go-memory-headroom"), ("preset-freshness", "direct")],
+        "preset-freshness]: direct: needs a preset that the workload's own pods show: http-requests",
+    ),
     (&[("max-replicas", "2"), ("preset", "java-heap")], "preset]: java-heap: is not a preset; there are http-requests"),
     (&[("max-replicas", "2"), ("source", "tenant")], "source]: tenant: is used by target-rps"),
     (
@@ -97,7 +103,7 @@ pub const PLANE_VALUES: &[(&str, &str)] = &[
     ("min-replicas", "-1"), ("min-replicas", "1.5"),
     ("target-cpu", "70"), ("target-cpu", "0%"), ("target-cpu", "many%"), ("target-memory", "512"), ("target-memory", "-1Gi"),
     ("target-rps", "0"), ("target-rps", "100/s"), ("capacity-rps", "-3"), ("query-target", "x"), ("query-capacity", "0"),
-    ("preset-target", "none"), ("source", ""), ("interval", "0"), ("interval", "301s"), ("interval", "6m"),
+    ("preset-target", "none"), ("preset-freshness", "fresh"), ("source", ""), ("interval", "0"), ("interval", "301s"), ("interval", "6m"),
     ("mode", "off"), ("forecast", "maybe"), ("pause", "maybe"), ("pause", "down until=tomorrow"), ("schedule", "weekdays"), ("schedule", "0 8 * * * min=5"),
 ];
 
@@ -113,6 +119,9 @@ pub const PLANE_RULES: &[(Pairs, &str)] = &[
     (&[("preset", "java-heap")], "ballast.dev/preset]: java-heap: is not a preset; there are http-requests, http-in-flight"),
     (&[("preset", "http-requests")], "ballast.dev/preset]: http-requests: needs ballast.dev/preset-target"),
     (&[("preset-target", "2")], "ballast.dev/preset-target]: 2: needs ballast.dev/preset"),
+    (&[("preset-freshness", "Direct")], "ballast.dev/preset-freshness]: Direct: needs ballast.dev/preset"),
+    (&[("preset", "go-memory-headroom"), ("preset-freshness", "Direct")],
+        "ballast.dev/preset-freshness]: Direct: needs a preset that the workload's own pods show: http-requests"),
     (&[("source", "tenant")], "ballast.dev/source]: tenant: is used by target-rps, capacity-rps, query and preset only"),
     (&[("schedule", "0 8 * * * for 1h min=11")],
         "ballast.dev/schedule]: 0 8 * * * for 1h min=11: schedule.minReplicas: 11: must be spec.minReplicas (1) to spec.maxReplicas (10)"),

@@ -112,6 +112,11 @@ impl Pods {
         self.0.iter().filter(move |((ns, _), pod)| ns == namespace && pod.app() == app)
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = (&(String, String), &FleetPod)> {
+        self.0.iter()
+    }
+
     /// How many of an app are alive.
     pub fn alive(&self, namespace: &str, app: &str) -> usize {
         self.of(namespace, app).filter(|(_, pod)| pod.alive).count()

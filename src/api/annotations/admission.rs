@@ -8,6 +8,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::compile::directs;
 use super::super::error::SHOWN;
 use super::super::quantity::POSITIVE_PATTERN;
 use super::{KEYS, Key, PREFIX, Syntax};
@@ -162,9 +163,16 @@ fn presets() -> Vec<String> {
     let known = list(PRESETS.iter().map(|preset| preset.name).chain([AUTO]));
     let names = PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
     let bare = list(PRESETS.iter().filter(|preset| preset.default_target.is_none()).map(|preset| preset.name));
-    let all = "variables.presets";
+    let shown = list(PRESETS.iter().filter(|preset| preset.direct.is_some()).map(|preset| preset.name).chain([AUTO]));
+    let (all, freshness) = ("variables.presets", var(&name("preset-freshness")));
     vec![
         fault(&format!("{target} && !{given}"), "preset-target", &format!("needs {PREFIX}preset")),
+        fault(&format!("{} && !{given}", has("preset-freshness")), "preset-freshness", &format!("needs {PREFIX}preset")),
+        fault(
+            &format!("{} && {given} && {freshness}.lowerAscii() == 'direct' && !{all}.exists(p, p in {shown})", has("preset-freshness")),
+            "preset-freshness",
+            &format!("needs a preset that the workload's own pods show: {}", directs()),
+        ),
         fault(&format!("{given} && !{all}.all(p, p in {known})"), "preset", &format!("is not a preset; there are {names}")),
         fault(&format!("{given} && {all}.exists(p, {all}.filter(q, q == p).size() > 1)"), "preset", "is named twice"),
         fault(

@@ -123,6 +123,13 @@ pub const KEYS: &[Key] = &[
         "Value of the (first) preset that one replica should have on average. Default: that of the preset.",
     ),
     key(
+        "preset-freshness",
+        Syntax::Word(&["stored", "direct"]),
+        "Stored or Direct",
+        "Direct",
+        "Direct: the workload's pods are asked themselves, for those of its presets that they show. Default Stored: the server is asked.",
+    ),
+    key(
         "source",
         Syntax::Source,
         "a name of 1 to 253 characters",

@@ -11,7 +11,7 @@ pub use keys::{KEYS, Key, Syntax};
 pub use owned::{MANAGED_BY, Workload, desired, is_annotation_owned, policy_name};
 pub use values::{pause as parse_pause, pause_text};
 
-use super::compile::{TargetRef, check_query, check_schedule, unknown_preset};
+use super::compile::{TargetRef, check_query, check_schedule, directs, unknown_preset};
 use super::error::{FieldError, Problems};
 use super::metrics::{
     Freshness, MetricSpec, MetricTarget, PresetMetricSource, PresetTarget, PrometheusMetricSource, PrometheusTarget, PrometheusTargetType,
@@ -160,12 +160,20 @@ impl<'a> Reader<'a> {
 
     fn presets(&mut self) -> Vec<MetricSpec> {
         let mut target = self.read("preset-target", values::quantity);
+        let freshness = self.read("preset-freshness", values::freshness).unwrap_or_default();
         let Some(list) = self.values.get("preset").copied() else {
-            if let Some(value) = self.values.get("preset-target") {
-                self.out.add(path("preset-target"), value, format!("needs {PREFIX}preset"));
+            for key in ["preset-target", "preset-freshness"] {
+                if let Some(value) = self.values.get(key) {
+                    self.out.add(path(key), value, format!("needs {PREFIX}preset"));
+                }
             }
             return Vec::new();
         };
+        let shown = |name: &str| name == AUTO || preset::find(name).is_some_and(|preset| preset.direct.is_some());
+        if freshness == Freshness::Direct && !list.split(',').map(str::trim).any(shown) {
+            let value = self.values.get("preset-freshness").copied().unwrap_or_default();
+            self.out.add(path("preset-freshness"), value, format!("needs a preset that the workload's own pods show: {}", directs()));
+        }
         let mut metrics: Vec<MetricSpec> = Vec::new();
         for name in list.split(',').map(str::trim) {
             let preset = preset::find(name);
@@ -192,7 +200,7 @@ impl<'a> Reader<'a> {
                 target: target.map(|average| PresetTarget { average_value: Some(average), capacity: None }),
                 source: self.source(),
                 parameters: BTreeMap::new(),
-                freshness: Freshness::Stored,
+                freshness: if shown(name) { freshness } else { Freshness::Stored },
             }));
         }
         metrics

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::super::metrics::MetricTarget;
+use super::super::metrics::{Freshness, MetricTarget};
 use super::super::quantity::Quantity;
 use super::super::scale_policy::{ForecastMode, Mode, Pause, PauseDirection};
 use super::super::schedule::Schedule;
@@ -38,6 +38,15 @@ pub(super) fn mode(text: &str) -> Option<Mode> {
     match text.to_ascii_lowercase().as_str() {
         "enforce" => Some(Mode::Enforce),
         "recommend" => Some(Mode::Recommend),
+        _ => None,
+    }
+}
+
+/// `Stored` or `Direct`, in any case.
+pub(super) fn freshness(text: &str) -> Option<Freshness> {
+    match text.to_ascii_lowercase().as_str() {
+        "stored" => Some(Freshness::Stored),
+        "direct" => Some(Freshness::Direct),
         _ => None,
     }
 }

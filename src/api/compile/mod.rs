@@ -10,7 +10,7 @@ mod schedule;
 
 pub use auto::Auto;
 pub(crate) use metrics::check_query;
-pub(crate) use preset::unknown as unknown_preset;
+pub(crate) use preset::{directs, unknown as unknown_preset};
 pub(crate) use schedule::check_schedule;
 
 use std::time::Duration;

@@ -51,7 +51,7 @@ pub(super) fn preset(path: &str, source: &PresetMetricSource, out: &mut Problems
 }
 
 /// Names of the presets that pods can be asked for.
-pub(super) fn directs() -> String {
+pub(crate) fn directs() -> String {
     preset::PRESETS.iter().filter(|preset| preset.direct.is_some()).map(|preset| preset.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -60,6 +60,18 @@ struct Proposal {
 
 /// Runs the reading of the policy's signal at `index` through filter and rule.
 pub(super) fn measure(policy: &Policy, index: usize, observation: &Observation, memory: &mut Memory, now: Time) -> Measured {
+    let mut measured = of_signal(policy, index, observation, memory, now);
+    let Some(Some(origin)) = observation.origins.get(index) else { return measured };
+    measured.report.origin = Some(Arc::clone(origin));
+    for reason in &mut measured.reasons {
+        if let Reason::Demand(Demand { origin: by, .. }) = reason {
+            *by = Some(Arc::clone(origin));
+        }
+    }
+    measured
+}
+
+fn of_signal(policy: &Policy, index: usize, observation: &Observation, memory: &mut Memory, now: Time) -> Measured {
     let signal = &policy.signals[index];
     let reading = observation.readings.get(index);
     let context = Context { kind: &signal.kind, observation, base: observation.spec_replicas, tolerance: policy.tolerance, policy, now };
@@ -206,7 +218,8 @@ impl Proposal {
 
     fn reason(&self, name: &Arc<str>, unit: Unit) -> Reason {
         let Self { replicas, outcome, form, value, target, ratio, pods, .. } = *self;
-        Reason::Demand(Demand { signal: Arc::clone(name), form, unit, value, target, ratio, pods, outcome, proposal: replicas })
+        let (signal, proposal, origin) = (Arc::clone(name), replicas, None);
+        Reason::Demand(Demand { signal, form, unit, value, target, ratio, pods, outcome, proposal, origin })
     }
 }
 

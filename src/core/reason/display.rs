@@ -99,7 +99,8 @@ impl Display for Demand {
             Outcome::Returned => write!(f, ": its source was away and the window is not full again, keeps {}", self.proposal)?,
             Outcome::Past => write!(f, ": smoothed, and measured no longer so high, keeps {}", self.proposal)?,
         }
-        self.pods.fmt(f)
+        self.pods.fmt(f)?;
+        self.origin.as_ref().map_or(Ok(()), |origin| write!(f, " ({origin})"))
     }
 }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::forecast::{Ahead, Errors};
-use super::{BySchedule, Estimate, FallbackReplicas, PauseDirection, RatePolicy, Time, Writer};
+use super::{BySchedule, Estimate, FallbackReplicas, Origin, PauseDirection, RatePolicy, Time, Writer};
 pub use pods::PodCounts;
+pub(super) use quantity::short;
 pub use quantity::{Quantity, Unit};
 pub use watched::{Standing, Watched};
 
@@ -212,6 +213,8 @@ pub struct Demand {
     pub outcome: Outcome,
     /// Replicas it asks for.
     pub proposal: u32,
+    /// Who gave the value, if its pods are to be asked themselves.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// How a signal's value and target are meant.

@@ -71,7 +71,7 @@ impl fmt::Display for Quantity {
 }
 
 /// About three significant digits; whole numbers from 1000 on.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::core) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 1000.0 => 0,
         size if size >= 100.0 => 1,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rate::Value;
 use super::sample::{Estimate, estimate};
-use crate::core::{Reading, Sample, Time};
+use crate::core::{Poll, Reading, Sample, Time};
 use crate::source::preset::Shape;
 
 /// What was heard of one pod that was asked.
@@ -24,8 +24,8 @@ pub(super) struct Heard {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Answer {
     pub reading: Reading,
-    /// Pods with a value.
-    pub known: usize,
+    /// Whom it was made of.
+    pub poll: Poll,
     /// What was estimated from a sample, if not all were asked.
     pub estimate: Option<Estimate>,
 }
@@ -40,12 +40,27 @@ pub(super) fn value(families: &[Value]) -> Value {
     }
 }
 
-/// The reading of a target with so many pods that could be asked, `slots` in all.
+/// How many pods a target has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    /// In all, whatever their state.
+    pub slots: usize,
+    /// That run and can be asked.
+    pub able: usize,
+    /// That serve and cannot be asked: silent ones.
+    pub mute: usize,
+}
+
+/// The reading of a target with so many pods.
 ///
 /// # Errors
 /// How many pods gave no value, where fewer than half of those that serve did, or none at all.
-pub(super) fn answer(shape: Shape, heard: &[Heard], (able, slots): (usize, usize), time: Time, window: Duration) -> Result<Answer, String> {
-    let expected = heard.iter().filter(|heard| heard.expected).count();
+pub(super) fn answer(shape: Shape, heard: &[Heard], count: Count, time: Time, window: Duration) -> Result<Answer, String> {
+    let Count { slots, able, mute } = count;
+    let whole = heard.len() >= able;
+    // Of a sample, the pods that cannot be asked would have had their share of the places.
+    let unheard = if whole { mute } else { (heard.len() * mute).div_ceil(able) };
+    let expected = heard.iter().filter(|heard| heard.expected).count() + unheard;
     // Of a sum, a pod that answers without such a series adds nothing, as in a query, if only others show that the name is right.
     let shown = shape == Shape::Sum && heard.iter().any(|heard| matches!(heard.value, Some(Value::Known(_))));
     let number = |heard: &Heard| match heard.value {
@@ -56,11 +71,13 @@ pub(super) fn answer(shape: Shape, heard: &[Heard], (able, slots): (usize, usize
     let known = heard.iter().filter(|heard| number(heard).is_some()).count();
     let answered = heard.iter().filter(|heard| heard.expected && number(heard).is_some()).count();
     if known == 0 || 2 * answered < expected {
-        let silent = heard.iter().filter(|heard| heard.expected && heard.value.is_none()).count();
+        let silent = heard.iter().filter(|heard| heard.expected && heard.value.is_none()).count() + unheard;
         return Err(format!("{answered} of {expected} pods have a value of their own, {silent} did not answer"));
     }
     let sample = |value: f64| Sample { value: value * 1000.0, time, window };
-    let whole = heard.len() >= able;
+    let number_of = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let of = able + mute;
+    let poll = Poll { answered: number_of(known), asked: number_of(heard.len()), of: number_of(of), error: None };
     if shape == Shape::PerPod && whole {
         let mut samples = vec![None; slots];
         for one in heard {
@@ -68,7 +85,7 @@ pub(super) fn answer(shape: Shape, heard: &[Heard], (able, slots): (usize, usize
                 *slot = Some(sample(value));
             }
         }
-        return Ok(Answer { reading: Reading::PerPod { samples, requests: Vec::new(), limits: Vec::new() }, known, estimate: None });
+        return Ok(Answer { reading: Reading::PerPod { samples, requests: Vec::new(), limits: Vec::new() }, poll, estimate: None });
     }
     // A pod that had a value and lost it bears what the others do. One that never had any is about to begin: to take it for as busy as the
     // others would double the load whenever the size doubles.
@@ -76,9 +93,10 @@ pub(super) fn answer(shape: Shape, heard: &[Heard], (able, slots): (usize, usize
         Shape::PerPod => heard.iter().filter_map(number).collect(),
         _ => heard.iter().filter_map(|one| number(one).or_else(|| (!(one.expected && one.known_before)).then_some(0.0))).collect(),
     };
-    let of = if whole { heard.len() } else { able };
     let Some(estimate) = estimate(&values, of) else { return Err("no pod has a value".to_owned()) };
-    Ok(Answer { reading: Reading::Total(sample(estimate.total)), known, estimate: (!whole).then_some(estimate) })
+    let error = (!whole && estimate.total > 0.0).then(|| estimate.error / estimate.total);
+    let reading = Reading::Total(sample(estimate.total));
+    Ok(Answer { reading, poll: Poll { error, ..poll }, estimate: (!whole).then_some(estimate) })
 }
 
 #[cfg(test)]
@@ -95,8 +113,16 @@ mod tests {
         values.iter().enumerate().map(one).collect()
     }
 
+    fn all(able: usize) -> Count {
+        Count { slots: able, able, mute: 0 }
+    }
+
+    fn poll(answered: u32, asked: u32, of: u32) -> Poll {
+        Poll { answered, asked, of, error: None }
+    }
+
     fn total(heard: &[Heard], able: usize) -> Result<f64, String> {
-        match answer(Shape::Sum, heard, (able, able), T, S)?.reading {
+        match answer(Shape::Sum, heard, all(able), T, S)?.reading {
             Reading::Total(sample) => Ok((sample.value / 1000.0 * 1e6).round() / 1e6),
             other => panic!("{other:?}"),
         }
@@ -136,12 +162,14 @@ mod tests {
     fn values_per_pod_keep_their_places() {
         let mut pods = heard(&[known(0.5), Some(Value::Absent), known(0.7), None]);
         pods[2].place = 4;
-        let Ok(Answer { reading: Reading::PerPod { samples, .. }, known, estimate }) = answer(Shape::PerPod, &pods, (4, 6), T, S) else {
+        let Ok(Answer { reading: Reading::PerPod { samples, .. }, poll: whom, estimate }) =
+            answer(Shape::PerPod, &pods, Count { slots: 6, ..all(4) }, T, S)
+        else {
             panic!()
         };
         let values: Vec<Option<f64>> = samples.iter().map(|sample| sample.map(|sample| sample.value)).collect();
         assert_eq!(values, [Some(500.0), None, None, None, Some(700.0), None]);
-        assert_eq!((known, estimate), (2, None));
+        assert_eq!((whom, estimate), (poll(2, 4, 4), None));
         assert_eq!(samples[0].map(|sample| (sample.time, sample.window)), Some((T, S)));
     }
 
@@ -149,10 +177,26 @@ mod tests {
     fn a_sample_stands_for_all() {
         let pods = heard(&[known(1.0), known(3.0)]);
         for shape in [Shape::Sum, Shape::PerPod] {
-            let Answer { reading, estimate, .. } = answer(shape, &pods, (100, 120), T, S).unwrap();
+            let Answer { reading, estimate, poll: whom } = answer(shape, &pods, Count { slots: 120, ..all(100) }, T, S).unwrap();
             assert_eq!(reading, Reading::Total(Sample { value: 200_000.0, time: T, window: S }), "{shape:?}");
-            assert!(estimate.unwrap().error > 0.0);
+            let error = estimate.unwrap().error / 200.0;
+            assert!(error > 0.0);
+            assert_eq!(whom, Poll { error: Some(error), ..poll(2, 2, 100) });
         }
+    }
+
+    /// Those that serve and say nowhere where their metrics are bear load all the same.
+    #[test]
+    fn pods_that_cannot_be_asked_are_silent_ones() {
+        let pods = heard(&[known(10.0), known(30.0)]);
+        let of = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(2) }, T, S);
+        let Answer { reading: Reading::Total(sample), poll: whom, .. } = of(2).unwrap() else { panic!() };
+        assert!((sample.value - 80_000.0).abs() < 1e-6, "{sample:?}");
+        assert_eq!(whom, poll(2, 2, 4));
+        assert_eq!(of(3), Err("2 of 5 pods have a value of their own, 3 did not answer".to_owned()));
+        let sampled = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(20) }, T, S);
+        assert!(sampled(20).is_ok());
+        assert!(sampled(40).is_err());
     }
 
     #[rstest]

@@ -9,6 +9,7 @@
 
 mod address;
 mod answer;
+mod known;
 mod protobuf;
 mod rate;
 mod sample;
@@ -17,37 +18,35 @@ mod take;
 mod text;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 pub use address::{Endpoint, Refused, Says, endpoint};
 pub use scrape::{Admits, of_a_pod};
 pub use take::{Kind, Want};
 
-use answer::{Answer, Heard};
-use rate::{Before, Value};
+use answer::{Answer, Count, Heard};
+use known::{Known, Targets};
+use rate::Value;
 use scrape::Scraper;
 
 use super::health::Health;
 use super::preset::{Filled, Shape};
 use super::{Ask, SourceHealth};
 use crate::clock::Clock;
-use crate::core::{Failure, Reading, Time};
+use crate::core::{Failure, Poll, Reading, Time};
 
 /// Pods of one target that are asked at once.
 const AT_ONCE: usize = 8;
+/// Targets whose pods are asked at once. Who waits for a turn still has all of its time before it; and as many targets would have to hang
+/// to hold up all others.
+const TURNS: usize = 16;
 /// Longest time for all pods of a target: the query that may have to be asked instead needs some as well. Whoever is not heard by then did
 /// not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What was seen of a target is kept so long without a question.
-const KEPT: Duration = Duration::from_mins(10);
-/// Most series that are kept of all pods, 16 bytes each.
-const MOST_KEPT: usize = 4 << 20;
-
 /// What a preset measures, as pods have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipe {
@@ -84,27 +83,8 @@ pub(super) struct Direct {
     scraper: Scraper,
     clock: Clock,
     health: Health,
-    targets: Mutex<HashMap<Target, Known>>,
-}
-
-/// Namespace and name.
-type Target = (Arc<str>, Arc<str>);
-
-/// What is kept of a target.
-struct Known {
-    wanted: Arc<[Want]>,
-    pods: HashMap<Arc<str>, KnownPod>,
-    /// Between the pods, by the place of a wanted family.
-    variation: Option<f64>,
-    used: Instant,
-}
-
-/// What is kept of a pod.
-struct KnownPod {
-    socket: SocketAddr,
-    before: Before,
-    values: Vec<Value>,
-    window: Duration,
+    targets: Targets,
+    turns: Semaphore,
 }
 
 /// See [`Heards::pods`].
@@ -117,6 +97,8 @@ pub(super) struct Heards {
     pods: Vec<Asked>,
     /// How many could have been asked.
     able: usize,
+    /// How many serve and could not.
+    mute: usize,
     time: Time,
     window: Duration,
     /// What the first of them met that did not answer, and why others cannot even be asked.
@@ -140,7 +122,13 @@ impl Recipe {
 
 impl Direct {
     pub fn new(admits: Admits, clock: Clock) -> Result<Self, String> {
-        Ok(Self { scraper: Scraper::new(admits)?, health: Health::new(clock.clone()), clock, targets: Mutex::default() })
+        Ok(Self {
+            scraper: Scraper::new(admits)?,
+            health: Health::new(clock.clone()),
+            clock,
+            targets: Targets::default(),
+            turns: Semaphore::new(TURNS),
+        })
     }
 
     /// Its counters; what is counted is targets, not pods.
@@ -159,21 +147,21 @@ impl Direct {
             let new: Vec<Want> = wants.iter().filter(|want| !wanted.contains(want)).cloned().collect();
             wanted.extend(new);
         }
-        let key = (Arc::clone(&ask.namespace), Arc::clone(&ask.target));
-        // One at a time asks about a target, so nobody misses it meanwhile.
-        let known = self.targets.lock().remove(&key);
-        let mut known = known.filter(|known| *known.wanted == *wanted).unwrap_or_else(|| Known::new(wanted.into(), self.clock.instant()));
-        let heard = self.hear(&mut known, ask, pods, now);
+        let target = target(ask);
+        let (known, variation) = self.targets.of(&target, self.clock.instant());
+        let mut known = known.lock().await;
+        let Ok(_turn) = self.turns.acquire().await else { return Err(Failure::unreachable("stopping")) };
+        let wanted = known.widen(wanted);
         let heard = self.health.count(async {
-            let heard = heard.await;
+            let heard = self.hear(&mut known, wanted, (ask, pods), variation, now).await;
             if heard.is_silent() { Err(heard.failure("no pod answered")) } else { Ok(heard) }
         });
         let heard = heard.await;
-        self.keep(key, known);
+        self.targets.keep(&target, known.series(), self.clock.instant());
         heard
     }
 
-    async fn hear(&self, known: &mut Known, ask: &Ask, pods: &Pods, now: Time) -> Heards {
+    async fn hear(&self, known: &mut Known, wanted: Arc<[Want]>, (ask, pods): (&Ask, &Pods), variation: Option<f64>, now: Time) -> Heards {
         let able: Vec<(usize, &Endpoint)> = pods
             .pods
             .iter()
@@ -182,8 +170,7 @@ impl Direct {
             .filter_map(|(at, pod)| Some((at, pod.endpoint.as_ref().ok()?)))
             .collect();
         let names: Vec<Arc<str>> = able.iter().map(|(at, _)| Arc::clone(&ask.pods[*at])).collect();
-        let chosen = sample::choose(&names, sample::size(able.len(), known.variation), now);
-        let wanted = Arc::clone(&known.wanted);
+        let chosen = sample::choose(&names, sample::size(able.len(), variation), now);
         let scrapes = chosen.iter().map(|&which| {
             let (scraper, wanted, endpoint) = (&self.scraper, &wanted, able[which].1);
             let recent = known.pods.get(&names[which]).is_some_and(|pod| pod.is_recent(endpoint, self.clock.instant()));
@@ -194,6 +181,7 @@ impl Direct {
         });
         let scrapes: Vec<_> = scrapes.collect();
         let heard = stream::iter(scrapes).buffer_unordered(AT_ONCE).take_until(tokio::time::sleep(PATIENCE)).collect::<Vec<_>>().await;
+        let mute = pods.pods.iter().filter(|pod| pod.serving && pod.endpoint.is_err()).count();
         let refused = pods.pods.iter().filter(|pod| pod.running).find_map(|pod| pod.endpoint.as_ref().err());
         let mut trouble = refused.map(ToString::to_string);
         let mut values: HashMap<usize, Vec<Value>> = HashMap::new();
@@ -219,40 +207,23 @@ impl Direct {
         let pods = asked.map(|(which, before)| (able[*which].0, pods.pods[able[*which].0].serving, before, values.remove(which))).collect();
         let present: std::collections::HashSet<&Arc<str>> = names.iter().collect();
         known.pods.retain(|name, _| present.contains(name));
-        known.used = self.clock.instant();
-        Heards { wanted, pods, able: able.len(), time: self.clock.now().max(now), window, trouble }
+        Heards { wanted, pods, able: able.len(), mute, time: self.clock.now().max(now), window, trouble }
     }
 
-    /// Keeps what was seen of a target, unless all of them have too much already; and no longer what nobody asks for.
-    fn keep(&self, key: Target, known: Known) {
-        let mut targets = self.targets.lock();
-        let now = known.used;
-        targets.retain(|_, other| now.saturating_duration_since(other.used) < KEPT);
-        let kept: usize = targets.values().map(Known::series).sum();
-        if kept + known.series() <= MOST_KEPT {
-            targets.insert(key, known);
-        } else {
-            tracing::warn!(namespace = %key.0, target = %key.1, "too many series are kept of pods that are asked directly; this target's are not");
-        }
-    }
-
-    /// Notes how far the pods of a target differ, so that the next sample is as large as it has to be.
-    fn learn(&self, ask: &Ask, variation: f64) {
-        if let Some(known) = self.targets.lock().get_mut(&(Arc::clone(&ask.namespace), Arc::clone(&ask.target))) {
-            known.variation = Some(variation);
-        }
-    }
-
-    /// The reading of one of the asks that were answered together.
-    pub fn reading(&self, heard: &Heards, ask: &Ask) -> Result<Reading, Failure> {
+    /// The reading of one of the asks that were answered together, and whom it was made of.
+    pub fn reading(&self, heard: &Heards, ask: &Ask) -> Result<(Reading, Poll), Failure> {
         let (Some(wants), Some(filled)) = (wants(ask), filled(ask)) else { return Err(Failure::refused("no such answer")) };
-        let Answer { reading, known, estimate } = heard.answer(&wants, filled.shape, ask.pods.len())?;
+        let Answer { reading, poll, estimate } = heard.answer(&wants, filled.shape, ask.pods.len())?;
         if let Some(estimate) = estimate {
-            self.learn(ask, estimate.variation);
-            tracing::debug!(target = %ask.target, known, of = heard.able, total = estimate.total, error = estimate.error, "a sample of the pods");
+            self.targets.learn(&target(ask), estimate.variation);
+            tracing::debug!(target = %ask.target, ?poll, ?estimate, "a sample of the pods");
         }
-        Ok(reading)
+        Ok((reading, poll))
     }
+}
+
+fn target(ask: &Ask) -> known::Target {
+    (Arc::clone(&ask.namespace), Arc::clone(&ask.target))
 }
 
 fn filled(ask: &Ask) -> Option<&Filled> {
@@ -271,40 +242,6 @@ pub(super) fn is_direct(ask: &Ask) -> bool {
 pub(super) fn wants(ask: &Ask) -> Option<Arc<[Want]>> {
     ask.direct.as_ref()?;
     filled(ask)?.direct.clone()
-}
-
-// === impl Known ===
-
-impl Known {
-    fn new(wanted: Arc<[Want]>, used: Instant) -> Self {
-        Self { wanted, pods: HashMap::new(), variation: None, used }
-    }
-
-    fn series(&self) -> usize {
-        self.pods.values().map(|pod| pod.before.series()).sum()
-    }
-
-    /// What a pod said at `at`. One with another address is another pod of the same name.
-    fn take(&mut self, name: &Arc<str>, socket: SocketAddr, at: Instant, families: Vec<take::Family>) {
-        let pod = self.pods.get_mut(name).filter(|pod| pod.socket == socket);
-        if let Some(pod) = pod {
-            pod.window = at.saturating_duration_since(pod.before.at);
-            pod.values = pod.before.next(&self.wanted, at, families);
-        } else {
-            let values = rate::first(&self.wanted, &families);
-            let pod = KnownPod { socket, before: Before::new(at, families), values, window: Duration::ZERO };
-            self.pods.insert(Arc::clone(name), pod);
-        }
-    }
-}
-
-// === impl KnownPod ===
-
-impl KnownPod {
-    /// It was asked so shortly before that another scrape would show nothing more.
-    fn is_recent(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        self.socket == endpoint.socket && now.saturating_duration_since(self.before.at) < rate::SHORTEST
-    }
 }
 
 // === impl Heards ===
@@ -332,6 +269,7 @@ impl Heards {
             value: now.as_ref().map(value),
         });
         let heard: Vec<Heard> = heard.collect();
-        answer::answer(shape, &heard, (self.able, slots), self.time, self.window).map_err(|why| self.failure(&why))
+        let count = Count { slots, able: self.able, mute: self.mute };
+        answer::answer(shape, &heard, count, self.time, self.window).map_err(|why| self.failure(&why))
     }
 }

@@ -36,6 +36,11 @@ impl Before {
         Self { at, families }
     }
 
+    /// So many more families are wanted from now on; they are seen first by the next scrape.
+    pub fn widen(&mut self, by: usize) {
+        self.families.resize(self.families.len() + by, Family::default());
+    }
+
     /// Series that are kept.
     pub fn series(&self) -> usize {
         self.families.iter().map(|family| family.series.len()).sum()

@@ -7,7 +7,6 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, redirect};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
 use super::address::Endpoint;
 use super::protobuf::Protobuf;
@@ -20,8 +19,6 @@ use crate::source::prometheus;
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Largest body that is read. It is not kept: what is kept at a time is a line or one message.
 const BODY_LIMIT: usize = 4 << 20;
-/// Scrapes under way at once, of all targets together.
-const CONCURRENCY: usize = 32;
 
 /// What is asked for. Protobuf first: the families before a wanted one are passed over by their lengths.
 const ACCEPTED: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.9,\
@@ -38,7 +35,6 @@ pub fn of_a_pod(ip: IpAddr) -> bool {
 /// Scrapes pods.
 pub(super) struct Scraper {
     http: Client,
-    slots: Semaphore,
     admits: Admits,
 }
 
@@ -93,7 +89,7 @@ impl Scraper {
             .tls_certs_only([])
             .build()
             .map_err(|error| chain(&error))?;
-        Ok(Self { http, slots: Semaphore::new(CONCURRENCY), admits })
+        Ok(Self { http, admits })
     }
 
     /// The wanted families of one pod.
@@ -103,7 +99,6 @@ impl Scraper {
             return Err(Failed::Address(ip));
         }
         let url = endpoint.url().ok_or(Failed::Address(ip))?;
-        let _slot = self.slots.acquire().await.map_err(|_| Failed::Late)?;
         let mut response = self.http.get(url).header(ACCEPT, ACCEPTED).send().await.map_err(transport)?;
         let status = response.status();
         if status != 200 {

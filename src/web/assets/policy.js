@@ -185,7 +185,7 @@ function signalRows() {
   const decided = record.decision && Date.parse(record.decision.time);
   sync($("signals").tBodies[0], record.signals.entries(), ([index, { name }]) => `${index} ${name}`, () => row(labels, ["", "", "", "number", "time", "why"]), (made, [, signal]) => {
     lines(cell(made, 0), signal.name, signal.role ? signal.role.toLowerCase() : "");
-    lines(cell(made, 1), signal.value ?? "unknown", signal.failure || "");
+    lines(cell(made, 1), signal.value ?? "unknown", signal.failure || gave(signal.origin));
     lines(cell(made, 2), signal.target, signal.type);
     say(cell(made, 3), wants(signal));
     // The age of the sample now: it is as old as it was at the decision, and the time since.
@@ -195,6 +195,12 @@ function signalRows() {
     lines(cell(made, 5), bounds.filter(Boolean).join(", "), signal.forecast && `Forecast: ${signal.forecast.message}`);
     mark(made);
   });
+}
+
+/** Who gave a value, of signals whose pods are to be asked themselves. */
+function gave(origin) {
+  if (!origin) return "";
+  return origin.from === "Pods" ? origin.message : `asked the source in place of the pods; ${origin.message}`;
 }
 
 /** Replicas, or what a guard or brake does. */
