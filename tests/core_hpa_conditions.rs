@@ -93,7 +93,7 @@ fn messages_carry_numbers_but_nothing_that_ticks() {
 #[case::cut_by_the_rate(
     per_replica(),
     seen_total(3, 3, 90_000.0),
-    "New size: 6 (was 3): queue_length 90 in all, target 1 per replica: needs 90; wants 90; doubling per decision (or 4) allows 6 now"
+    "New size: 6 (was 3): queue_length 90 in all, target 1 per replica: needs 90; doubling per decision (or 4) allows 6 now"
 )]
 #[case::missing_samples_are_counted(cpu(50), seen(3, vec![ready(1000.0), ready(1000.0), missing()]), "New size: 4 (was 3): cpu 100% of request, target 50%: needs 4 (2 pods counted, 1 without sample)")]
 #[case::held_by_missing_samples(cpu(50), seen(3, vec![ready(800.0), ready(800.0), missing()]), "stays at 3: cpu 80% of request, target 50%: no move is sure, keeps 3 (2 pods counted, 1 without sample)")]

@@ -74,14 +74,14 @@ fn the_guard_held_scale_in(node: &Node) {
         first_said(node, "memory", "ScalingHeld", &["held at 3: wants", "go-memory-headroom", "guard at 0.8: above, holds scale-in"]);
     let (grown, shrunk): (Vec<&Move>, Vec<&Move>) = moves.iter().partition(|one| one.to > one.from);
     assert!(grown.last().is_some_and(|one| one.to == 3 && one.reason.contains("http-requests") && one.time <= held), "{held} {moves:?}");
-    let [shrunk] = shrunk[..] else { panic!("{moves:?}") };
-    assert!((shrunk.from, shrunk.to) == (3, 1) && shrunk.time > held, "{held} {shrunk:?}");
+    assert!(shrunk.first().is_some_and(|one| one.from == 3 && one.time > held), "{held} {shrunk:?}");
+    assert!(shrunk.last().is_some_and(|one| one.to == 1), "{shrunk:?}");
 }
 
 /// Held while requests waited for the database, and grown as soon as they did not.
 fn the_brake_held_growth(node: &Node) {
     let moves = moves(node, "database");
-    let held = first_said(node, "database", "ScalingHeld", &["held at 1: wants 3", "sql-pool-wait", "brake at 1: above, holds growth"]);
+    let held = first_said(node, "database", "ScalingHeld", &["held at 1: wants", "sql-pool-wait", "brake at 1: above, holds growth"]);
     let first = &moves[0];
     assert!(first.from == 1 && first.to > 1 && first.reason.contains("http-in-flight") && first.time > held, "{held} {first:?}");
 }

@@ -47,7 +47,12 @@ fn every_bad_policy_says_what_is_wrong_and_harms_no_other() {
             let all: serde_json::Value = serde_json::from_str(&all).map_err(|error| error.to_string())?;
             for (name, case, words) in &wanted {
                 let policy = all["items"].as_array().unwrap().iter().find(|policy| policy["metadata"]["name"] == **name).unwrap();
-                let condition = policy["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == "ScalingActive");
+                let find = |kind: &str| policy["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind);
+                let condition = find("ScalingActive");
+                // Tools that wait need not wait.
+                if find("Stalled").is_none_or(|stalled| stalled["status"] != "True") {
+                    missing.push(format!("{name} ({case}) is not stalled"));
+                }
                 let text = condition.map(ToString::to_string).unwrap_or_default();
                 let shown = |word: &String| text.contains(&json!(word).to_string().trim_matches('"').to_owned());
                 if !text.contains("\"InvalidSpec\"") || !text.contains("\"False\"") || !words.iter().all(shown) {
@@ -66,6 +71,7 @@ fn every_bad_policy_says_what_is_wrong_and_harms_no_other() {
         for name in ["sp/bad-0", "sp/web"] {
             story.shows(AT_ONCE, name, ACTIVE, "AmbiguousSelector").await;
         }
+        assert_eq!(story.get("sp/bad-0", "{.status.conditions[?(@.type==\"Stalled\")].status}").await, "");
         assert_eq!(ballast.lines("panicked"), "");
     });
 }

@@ -219,11 +219,11 @@ fn an_answer_that_is_no_number_holds_the_size_and_is_named() {
             ("no-promql", ask("sum(answers"), prom, "source default: 400 Bad Request: bad_data:"),
             ("no-source", elsewhere, prom, "source nobody is unknown: there is no MetricSource"),
             ("no-pods", metric("Pods", json!({ "metric": name }), ("averageValue", json!(1))), pods,
-                "nothing: metric nothing: custom.metrics.k8s.io: no pod has it"),
+                "nothing: custom.metrics.k8s.io: no pod has it"),
             ("no-object", metric("Object", json!({ "metric": name, "describedObject": service }), ("value", json!(1))), object,
-                "nothing of Service/nothing: metric nothing: custom.metrics.k8s.io: 404"),
+                "nothing of Service/nothing: custom.metrics.k8s.io: 404"),
             ("no-external", metric("External", json!({ "metric": name }), ("value", json!(1))), external,
-                "nothing: metric nothing: external.metrics.k8s.io: no series"),
+                "nothing: external.metrics.k8s.io: no series"),
             ("no-usage", cpu(50), "FailedGetResourceMetric", "cpu: metrics.k8s.io: no pod of"),
         ];
         join_all(rows.iter().map(|(name, ..)| scene.deployment(name, 3))).await;

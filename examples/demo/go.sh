@@ -16,19 +16,24 @@ root=$(cd "$here/../.." && pwd)
 policy() { kubectl -n "$1" get scalepolicy web -o jsonpath="$2"; }
 size() { kubectl -n "$1" get deployment web -o jsonpath='{.spec.replicas}'; }
 url() { echo "http://$(kubectl -n "$1" get service web -o jsonpath='{.spec.clusterIP}'):8080$2"; }
-events() { kubectl -n "$1" describe deployment web | sed -n '/^Events:/,$p' | grep -E 'Type|----|ballast'; }
-known() { [[ $(policy "$1" '{.status.conditions[?(@.type=="ScalingActive")].status}') == True ]]; }
+known() { [[ $(policy "$1" '{.status.conditions[?(@.type=="ScalingActive")].status} {.status.metricsText}') =~ ^True\ [^\<]+$ ]]; }
 ready() { [[ $(kubectl -n "$1" get deployment web -o jsonpath='{.status.readyReplicas}') == "$2" ]]; }
 sized() { [[ $(size "$1") == "$2" ]]; }
 # shellcheck disable=SC2053 # The second one is a pattern.
 says() { [[ $(policy "$1" '{.status.decision.message}') == $2 ]]; }
+
+# What Ballast said of the size, on the workload.
+events() {
+  printf '\nkubectl -n %s describe deployment web, Events about its size:\n' "$1"
+  kubectl -n "$1" describe deployment web | sed -n '/^Events:/,$p' | grep -E 'Type|----|ScalingHeld|SuccessfulRescale'
+}
 
 # What is seen of a policy, where it is new.
 seen=''
 watch_policy() {
   local now
   now=$(policy "$1" '{.status.currentReplicas}{"\t"}{.status.metricsText}{"\t"}{.status.decision.message}')
-  [[ $now == "$seen" ]] || printf '%4ds  size %s  %-60s %s\n' $((SECONDS - begun)) "$(cut -f1 <<<"$now")" "$(cut -f2 <<<"$now")" "$(cut -f3 <<<"$now")"
+  [[ $now == "$seen" ]] || printf '%4ds  size %s  %-66s %s\n' $((SECONDS - begun)) "$(cut -f1 <<<"$now")" "$(cut -f2 <<<"$now")" "$(cut -f3 <<<"$now")"
   seen=$now
 }
 
@@ -104,7 +109,7 @@ TEXT
 keep() {
   local ip
   for ip in $(kubectl -n memory get pods -o jsonpath='{.items[?(@.status.phase=="Running")].status.podIP}'); do
-    curl --fail --silent --show-error --max-time 20 "http://$ip:8080/heap?mb=$1"
+    curl --fail --silent --show-error --max-time 20 --output /dev/null "http://$ip:8080/heap?mb=$1"
   done
 }
 guards() { [[ $(policy memory '{.status.currentMetrics[1].holds}') == true ]]; }
@@ -112,32 +117,34 @@ guards() { [[ $(policy memory '{.status.currentMetrics[1].holds}') == true ]]; }
 memory_guard() {
   local begun=$SECONDS
   say "2. A guard holds scale-in near GOMEMLIMIT"
-  echo "Requests drive (10/s per replica), memory guards. GOMEMLIMIT is 100 MiB. At first 30 requests a second, and each pod keeps 85 MiB."
+  echo "Requests drive (10/s per replica), memory guards. GOMEMLIMIT is 100 MiB. At first there are 32 requests a second."
   echo
-  hey -disable-keepalive -z 120s -c 6 -q 5 "$(url memory /)" >"$work/memory" & loads+=($!)
+  # A part of the load stays: a service that is left without any is held for another reason.
+  hey -disable-keepalive -z 150s -c 2 -q 4 "$(url memory /)" >"$work/stays" & local stays=$!
+  hey -disable-keepalive -z 120s -c 6 -q 4 "$(url memory /)" >"$work/goes" & loads+=($!)
   meanwhile() { watch_policy memory; }
   until_ 90 "three replicas serve" ready memory 3
+  printf '\nEach pod comes to keep 85 MiB.\n\n'
   keep 85
   until_ 60 "the guard is above its target" guards
   end_loads
-  printf '\nThe load has ended.\n\n'
-  until_ 120 "the guard holds what the requests ask for" says memory 'held at 3: wants 1; go-memory-headroom*holds scale-in*'
+  loads+=("$stays")
+  printf '\nOf the load a quarter is left.\n\n'
+  until_ 120 "the guard holds what the requests ask for" says memory 'held at 3: wants [12]; go-memory-headroom*holds scale-in*'
   sleep 10
-  echo
   events memory
   promise "three replicas stay, and the reason names the guard" $(($(size memory) == 3))
   printf '\nThe memory is given back.\n\n'
   keep 0
   until_ 150 "scale-in" sized memory 1
   watch_policy memory
-  echo
   events memory
   promise "one replica is left, a scale-in window after the guard had let go" $(($(size memory) == 1))
 }
 
 # --- 3 -------------------------------------------------------------------------------------------------------------------------------------
 
-callers() { hey -disable-keepalive -z 120s -c 24 -t 60 "$(url database "$1")" >"$work/database" & loads+=($!); }
+callers() { hey -z 120s -c 24 -t 60 "$(url database "$1")" >"$work/database" & loads+=($!); }
 
 pool_brake() {
   local begun=$SECONDS
@@ -148,16 +155,14 @@ pool_brake() {
   callers '/query?ms=200'
   until_ 90 "the brake holds what the requests ask for" says database 'held at 1: wants 3; sql-pool-wait*holds growth*'
   sleep 10
-  echo
   events database
   promise "one replica stays, and the reason names the brake" $(($(size database) == 1))
   printf '\nThe database is quick again; the same callers wait for work of the service itself.\n\n'
   end_loads
-  callers '/work?ms=5'
+  callers '/work?ms=30'
   until_ 90 "growth" sized database 3
   watch_policy database
   end_loads
-  echo
   events database
   promise "three replicas, which the requests had asked for all along" $(($(size database) == 3))
 }

@@ -1,6 +1,6 @@
 //! What to tell people about a decision, and about what became of it.
 
-use super::reason::Reason;
+use super::reason::{Outcome, Reason};
 use super::{Condition, ConditionKind, Decision, Policy, Verdict, conditions, zero};
 
 impl Decision {
@@ -29,10 +29,20 @@ impl Decision {
             );
             if index == 0 || told || (moved && reason.holds()) {
                 text.push_str(if index == 0 { ": " } else { "; " });
-                text.push_str(&reason.to_string());
+                let reason = reason.to_string();
+                let again = self.needs().filter(|_| index > 0).and_then(|wanted| reason.strip_prefix(&format!("wants {wanted}; ")));
+                text.push_str(again.unwrap_or(&reason));
             }
         }
         text
+    }
+
+    /// The size that the first reason says is needed.
+    fn needs(&self) -> Option<u32> {
+        match self.reasons.first()? {
+            Reason::Demand(demand) if demand.outcome == Outcome::Needs => Some(demand.proposal),
+            _ => None,
+        }
     }
 
     /// Nothing is to be written because the policy only recommends.

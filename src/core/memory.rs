@@ -47,9 +47,9 @@ pub struct Memory {
     pub(super) size: u32,
     /// Somebody else sets the size as well.
     pub(super) contest: Option<Contest>,
-    /// A size of somebody else's that a move away from was decided and not written yet.
+    /// Who set the size, away from which a move was decided and not written yet, and the size before.
     #[serde(skip)]
-    pub(super) unanswered: Option<Box<Reason>>,
+    pub(super) unanswered: Option<(Writer, u32)>,
     /// Set while nothing was decided since the memory was restored.
     #[serde(skip)]
     pub(super) hole: Option<Hole>,
@@ -92,15 +92,14 @@ impl Memory {
         let (from, to) = (self.size()?, observation.spec_replicas);
         if from == to {
             // Decided again, as after a write that met a conflict: the answer is still one to whoever set the size.
-            return self.unanswered.as_deref().cloned();
+            return self.unanswered.clone().map(|(writer, from)| Reason::SetByOther { writer, from, to });
         }
         self.unanswered = None;
         let writer = observation.writer.clone()?;
         // Whoever removes the size from a manifest has given way, and does so while theirs is in force.
         self.contest = (writer != Writer::Nobody).then(|| Contest::reset(self.contest.as_ref(), writer.clone(), now));
-        let reason = Reason::SetByOther { writer, from, to };
-        self.unanswered = Some(Box::new(reason.clone()));
-        Some(reason)
+        self.unanswered = Some((writer.clone(), from));
+        Some(Reason::SetByOther { writer, from, to })
     }
 
     /// Opens a decision: a fresh memory takes the size it finds as its first proposal, which delays scale-in by one window. Tells whether

@@ -19,7 +19,7 @@ use crate::core::{self, Mode, Observation, Policy, Time};
 use crate::source::Query;
 
 /// So many times as long as early looks took, none is made: metrics APIs and the controller itself have other work too.
-const REST: u32 = 4;
+pub(super) const REST: u32 = 4;
 
 /// When early looks are made.
 #[derive(Debug)]
@@ -74,7 +74,13 @@ impl Engine {
                 compiled.policy.interval > entry.pace.period() && is_direct(compiled) && entry.pace.is_due(now)
             };
             let jobs = self.ready(now, due);
-            self.quick.task = self.look(jobs, now);
+            for job in &jobs {
+                if let Some(entry) = self.entries.get_mut(&job.key) {
+                    entry.pace.begin(now);
+                }
+            }
+            // Nobody waits for another's slow pods: each has a pace of its own.
+            drop(self.look(jobs, now));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::early::REST;
 use crate::core::Reading;
 
 /// Between two looks while the load moves.
@@ -12,6 +13,8 @@ const AT_REST: Duration = Duration::from_secs(5);
 const STILL: f64 = 0.1;
 /// Nor are those of so many standard deviations of a count. Two would happen by chance with every twentieth look.
 const DEVIATIONS: f64 = 3.0;
+/// A look of which nothing was heard for so long is over: longer than any may take.
+const LOST: Duration = Duration::from_secs(20);
 
 /// The pace of one policy.
 #[derive(Clone, Debug)]
@@ -19,6 +22,10 @@ pub struct Pace {
     period: Duration,
     /// When the last look ended, and what each signal was then.
     last: Option<(Instant, Vec<Option<Level>>)>,
+    /// When the look under way began.
+    looking: Option<Instant>,
+    /// No look before: the last one took long.
+    rest: Option<Instant>,
 }
 
 /// A signal at one look.
@@ -34,7 +41,7 @@ struct Level {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { period: AT_REST, last: None }
+        Self { period: AT_REST, last: None, looking: None, rest: None }
     }
 }
 
@@ -46,8 +53,23 @@ impl Pace {
 
     /// Whether the next look may be made.
     pub fn is_due(&self, now: Instant) -> bool {
+        let busy = self.looking.is_some_and(|since| now.saturating_duration_since(since) < LOST);
+        if busy || self.rest.is_some_and(|rest| now < rest) {
+            return false;
+        }
         // The loop that asks comes round once in the shortest period, not to the millisecond.
         self.last.as_ref().is_none_or(|(last, _)| now.saturating_duration_since(*last) + MOVING / 4 >= self.period)
+    }
+
+    /// A look begins.
+    pub fn begin(&mut self, now: Instant) {
+        self.looking = Some(now);
+    }
+
+    /// A look that took that long has ended at `now`. Slow pods cost their own policy looks, and nobody else's.
+    pub fn ended(&mut self, took: Duration, now: Instant) {
+        self.looking = None;
+        self.rest = Some(now + REST * took);
     }
 
     /// Takes what a look saw. A move makes the pace the fastest at once; without one, each look doubles the time to the next.
@@ -147,5 +169,15 @@ mod tests {
         assert_eq!([1, 4, 5].map(|at| pace.is_due(t0 + at * S)), [false, false, true]);
         pace.saw(&total(1000.0), t0);
         assert!(pace.is_due(t0 + 4 * S / 5));
+    }
+
+    #[test]
+    fn slow_pods_are_asked_less_often_and_never_twice_at_once() {
+        let t0 = Clock::real().instant();
+        let mut pace = Pace::default();
+        pace.begin(t0);
+        assert_eq!([1, 19, 20].map(|at| pace.is_due(t0 + at * S)), [false, false, true], "it may be lost");
+        pace.ended(3 * S, t0 + 3 * S);
+        assert_eq!([4, 14, 15].map(|at| pace.is_due(t0 + at * S)), [false, false, true]);
     }
 }

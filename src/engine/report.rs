@@ -36,8 +36,11 @@ impl Engine {
         let Seen { job, target, foreign, probed } = seen;
         let Some(entry) = self.entries.get_mut(&job.key) else { return };
         let edited = !entry.compiled.as_ref().is_ok_and(|compiled| Arc::ptr_eq(compiled, &job.compiled));
+        let took = instant.saturating_duration_since(job.due);
         if !job.early {
             entry.looking = false;
+        } else if early::is_direct(&job.compiled) {
+            entry.pace.ended(took, instant);
         }
         if entry.take_again() || edited {
             self.due.at_latest(&job.key, instant);
@@ -46,9 +49,10 @@ impl Engine {
         if edited || self.leaving.contains_key(&entry.lead.shard) || !self.parts.shards.holds(entry.lead) {
             return;
         }
-        let took = instant.saturating_duration_since(job.due);
         if job.early {
-            if early::is_direct(&job.compiled) { self.quick.took(took, instant) } else { self.early.took(took, instant) }
+            if !early::is_direct(&job.compiled) {
+                self.early.took(took, instant);
+            }
         } else {
             self.parts.metrics.seen.expect(&labels(&job.key), Some(instant + 2 * job.compiled.policy.interval));
             self.parts.metrics.lateness.observe(took.as_secs_f64());

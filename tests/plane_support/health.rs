@@ -22,7 +22,7 @@ static CHECKS: std::sync::LazyLock<Checks> = std::sync::LazyLock::new(|| {
 });
 
 struct Checks {
-    /// `data` of the ConfigMap argocd-cm.
+    /// `data` of the `ConfigMap` `argocd-cm`.
     argo: Value,
     flux: Value,
 }

@@ -26,8 +26,8 @@ pub(super) struct Answer {
     pub reading: Reading,
     /// Whom it was made of.
     pub poll: Poll,
-    /// What was estimated from a sample, if not all were asked.
-    pub estimate: Option<Estimate>,
+    /// How far the pods differ, see [`Estimate::variation`].
+    pub variation: f64,
 }
 
 /// One value of two families: the first one, divided by the second one.
@@ -51,11 +51,17 @@ pub(super) struct Count {
     pub mute: usize,
 }
 
-/// The reading of a target with so many pods.
+/// The reading of a target with so many pods. `last`: the total before.
 ///
 /// # Errors
 /// How many pods gave no value, where fewer than half of those that serve did, or none at all.
-pub(super) fn answer(shape: Shape, heard: &[Heard], count: Count, time: Time, window: Duration) -> Result<Answer, String> {
+pub(super) fn answer(
+    shape: Shape,
+    heard: &[Heard],
+    count: Count,
+    last: Option<f64>,
+    (time, window): (Time, Duration),
+) -> Result<Answer, String> {
     let Count { slots, able, mute } = count;
     let whole = heard.len() >= able;
     // Of a sample, the pods that cannot be asked would have had their share of the places.
@@ -68,16 +74,18 @@ pub(super) fn answer(shape: Shape, heard: &[Heard], count: Count, time: Time, wi
         Some(Value::Absent) if shown => Some(0.0),
         _ => None,
     };
-    let known = heard.iter().filter(|heard| number(heard).is_some()).count();
+    let numbers: Vec<f64> = heard.iter().filter_map(number).collect();
     let answered = heard.iter().filter(|heard| heard.expected && number(heard).is_some()).count();
-    if known == 0 || 2 * answered < expected {
+    if numbers.is_empty() || 2 * answered < expected {
         let silent = heard.iter().filter(|heard| heard.expected && heard.value.is_none()).count() + unheard;
         return Err(format!("{answered} of {expected} pods have a value of their own, {silent} did not answer"));
     }
     let sample = |value: f64| Sample { value: value * 1000.0, time, window };
     let number_of = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let of = able + mute;
-    let poll = Poll { answered: number_of(known), asked: number_of(heard.len()), of: number_of(of), error: None };
+    let poll = Poll { answered: number_of(numbers.len()), asked: number_of(heard.len()), of: number_of(of), error: None };
+    let among = |values: &[f64]| estimate(values, of).ok_or_else(|| "no pod has a value".to_owned());
+    let Estimate { variation, total, error } = among(&numbers)?;
     if shape == Shape::PerPod && whole {
         let mut samples = vec![None; slots];
         for one in heard {
@@ -85,18 +93,23 @@ pub(super) fn answer(shape: Shape, heard: &[Heard], count: Count, time: Time, wi
                 *slot = Some(sample(value));
             }
         }
-        return Ok(Answer { reading: Reading::PerPod { samples, requests: Vec::new(), limits: Vec::new() }, poll, estimate: None });
+        return Ok(Answer { reading: Reading::PerPod { samples, requests: Vec::new(), limits: Vec::new() }, poll, variation });
     }
-    // A pod that had a value and lost it bears what the others do. One that never had any is about to begin: to take it for as busy as the
-    // others would double the load whenever the size doubles.
-    let values: Vec<f64> = match shape {
-        Shape::PerPod => heard.iter().filter_map(number).collect(),
-        _ => heard.iter().filter_map(|one| number(one).or_else(|| (!(one.expected && one.known_before)).then_some(0.0))).collect(),
+    let error = (!whole && total > 0.0).then(|| error / total);
+    let total = if shape == Shape::PerPod {
+        total
+    } else {
+        // A pod that had a value and lost it bears what the others do. Of one that serves and never had any, nothing is known but that it
+        // bears something between nothing and that: to take it for as busy as the others would double the load whenever the size does, and
+        // for idle would halve it once the others have handed over half of theirs. Where both can be, the load is what it was.
+        let with = |silent: fn(&Heard) -> bool| {
+            let values: Vec<f64> = heard.iter().filter_map(|one| number(one).or_else(|| silent(one).then_some(0.0))).collect();
+            among(&values).map(|estimate| estimate.total)
+        };
+        let (low, high) = (with(|one| !(one.expected && one.known_before))?, with(|one| !one.expected)?);
+        last.map_or(low, |last| last.min(high).max(low))
     };
-    let Some(estimate) = estimate(&values, of) else { return Err("no pod has a value".to_owned()) };
-    let error = (!whole && estimate.total > 0.0).then(|| estimate.error / estimate.total);
-    let reading = Reading::Total(sample(estimate.total));
-    Ok(Answer { reading, poll: Poll { error, ..poll }, estimate: (!whole).then_some(estimate) })
+    Ok(Answer { reading: Reading::Total(sample(total)), poll: Poll { error, ..poll }, variation })
 }
 
 #[cfg(test)]
@@ -122,7 +135,7 @@ mod tests {
     }
 
     fn total(heard: &[Heard], able: usize) -> Result<f64, String> {
-        match answer(Shape::Sum, heard, all(able), T, S)?.reading {
+        match answer(Shape::Sum, heard, all(able), None, (T, S))?.reading {
             Reading::Total(sample) => Ok((sample.value / 1000.0 * 1e6).round() / 1e6),
             other => panic!("{other:?}"),
         }
@@ -158,18 +171,33 @@ mod tests {
         assert_eq!(total(&pods, 5), Ok(100.0));
     }
 
+    /// Four pods, and four new ones of which nothing is known yet.
+    #[rstest]
+    #[case::nothing_known_before(20.0, None, 80.0)]
+    #[case::still_borne_by_the_old_ones(20.0, Some(80.0), 80.0)]
+    #[case::half_of_it_handed_over(10.0, Some(80.0), 80.0)]
+    #[case::less_than_it_can_have_been(8.0, Some(80.0), 64.0)]
+    #[case::more_whatever_the_new_ones_bear(30.0, Some(80.0), 120.0)]
+    fn what_new_pods_bear_is_not_made_up(#[case] each: f64, #[case] last: Option<f64>, #[case] expected: f64) {
+        let unknown = Some(Value::Unknown);
+        let mut pods = heard(&[known(each), known(each), known(each), known(each), unknown, unknown, unknown, unknown]);
+        pods.iter_mut().skip(4).for_each(|pod| pod.known_before = false);
+        let Answer { reading, .. } = answer(Shape::Sum, &pods, all(8), last, (T, S)).unwrap();
+        assert_eq!(reading, Reading::Total(Sample { value: expected * 1000.0, time: T, window: S }));
+    }
+
     #[test]
     fn values_per_pod_keep_their_places() {
         let mut pods = heard(&[known(0.5), Some(Value::Absent), known(0.7), None]);
         pods[2].place = 4;
-        let Ok(Answer { reading: Reading::PerPod { samples, .. }, poll: whom, estimate }) =
-            answer(Shape::PerPod, &pods, Count { slots: 6, ..all(4) }, T, S)
+        let Ok(Answer { reading: Reading::PerPod { samples, .. }, poll: whom, .. }) =
+            answer(Shape::PerPod, &pods, Count { slots: 6, ..all(4) }, None, (T, S))
         else {
             panic!()
         };
         let values: Vec<Option<f64>> = samples.iter().map(|sample| sample.map(|sample| sample.value)).collect();
         assert_eq!(values, [Some(500.0), None, None, None, Some(700.0), None]);
-        assert_eq!((whom, estimate), (poll(2, 4, 4), None));
+        assert_eq!(whom, poll(2, 4, 4));
         assert_eq!(samples[0].map(|sample| (sample.time, sample.window)), Some((T, S)));
     }
 
@@ -177,11 +205,13 @@ mod tests {
     fn a_sample_stands_for_all() {
         let pods = heard(&[known(1.0), known(3.0)]);
         for shape in [Shape::Sum, Shape::PerPod] {
-            let Answer { reading, estimate, poll: whom } = answer(shape, &pods, Count { slots: 120, ..all(100) }, T, S).unwrap();
+            let count = Count { slots: 120, ..all(100) };
+            let Answer { reading, variation, poll: whom } = answer(shape, &pods, count, Some(7.0), (T, S)).unwrap();
             assert_eq!(reading, Reading::Total(Sample { value: 200_000.0, time: T, window: S }), "{shape:?}");
-            let error = estimate.unwrap().error / 200.0;
-            assert!(error > 0.0);
-            assert_eq!(whom, Poll { error: Some(error), ..poll(2, 2, 100) });
+            // 2 of 100, with a deviation of the root of 2 around 2.
+            let error = 0.98_f64.sqrt() / 2.0;
+            assert!(whom.error.is_some_and(|found| (found - error).abs() < 1e-9) && (variation - 0.5_f64.sqrt()).abs() < 1e-9, "{whom:?}");
+            assert_eq!(Poll { error: None, ..whom }, poll(2, 2, 100));
         }
     }
 
@@ -189,12 +219,12 @@ mod tests {
     #[test]
     fn pods_that_cannot_be_asked_are_silent_ones() {
         let pods = heard(&[known(10.0), known(30.0)]);
-        let of = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(2) }, T, S);
+        let of = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(2) }, None, (T, S));
         let Answer { reading: Reading::Total(sample), poll: whom, .. } = of(2).unwrap() else { panic!() };
         assert!((sample.value - 80_000.0).abs() < 1e-6, "{sample:?}");
         assert_eq!(whom, poll(2, 2, 4));
         assert_eq!(of(3), Err("2 of 5 pods have a value of their own, 3 did not answer".to_owned()));
-        let sampled = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(20) }, T, S);
+        let sampled = |mute| answer(Shape::Sum, &pods, Count { mute, ..all(20) }, None, (T, S));
         assert!(sampled(20).is_ok());
         assert!(sampled(40).is_err());
     }

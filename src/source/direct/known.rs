@@ -11,6 +11,7 @@ use tokio::sync::Mutex as Turns;
 use super::Endpoint;
 use super::rate::{self, Before, Value};
 use super::take::{Family, Want};
+use crate::core::Time;
 
 /// What was seen of a target is kept so long without a question.
 const KEPT: Duration = Duration::from_mins(10);
@@ -33,6 +34,8 @@ struct Slot {
     series: usize,
     /// Between the pods, see [`super::sample::size`].
     variation: Option<f64>,
+    /// The last total of each sum that is asked for, and its time.
+    totals: Vec<(Arc<[Want]>, Time, f64)>,
 }
 
 /// What is kept of a target.
@@ -56,7 +59,7 @@ impl Targets {
     /// What is known of a target, and how far its pods differ.
     pub fn of(&self, target: &Target, now: Instant) -> (Arc<Turns<Known>>, Option<f64>) {
         let mut targets = self.0.lock();
-        let new = || Slot { known: Arc::default(), used: now, series: 0, variation: None };
+        let new = || Slot { known: Arc::default(), used: now, series: 0, variation: None, totals: Vec::new() };
         let slot = targets.entry(target.clone()).or_insert_with(new);
         slot.used = now;
         (Arc::clone(&slot.known), slot.variation)
@@ -76,10 +79,21 @@ impl Targets {
         }
     }
 
-    /// Notes how far the pods of a target differ, so that the next sample is as large as it has to be.
-    pub fn learn(&self, target: &Target, variation: f64) {
-        if let Some(slot) = self.0.lock().get_mut(target) {
-            slot.variation = Some(variation);
+    /// The total before, if it is not too long ago to say anything.
+    pub fn last(&self, target: &Target, wanted: &[Want], now: Time) -> Option<f64> {
+        let targets = self.0.lock();
+        let of = |total: &&(Arc<[Want]>, Time, f64)| *total.0 == *wanted && now.since(total.1) <= rate::LONGEST;
+        targets.get(target)?.totals.iter().find(of).map(|(.., total)| *total)
+    }
+
+    /// Notes how far the pods of a target differ, so that the next sample is as large as it has to be, and what a sum came to.
+    pub fn learn(&self, target: &Target, variation: f64, wanted: Arc<[Want]>, total: Option<(Time, f64)>) {
+        let mut targets = self.0.lock();
+        let Some(slot) = targets.get_mut(target) else { return };
+        slot.variation = Some(variation);
+        slot.totals.retain(|(other, ..)| *other != wanted);
+        if slot.totals.len() < MOST_WANTED {
+            slot.totals.extend(total.map(|(time, total)| (wanted, time, total)));
         }
     }
 }

@@ -213,11 +213,11 @@ impl Direct {
     /// The reading of one of the asks that were answered together, and whom it was made of.
     pub fn reading(&self, heard: &Heards, ask: &Ask) -> Result<(Reading, Poll), Failure> {
         let (Some(wants), Some(filled)) = (wants(ask), filled(ask)) else { return Err(Failure::refused("no such answer")) };
-        let Answer { reading, poll, estimate } = heard.answer(&wants, filled.shape, ask.pods.len())?;
-        if let Some(estimate) = estimate {
-            self.targets.learn(&target(ask), estimate.variation);
-            tracing::debug!(target = %ask.target, ?poll, ?estimate, "a sample of the pods");
-        }
+        let target = target(ask);
+        let last = self.targets.last(&target, &wants, heard.time);
+        let Answer { reading, poll, variation } = heard.answer(&wants, filled.shape, ask.pods.len(), last)?;
+        let total = if let Reading::Total(sample) = &reading { Some((heard.time, sample.value / 1000.0)) } else { None };
+        self.targets.learn(&target, variation, wants, total);
         Ok((reading, poll))
     }
 }
@@ -259,7 +259,7 @@ impl Heards {
         }
     }
 
-    fn answer(&self, wants: &[Want], shape: Shape, slots: usize) -> Result<Answer, Failure> {
+    fn answer(&self, wants: &[Want], shape: Shape, slots: usize, last: Option<f64>) -> Result<Answer, Failure> {
         let places: Vec<usize> = wants.iter().filter_map(|want| self.wanted.iter().position(|wanted| wanted == want)).collect();
         let value = |values: &Vec<Value>| answer::value(&places.iter().filter_map(|place| values.get(*place).copied()).collect::<Vec<_>>());
         let heard = self.pods.iter().map(|(place, expected, before, now)| Heard {
@@ -270,6 +270,6 @@ impl Heards {
         });
         let heard: Vec<Heard> = heard.collect();
         let count = Count { slots, able: self.able, mute: self.mute };
-        answer::answer(shape, &heard, count, self.time, self.window).map_err(|why| self.failure(&why))
+        answer::answer(shape, &heard, count, last, (self.time, self.window)).map_err(|why| self.failure(&why))
     }
 }
