@@ -64,6 +64,7 @@ const RUNS: &[(&str, Run)] = &[
     ("kubectl patch sp ", In("tests/plane_life.rs", "patch")),
     ("kubectl --namespace ballast-system port-forward ", Not("a plane has no kubelet; tests/web_port.rs asks the same port directly")),
     ("make -s bench-scale ", Not("it takes 40 minutes and writes the page it stands on")),
+    ("make demo-go ", In("tests/node_go.rs", r#"Node::of("go.sh""#)),
     ("docker build ", Not("there is no Docker on a test machine; tests/node_demo.rs packs the same binaries into images")),
     ("docker save ", Not("as docker build")),
     ("podman ", Not("as docker build")),

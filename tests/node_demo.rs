@@ -5,6 +5,7 @@
 
 mod node_support;
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use node_support::Node;

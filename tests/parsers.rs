@@ -31,12 +31,16 @@ use serde_json::{Value, json};
 /// Files in which something from outside is read, and the tests that give it anything. What a `From` or `FromStr` of these files reads is
 /// reached through the functions that are tested.
 const PARSERS: &[(&str, &[&str])] = &[
+    ("src/adopt/steps.rs", &["tests/plane_adopt.rs"]),
     ("src/api/annotations/mod.rs", &["annotations_of_any_kind"]),
     ("src/api/quantity.rs", &["quantities_of_any_kind"]),
     ("src/cli/controller.rs", &["records_of_any_kind"]),
+    ("src/cli/diff.rs", &["tests/plane_plugin.rs"]),
     ("src/cluster/selector.rs", &["src/cluster/selector.rs"]),
     ("src/cluster/slim.rs", &["src/cluster/selector.rs"]),
     ("src/config/file.rs", &["configurations_of_any_kind"]),
+    ("src/convert/adapter/config.rs", &["tests/convert_cases/anything.rs"]),
+    ("src/convert/hpa.rs", &["tests/convert_cases/anything.rs"]),
     ("src/replay/cache.rs", &["tests/cli_replay.rs"]),
     ("src/sim/trace.rs", &["traces_of_any_kind"]),
     ("src/source/apiserver.rs", &["tests/source_apis.rs"]),

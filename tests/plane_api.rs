@@ -144,7 +144,11 @@ fn an_exported_hpa_with_its_status_applies() {
         let (ok, said) = plane.kubectl(&["create", "-n", &namespace, "-f", "-"], &swapped).await;
         assert!(ok, "{said}");
         let api: Api<ScalePolicy> = Api::namespaced(client, &namespace);
-        assert_eq!(api.get("several").await.unwrap().status, None, "an export's status says nothing about this policy");
+        assert_eq!(
+            api.get("several").await.unwrap().status.unwrap(),
+            ScalePolicyStatus::default(),
+            "an export's status says nothing about this policy"
+        );
     });
 }
 
@@ -222,7 +226,7 @@ fn the_table_shows_target_metrics_sizes_and_verdict() {
         let api: Api<ScalePolicy> = Api::namespaced(client, &namespace);
         let spec = serde_json::from_value(patched(&json!({ "mode": "Recommend" }))).unwrap();
         let created = api.create(&PostParams::default(), &ScalePolicy::new("web", spec)).await.unwrap();
-        assert_eq!(created.status, None);
+        assert_eq!(created.status, Some(ScalePolicyStatus::default()));
         let time = Time("2026-01-02T03:04:05Z".parse().unwrap());
         let message = "rps 412/s needs 5 x 100/s";
         let status = ScalePolicyStatus {

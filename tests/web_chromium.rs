@@ -244,7 +244,7 @@ fn what_was_chosen_and_what_holds_are_told() {
     let Some(mut browser) = Browser::start() else { return };
     let runtime = Runtime::new().unwrap();
     let port = runtime.block_on(Port::open(single(chosen()), 0, true));
-    for (scheme, size) in [("light", WIDE), ("dark", NARROW)] {
+    for (scheme, size) in [("light", WIDE), ("dark", WIDE), ("dark", NARROW)] {
         let mut page = Page::visit(&mut browser, &port.page("#/shop/checkout"), size, scheme);
         page.until("document.querySelectorAll('#replicas canvas, #demand canvas').length === 4");
         page.until("document.getElementById('state').dataset.state === 'live'");
@@ -276,11 +276,11 @@ fn what_was_chosen_and_what_holds_are_told() {
         }
         assert!(!scrolls_sideways(&mut page), "{scheme} {size:?}: the page scrolls sideways");
         is_readable(&mut page);
-        page.resize(size.0, 2000);
+        page.resize(size.0, 1540);
         let shot = page.screenshot();
         keep(&format!("web-presets-{scheme}-{}", size.0), &shot);
         if size == WIDE {
-            picture("web-presets.png", &shot);
+            picture(&format!("web-presets-{scheme}.png"), &shot);
         }
         is_quiet(&page, &port);
     }

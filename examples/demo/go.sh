@@ -39,14 +39,14 @@ watch_policy() {
 
 # --- 1 -------------------------------------------------------------------------------------------------------------------------------------
 
-steps=(8 14 20 26 32 38 44)
+steps=(8 16 24 32 40)
 
 # 1.12 times a second: hey's workers tick together, and no scrape interval is a multiple of that.
 bursts() { hey -disable-keepalive -z "${3}s" -c "$2" -q 1.12 "$(url "$1" '/work?ms=5')" >"$work/$1-$2"; }
 ramp() {
   local at_once
   trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
-  for at_once in "${steps[@]}" 50; do
+  for at_once in "${steps[@]}" 48; do
     echo "$at_once" >"$work/at-once"
     bursts queue "$at_once" 12 & bursts cpu "$at_once" 12 &
     wait

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Remarks;
 use crate::api::FieldError;
 
-/// Prefixes of annotations that are about the old object only.
+/// Prefixes of labels and annotations that are about the old object only.
 const OWN: [&str; 5] =
     ["kubectl.kubernetes.io/", "autoscaling.alpha.kubernetes.io/", "autoscaling.keda.sh/", "scaledobject.keda.sh/", "validations.keda.sh/"];
 
@@ -18,11 +18,15 @@ pub fn of(document: &Value, out: &mut Remarks) -> Result<Value, Vec<FieldError>>
     if let Some(namespace) = document.pointer("/metadata/namespace").filter(|namespace| !namespace.is_null()) {
         metadata["namespace"] = namespace.clone();
     }
-    if let Some(labels) = map(document, "labels") {
-        metadata["labels"] = Value::Object(labels.clone());
+    let kept = |field: &str| {
+        let mut kept = map(document, field).cloned().unwrap_or_default();
+        kept.retain(|key, _| !OWN.iter().any(|prefix| key.starts_with(prefix)));
+        kept
+    };
+    let (labels, annotations) = (kept("labels"), kept("annotations"));
+    if !labels.is_empty() {
+        metadata["labels"] = Value::Object(labels);
     }
-    let mut annotations = map(document, "annotations").cloned().unwrap_or_default();
-    annotations.retain(|key, _| !OWN.iter().any(|prefix| key.starts_with(prefix)));
     if !annotations.is_empty() {
         let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
         out.note("metadata.annotations", keys.join(", "), "kept; remove what is about the old object only");

@@ -135,7 +135,7 @@ pub fn examples() -> Vec<Vec<(&'static str, &'static str)>> {
         match key.name {
             "query" => pairs.push(("query-target", "1")),
             "query-target" | "query-capacity" => pairs.push(("query", "up")),
-            "preset-target" => pairs.push(("preset", "go-cpu")),
+            "preset-target" | "preset-freshness" => pairs.push(("preset", "go-cpu")),
             "source" => pairs.push(("target-rps", "1")),
             _ => {}
         }

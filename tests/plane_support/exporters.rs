@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, Patch, PatchParams};
@@ -126,15 +127,16 @@ async fn follow(plane: &'static Plane, address: SocketAddr, served: Shared) {
                 served.count(&app);
                 served.pods.retain(|name, pod| pod.app != app || pods.iter().any(|(_, alive, _)| alive == name));
             }
-            for (namespace, name, ordinal) in pods {
-                if !served.lock().pods.contains_key(&name) && expose(plane, address, &namespace, &name).await {
-                    let mut served = served.lock();
-                    served.count(&app);
-                    let says = served.apps[&app].says.get(ordinal).copied().unwrap_or(Says::Counts);
-                    // Between 0.5 and 1.5: a balancer is not fair.
-                    let weight = 0.5 + (ordinal * 37 % 100) as f64 / 100.0;
-                    served.pods.insert(name, Counter { app: app.clone(), says, weight, value: 1000.0, at: super::now() });
-                }
+            let new = pods.into_iter().filter(|(_, name, _)| !served.lock().pods.contains_key(name));
+            let exposed =
+                new.map(async |(namespace, name, ordinal)| expose(plane, address, &namespace, &name).await.then_some((name, ordinal)));
+            for (name, ordinal) in join_all(exposed.collect::<Vec<_>>()).await.into_iter().flatten() {
+                let mut served = served.lock();
+                served.count(&app);
+                let says = served.apps[&app].says.get(ordinal).copied().unwrap_or(Says::Counts);
+                // Between 0.5 and 1.5: a balancer is not fair.
+                let weight = 0.5 + (ordinal * 37 % 100) as f64 / 100.0;
+                served.pods.insert(name, Counter { app: app.clone(), says, weight, value: 1000.0, at: super::now() });
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

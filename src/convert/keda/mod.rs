@@ -175,8 +175,9 @@ fn polling(spec: &Spec, sizes: &Sizes, policy: &mut Value, out: &mut Remarks) {
 
 fn advanced(spec: &Spec, out: &mut Remarks) {
     let advanced = &spec.advanced;
-    if let Some(modifiers) = &advanced.scaling_modifiers {
-        let formula = modifiers["formula"].as_str().unwrap_or_default();
+    // KEDA's operator writes an empty one into every object.
+    let formula = advanced.scaling_modifiers.as_ref().and_then(|modifiers| modifiers["formula"].as_str());
+    if let Some(formula) = formula.filter(|formula| !formula.is_empty()) {
         out.lost("spec.advanced.scalingModifiers", formula, "the largest proposal of all metrics counts; write the formula as one query");
     }
     if advanced.restore_to_original_replica_count {

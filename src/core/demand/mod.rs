@@ -114,11 +114,12 @@ fn of_signal(policy: &Policy, index: usize, observation: &Observation, memory: &
 }
 
 /// A signal that cannot be used. Its name stands before the message wherever that is told, and needs no second mention.
-fn failed(signal: &Signal, mut message: String) -> Measured {
+fn failed(signal: &Signal, message: String) -> Measured {
     let named = message.strip_prefix("metric ").and_then(|rest| rest.split_once(": "));
-    if let Some((_, rest)) = named.filter(|(metric, _)| signal.name().starts_with(metric)) {
-        message = rest.to_owned();
-    }
+    let message = match named {
+        Some((metric, rest)) if signal.name().starts_with(metric) => rest.to_owned(),
+        _ => message,
+    };
     let report = SignalReport::unknown(signal, Some(message.clone()));
     let reason = Reason::SignalFailed { signal: Arc::clone(signal.name()), message, needed: report.is_missing() };
     Measured { report, reasons: smallvec![reason], freeze: None, lasting: None }
