@@ -99,10 +99,13 @@ async fn the_dashboards_show_half_a_day() {
     let asked = Asked { server: &server, http, end: u64::try_from(end.as_millis()).unwrap() / 1000 };
     let times: Vec<u64> = (asked.end - SHOWN..=asked.end).step_by(usize::try_from(STEP).unwrap()).collect();
     let [script, style] = ["uPlot.iife.min.js", "uPlot.min.css"].map(|name| read(&format!("src/web/assets/uplot/{name}")));
-    // Rows of the grid are 36 pixels, and what stands around it 50. What the process itself needs is that of this test: it is drawn below the picture.
-    for (name, height) in [("overview", 57 * 36 + 30), ("policy", 31 * 36 + 50)] {
+    // What the process itself needs is that of this test: it is drawn below the picture.
+    for (name, last) in [("overview", "Time to collect"), ("policy", "Held by")] {
         let board: Value = serde_json::from_str(&read(&format!("deploy/dashboards/{name}.json"))).unwrap();
         let panels = asked.panels(&board).await;
+        let place = &panels.iter().find(|panel| panel["title"] == last).unwrap()["gridPos"];
+        // Rows of the grid are 36 pixels, and what stands above them 40.
+        let height = 40 + 36 * u32::try_from(place["y"].as_u64().unwrap() + place["h"].as_u64().unwrap()).unwrap();
         let empty: BTreeMap<_, _> = panels
             .iter()
             .filter(|panel| panel["type"] != "row" && panel["series"] == json!([]))
