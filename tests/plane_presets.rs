@@ -105,8 +105,8 @@ fn auto_takes_what_fits_and_says_why() {
             }
         }
         let why = [
-            "go-cpu drives: the first of go-run-queue, go-cpu",
-            "sql-pool-wait beside it as brake",
+            "go-cpu drives: the one of go-run-queue, go-cpu",
+            "sql-pool-wait beside as brake",
             "without series: go-run-queue, go-memory-headroom",
         ];
         scene.event("ScalePolicy", &app, "PresetsChosen", &why).await;

@@ -213,7 +213,7 @@ fn a_policy_is_shown_with_its_past_and_followed() {
 /// growing on.
 fn chosen() -> Kept {
     let mut kept = Kept::new("shop", "checkout", &json!({ "metrics": [{ "type": "Preset", "preset": { "name": "auto" } }] }), 4);
-    kept.choose(start() - Duration::from_mins(31), 15.0);
+    kept.choose(start() - Duration::from_mins(31), 13.0);
     for look in 0..=120_u64 {
         let now = start() - Duration::from_secs(15 * (120 - look));
         // Goroutines that wait over those that may run, of all pods; of each a share of GOMEMLIMIT, and requests that wait for a connection.
@@ -260,7 +260,7 @@ fn what_was_chosen_and_what_holds_are_told() {
             assert!(words.iter().all(|word| text.as_str().unwrap().contains(word)), "{name}: {text}");
         }
         let notes = page.value("document.getElementById('notes').textContent");
-        for words in ["go-run-queue drives", "go-memory-headroom beside it as guard", "sql-pool-wait beside it as brake"] {
+        for words in ["go-run-queue drives", "go-memory-headroom beside as guard", "sql-pool-wait beside as brake"] {
             assert!(notes.as_str().unwrap().contains(words), "{notes}");
         }
         let why = page.value("document.getElementById('why').textContent");

@@ -17,7 +17,7 @@ pub struct Auto {
     pub probe: Query,
     /// Request rates are chosen from: a target is given.
     pub rates: bool,
-    /// What was chosen, the driver first; empty as long as nothing was.
+    /// What was chosen, drivers first; empty as long as nothing was.
     pub chosen: Vec<String>,
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::{AUTO, Filled, Preset, Shape, find};
 use crate::core::Role;
 
-/// Without a target, what tells that processors are short; the first one that fits drives. Waiting goroutines come first: they show load
-/// beyond what the processors can do, where CPU usage ends at 1.
+/// Without a target, what tells that processors are short; all that fit drive. Waiting goroutines show load beyond what the processors can do,
+/// where CPU usage ends at 1; but what waits falls faster than the size grows, so they alone would ask for too few once there are enough.
 const SATURATION: [&str; 2] = ["go-run-queue", "go-cpu"];
 
-/// With a target, which is then in requests per second: what is counted nearest to the service comes first.
+/// With a target, which is then in requests per second, the first one that fits drives: what is counted nearest to the service. Two of them
+/// would count the same requests.
 const RATES: [&str; 5] = ["http-requests", "grpc-requests", "linkerd-requests", "istio-requests", "ingress-nginx-requests"];
 
 /// What is taken beside the driver wherever it fits: they only hold moves.
@@ -22,7 +23,7 @@ const NOTHING: &str = "vector(0) > 1";
 /// What was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The driver first.
+    /// Drivers first.
     pub presets: Vec<&'static str>,
     /// In words.
     pub message: String,
@@ -60,14 +61,23 @@ pub fn choose(value: f64, rates: bool) -> Option<Choice> {
     for (index, preset) in candidates(rates).enumerate() {
         let drives = preset.default_role() == Role::Driver;
         match fits(index) {
-            true if !drives || presets.is_empty() => presets.push(preset),
+            true if !rates || !drives || presets.is_empty() => presets.push(preset),
             true => {}
             false => without.push(preset.name),
         }
     }
-    let (first, beside) = presets.split_first().filter(|(first, _)| first.default_role() == Role::Driver)?;
-    let drives = format!("{} drives: the first of {} that has series for this workload", first.name, drivers(rates));
-    let beside = beside.iter().map(|preset| format!("{} beside it as {}", preset.name, preset.default_role().word().to_lowercase()));
+    let (driving, beside): (Vec<&Preset>, Vec<&Preset>) = presets.iter().partition(|preset| preset.default_role() == Role::Driver);
+    let all = drivers(rates);
+    let drives = match &driving[..] {
+        [] => return None,
+        [one] if rates => format!("{} drives: the first of {all} that has series for this workload", one.name),
+        [one] => format!("{} drives: the one of {all} that has series for this workload", one.name),
+        several => {
+            let names: Vec<_> = several.iter().map(|preset| preset.name).collect();
+            format!("{} drive, whichever asks for more", names.join(" and "))
+        }
+    };
+    let beside = beside.iter().map(|preset| format!("{} beside as {}", preset.name, preset.default_role().word().to_lowercase()));
     let without = (!without.is_empty()).then(|| format!("without series: {}", without.join(", ")));
     let message = std::iter::once(drives).chain(beside).chain(without).collect::<Vec<_>>().join("; ");
     Some(Choice { presets: presets.into_iter().map(|preset| preset.name).collect(), message })
@@ -100,18 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_drives_is_taken_and_all_that_hold() {
-        assert_eq!(chosen(3.0, false), Some(vec!["go-run-queue"]));
+    fn what_tells_of_processors_drives_together_of_rates_the_first_and_all_that_hold_are_taken() {
+        assert_eq!(chosen(1.0, false), Some(vec!["go-run-queue"]));
+        assert_eq!(chosen(3.0, false), Some(vec!["go-run-queue", "go-cpu"]));
         assert_eq!(chosen(2.0 + 4.0, false), Some(vec!["go-cpu", "go-memory-headroom"]));
-        assert_eq!(chosen(15.0, false), Some(vec!["go-run-queue", "go-memory-headroom", "sql-pool-wait"]));
+        assert_eq!(chosen(15.0, false), Some(vec!["go-run-queue", "go-cpu", "go-memory-headroom", "sql-pool-wait"]));
         assert_eq!(chosen(12.0, false), None);
         assert_eq!(chosen(0.0, false), None);
         assert_eq!(chosen(2.0 + 16.0 + 64.0, true), Some(vec!["grpc-requests", "sql-pool-wait"]));
         let message = choose(6.0, false).unwrap().message;
         assert_eq!(
             message,
-            "go-cpu drives: the first of go-run-queue, go-cpu that has series for this workload; go-memory-headroom beside it as guard; \
+            "go-cpu drives: the one of go-run-queue, go-cpu that has series for this workload; go-memory-headroom beside as guard; \
             without series: go-run-queue, sql-pool-wait"
+        );
+        assert_eq!(
+            choose(15.0, false).unwrap().message,
+            "go-run-queue and go-cpu drive, whichever asks for more; go-memory-headroom beside as guard; sql-pool-wait beside as brake"
         );
     }
 
