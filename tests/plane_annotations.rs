@@ -80,6 +80,8 @@ fn every_annotation_makes_its_part_of_the_policy() {
             (&[("preset", "grpc-requests"), ("preset-target", "1e3")], json!({ "metrics": [preset("grpc-requests", "1e3")] })),
             (&[("preset", "go-cpu")], json!({ "metrics": [preset("go-cpu", "")] })),
             (&[("preset", "go-run-queue, sql-pool-wait")], json!({ "metrics": [preset("go-run-queue", ""), preset("sql-pool-wait", "")] })),
+            (&[("preset", "go-cpu"), ("preset-freshness", "direct")], 
+                json!({ "metrics": [{ "type": "Preset", "preset": { "name": "go-cpu", "source": "default", "freshness": "Direct" } }] })),
             (&[("target-cpu", "70%"), ("target-memory", "80%"), ("capacity-rps", "9"), ("preset", "go-cpu"), ("preset-target", "0.6")],
                 json!({ "metrics": [resource("cpu", &percent(70)), resource("memory", &percent(80)), rps("Capacity", "9", "default"),
                     preset("go-cpu", "0.6")] })),
