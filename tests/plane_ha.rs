@@ -149,7 +149,7 @@ fn only_the_named_namespaces_are_touched() {
         load(&other, &left, 300).await;
         mine.size(SOON, &web, 6).await;
         assert_eq!(other.get(&format!("deployment/{left}"), "{.spec.replicas}").await, "4");
-        assert_eq!(other.get("sp/web", "{.status}").await, "");
+        assert_eq!(other.get("sp/web", "{.status}").await, r#"{"observedGeneration":-1}"#, "as it was made: nobody looked");
     });
 }
 
