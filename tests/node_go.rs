@@ -5,6 +5,7 @@
 
 mod node_support;
 
+use ballast::source::preset::PRESETS;
 use node_support::Node;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ fn signals_of_go_services_on_real_pods() {
     the_run_queue_grew_before_cpu_did(&node);
     the_guard_held_scale_in(&node);
     the_brake_held_growth(&node);
+    every_preset_of_the_pods_has_a_value(&node);
 }
 
 /// A change of the size, as the policy tells it.
@@ -53,18 +55,16 @@ fn first_said(node: &Node, namespace: &str, reason: &str, words: &[&str]) -> Str
 /// Under the same bursts; when it grew, the pods used less CPU than the target of both.
 fn the_run_queue_grew_before_cpu_did(node: &Node) {
     let (queue, cpu) = (moves(node, "queue"), moves(node, "cpu"));
-    let (queue, cpu) = (&queue[0], &cpu[0]);
+    let queue = &queue[0];
     assert!(queue.from == 1 && queue.to > 1 && queue.reason.contains("go-run-queue"), "{queue:?}");
-    assert!(cpu.from == 1 && cpu.to > 1 && cpu.reason.contains("cpu"), "{cpu:?}");
-    assert!(queue.time < cpu.time, "{queue:?} {cpu:?}");
+    // On a machine that is busy with other work, the pods may never get the CPU that it would grow by.
+    let cpu = cpu.first();
+    assert!(cpu.is_none_or(|cpu| cpu.from == 1 && cpu.to > 1 && cpu.reason.contains("cpu") && queue.time < cpu.time), "{queue:?} {cpu:?}");
 
     let query = r#"100 * avg(rate(process_cpu_seconds_total{namespace="queue"}[30s])) / 0.25"#;
-    let mut promtool = node.command(node.program("promtool"));
-    promtool.args(["query", "instant", "--format=json", &format!("--time={}", queue.time), &node.setting("PROMETHEUS_URL"), query]);
-    let answer: Value = serde_json::from_slice(&promtool.output().unwrap().stdout).unwrap();
-    let used: f64 = answer[0]["value"][1].as_str().unwrap().parse().unwrap();
+    let used = asked(node, query, &[&format!("--time={}", queue.time)])[0];
     assert!(used < 70.0, "{used} % of the CPU was used when the run queue grew");
-    eprintln!("run queue at {}, with {used:.0} % CPU; CPU at {}", queue.time, cpu.time);
+    eprintln!("run queue at {}, with {used:.0} % CPU; CPU at {}", queue.time, cpu.map_or("no time", |cpu| &cpu.time));
 }
 
 /// Grown by load, held when the load was gone, and let go once the memory was.
@@ -84,4 +84,29 @@ fn the_brake_held_growth(node: &Node) {
     let held = first_said(node, "database", "ScalingHeld", &["held at 1: wants", "sql-pool-wait", "brake at 1: above, holds growth"]);
     let first = &moves[0];
     assert!(first.from == 1 && first.to > 1 && first.reason.contains("http-in-flight") && first.time > held, "{held} {first:?}");
+}
+
+/// What client_golang, the Prometheus interceptor of grpc-go and the statistics of database/sql publish is what the presets ask for.
+fn every_preset_of_the_pods_has_a_value(node: &Node) {
+    // Linkerd's proxies are not in these pods.
+    let own = PRESETS.iter().filter(|preset| !preset.works_without_pods() && preset.name != "linkerd-requests");
+    let mut names = Vec::new();
+    for preset in own {
+        let query = preset.query().replace("${namespace}", "database").replace("${pods}", "web-.*");
+        let values = asked(node, &query, &[]);
+        assert!(!values.is_empty() && values.iter().all(|value| value.is_finite()), "{}: {query}: {values:?}", preset.name);
+        // Nobody else asks them any more, but the kubelet goes on.
+        assert!(preset.name != "grpc-requests" || values[0] > 0.0, "{query}: {values:?}");
+        names.push(preset.name);
+    }
+    eprintln!("with values: {}", names.join(", "));
+    assert!(names.len() >= 8, "{names:?}");
+}
+
+/// The values that Prometheus answers with.
+fn asked(node: &Node, query: &str, options: &[&str]) -> Vec<f64> {
+    let mut promtool = node.command(node.program("promtool"));
+    promtool.args(["query", "instant", "--format=json"]).args(options).args([&node.setting("PROMETHEUS_URL"), query]);
+    let answer: Value = serde_json::from_slice(&promtool.output().unwrap().stdout).unwrap();
+    answer.as_array().unwrap().iter().map(|series| series["value"][1].as_str().unwrap().parse().unwrap()).collect()
 }

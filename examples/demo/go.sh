@@ -84,10 +84,13 @@ TEXT
   printf '%5s %8s    %-47s %s\n' time "at once" "queue: size, metrics" "cpu: size, metrics"
   meanwhile() { watch_twins; }
   sleep 1
-  until_ 150 "both have grown" both_grown
+  # On a machine that is busy with other work the pods may not get the CPU that the second one would grow by.
+  until_ 150 "both have grown" both_grown || [[ -n $(first_reason queue) ]]
   end_loads
   echo
+  grown[cpu]=$(date +%s)
   for namespace in queue cpu; do
+    [[ -n $(first_reason $namespace) ]] || { printf '%-5s never grew\n' $namespace; continue; }
     grown[$namespace]=$(first_time $namespace)
     printf '%-5s grew after %d s, when it used %s %% of its CPU\n      %s\n' $namespace \
       $((grown[$namespace] - epoch)) "$(used $namespace "${grown[$namespace]}")" "$(first_reason $namespace)"
