@@ -86,7 +86,7 @@ fn the_brake_held_growth(node: &Node) {
     assert!(first.from == 1 && first.to > 1 && first.reason.contains("http-in-flight") && first.time > held, "{held} {first:?}");
 }
 
-/// What client_golang, the Prometheus interceptor of grpc-go and the statistics of database/sql publish is what the presets ask for.
+/// What `client_golang`, the Prometheus interceptor of grpc-go and the statistics of database/sql publish is what the presets ask for.
 fn every_preset_of_the_pods_has_a_value(node: &Node) {
     // Linkerd's proxies are not in these pods.
     let own = PRESETS.iter().filter(|preset| !preset.works_without_pods() && preset.name != "linkerd-requests");
