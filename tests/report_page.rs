@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ballast::api::conditions::merge;
-use ballast::api::report::{current_metrics, metrics_text};
-use ballast::api::status::{DecisionStatus, ScaleEvent};
+use ballast::api::report::{count, current_metrics, decision_status, metrics_text};
+use ballast::api::status::ScaleEvent;
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, ScalePolicy, ScalePolicyStatus, compile};
 use ballast::core::{
@@ -123,18 +123,7 @@ impl Story {
         self.status.observed_generation = Some(1);
         merge(&mut self.status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
         self.status.current_metrics = current_metrics(&self.compiled, &decision.signals);
-        ballast::api::conditions::merge(&mut self.status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
-        self.status.decision = Some(DecisionStatus {
-            time: from_core(decision.time),
-            from: count(decision.from),
-            to: count(decision.to),
-            verdict: decision.verdict.word().into(),
-            reason: decision.reasons[0].code().into(),
-            message: decision.headline(),
-            held_by: decision.held_by().map(Into::into),
-            wanted: decision.wanted.map(count),
-            until: decision.held_until().map(from_core),
-        });
+        self.status.decision = Some(decision_status(decision));
     }
 
     fn of_status(&self) -> Record {
@@ -164,10 +153,6 @@ impl Story {
     fn golden(&self, name: &str, width: usize) {
         golden(name, &self.of_controller(), self.now(), width, None);
     }
-}
-
-fn count(replicas: u32) -> i32 {
-    replicas.try_into().unwrap()
 }
 
 /// Compares the page without styles with `tests/golden/explain-NAME.txt`.

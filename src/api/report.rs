@@ -5,16 +5,37 @@ use super::metrics::{MetricIdentifier, MetricType};
 use super::quantity::Quantity;
 use super::scale_policy::CrossVersionObjectReference;
 use super::status::{
-    ContainerResourceMetricStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, OriginStatus, PodsMetricStatus,
+    ContainerResourceMetricStatus, DecisionStatus, MetricStatus, MetricValueStatus, ObjectMetricStatus, OriginStatus, PodsMetricStatus,
     PrometheusMetricStatus, ResourceMetricStatus,
 };
+use super::time::{end_from_core, from_core};
 use crate::core::reason::{Quantity as Shown, Unit};
-use crate::core::{Current, Role, Signal, SignalKind, SignalReport, Target, Verdict};
+use crate::core::{Current, Decision, Reason, Role, Signal, SignalKind, SignalReport, Target, Verdict};
 use crate::source::Query;
 
 /// `status.currentMetrics` after a decision: one entry per signal in the order of the policy, without values where there are none.
 pub fn current_metrics(compiled: &Compiled, reports: &[SignalReport]) -> Vec<MetricStatus> {
     compiled.queries.iter().zip(reports).map(|(query, report)| metric(query, report)).collect()
+}
+
+/// `status.decision` after a decision.
+pub fn decision_status(decision: &Decision) -> DecisionStatus {
+    DecisionStatus {
+        time: from_core(decision.time),
+        from: count(decision.from),
+        to: count(decision.to),
+        verdict: decision.verdict.word().to_owned(),
+        reason: decision.reasons.first().map_or("Unknown", Reason::code).to_owned(),
+        message: decision.headline(),
+        held_by: decision.held_by().map(str::to_owned),
+        wanted: decision.wanted.map(count),
+        until: decision.held_until().map(end_from_core),
+    }
+}
+
+/// Replicas as the API writes them.
+pub fn count(replicas: u32) -> i32 {
+    i32::try_from(replicas).unwrap_or(i32::MAX)
 }
 
 fn metric(query: &Query, report: &SignalReport) -> MetricStatus {

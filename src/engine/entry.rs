@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::pace::Pace;
 use super::said::Said;
 use crate::api::conditions::{is_true, merge, remove};
-use crate::api::report::{current_metrics, metrics_text};
+use crate::api::report::{count, current_metrics, decision_status, metrics_text};
 use crate::api::status::{DecisionStatus, SCALE_EVENTS, ScaleEvent};
-use crate::api::time::{end_from_core, from_core as stamp};
+use crate::api::time::from_core as stamp;
 use crate::api::{Compiled, FieldError, ScalePolicy, ScalePolicyStatus};
 use crate::checkpoint::{self, Keeper, Record};
 use crate::cluster::Lead;
-use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Reason, Time, Verdict};
+use crate::core::{Condition, ConditionKind, Decision, ForecastMode, Memory, Time, Verdict};
 use crate::report::{Last, Ring};
 
 /// One policy: its object, what it compiles to, what is remembered for it, and the status it should show.
@@ -160,17 +160,7 @@ impl Entry {
         if is_true(&self.status.conditions, ConditionKind::ReplicasContested) {
             self.set_conditions(decision.condition_after_contest().as_slice(), decision.time);
         }
-        self.status.decision = Some(DecisionStatus {
-            time: stamp(decision.time),
-            from: count(decision.from),
-            to: count(decision.to),
-            verdict: decision.verdict.word().to_owned(),
-            reason: decision.reasons.first().map_or("Unknown", Reason::code).to_owned(),
-            message: decision.headline(),
-            held_by: decision.held_by().map(str::to_owned),
-            wanted: decision.wanted.map(count),
-            until: decision.held_until().map(end_from_core),
-        });
+        self.status.decision = Some(decision_status(decision));
     }
 
     /// Whether something happened during a look or a write that has just ended; true once.
@@ -214,9 +204,4 @@ impl Entry {
         self.status.scale_events.insert(0, ScaleEvent { time: stamp(at), from: count(from), to: count(to), reason: why.to_owned() });
         self.status.scale_events.truncate(SCALE_EVENTS);
     }
-}
-
-/// A count as the API has it.
-fn count(replicas: u32) -> i32 {
-    i32::try_from(replicas).unwrap_or(i32::MAX)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ballast::api::conditions::merge;
-use ballast::api::report::{current_metrics, metrics_text};
-use ballast::api::status::{DecisionStatus, PresetChoice, ScaleEvent};
+use ballast::api::report::{count, current_metrics, decision_status, metrics_text};
+use ballast::api::status::{PresetChoice, ScaleEvent};
 use ballast::api::time::from_core;
 use ballast::api::{Compiled, Defaults, FieldError, ScalePolicy, ScalePolicyStatus, compile};
 use ballast::core::{
@@ -146,19 +146,5 @@ fn show(status: &mut ScalePolicyStatus, compiled: &Compiled, decision: &Decision
     merge(&mut status.conditions, &decision.conditions, Some(1), &from_core(decision.time));
     status.current_metrics = current_metrics(compiled, &decision.signals);
     status.metrics_text = Some(metrics_text(compiled, &decision.signals));
-    status.decision = Some(DecisionStatus {
-        time: from_core(decision.time),
-        from: count(decision.from),
-        to: count(decision.to),
-        verdict: decision.verdict.word().into(),
-        reason: decision.reasons[0].code().into(),
-        message: decision.headline(),
-        held_by: decision.held_by().map(Into::into),
-        wanted: decision.wanted.map(count),
-        until: decision.held_until().map(from_core),
-    });
-}
-
-fn count(replicas: u32) -> i32 {
-    i32::try_from(replicas).unwrap()
+    status.decision = Some(decision_status(decision));
 }
