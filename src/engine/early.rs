@@ -111,7 +111,8 @@ fn is_usage(query: &Query) -> bool {
     matches!(query, Query::Resource { .. })
 }
 
-fn of_pods(query: &Query) -> bool {
+/// Whether the pods are asked themselves first.
+pub(super) fn of_pods(query: &Query) -> bool {
     matches!(query, Query::Prometheus(query) if query.preset.as_ref().is_some_and(|preset| preset.direct.is_some()))
 }
 

@@ -9,6 +9,7 @@ use futures::future::FutureExt;
 use futures::stream::{self, StreamExt};
 use kube::api::ApiResource;
 
+use super::early::of_pods;
 use crate::api::Compiled;
 use crate::cluster::{Index, Key, PodRow, ScaleClient, ScaleError, ScaleView, TargetPods, cpu_limit_of, request_of};
 use crate::core::{Observation, Phase, Reading, Request, Scheduled, Selector, SignalKind, Smoothing, Target, Time, Writer};
@@ -207,16 +208,14 @@ async fn writers(client: &ScaleClient, surprises: Vec<Surprise>) -> HashMap<Key,
 fn asks(job: &Job, scale: &ScaleView, pods: &TargetPods) -> Vec<Ask> {
     let names: Arc<[Arc<str>]> = pods.pods.iter().map(|row| Arc::clone(&row.pod.name)).collect();
     let target: Arc<str> = Arc::from(job.compiled.target.name.as_str());
-    let wanted =
-        |query: &Query| matches!(query, Query::Prometheus(query) if query.preset.as_ref().is_some_and(|preset| preset.direct.is_some()));
-    let direct = job.compiled.queries.iter().any(wanted).then(|| direct_pods(pods, !job.early));
+    let direct = job.compiled.queries.iter().any(of_pods).then(|| direct_pods(pods, !job.early));
     let ask = |query: &Query| Ask {
         namespace: Arc::clone(&job.key.namespace),
         target: Arc::clone(&target),
         selector: Arc::clone(&scale.selector_text),
         pods: Arc::clone(&names),
         query: query.clone(),
-        direct: direct.clone().filter(|_| wanted(query)),
+        direct: direct.as_ref().filter(|_| of_pods(query)).cloned(),
     };
     let probe = job.compiled.auto.as_ref().filter(|_| job.probe).map(|auto| &auto.probe);
     job.compiled.queries.iter().chain(probe).map(ask).collect()
